@@ -1,0 +1,17 @@
+//! Scenes: half-open ranges that cover the clip, and how they are found.
+
+use serde::{Deserialize, Serialize};
+
+/// Frames `start..end` that are encoded on their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Scene {
+    pub start: usize,
+    /// Exclusive.
+    pub end: usize,
+}
+
+impl Scene {
+    pub fn frames(self) -> usize {
+        self.end - self.start
+    }
+}

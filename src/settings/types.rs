@@ -1,0 +1,257 @@
+//! Validated settings, one struct a stage. Stages take these and nothing that
+//! was typed; they serialise so that results can be keyed by what made them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that may differ from zone to zone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    pub scenes: SceneSettings,
+    pub encoder: EncoderSettings,
+    pub metric: MetricSettings,
+    pub model: ModelSettings,
+    pub character: CharacterSettings,
+    pub output: FinalSettings,
+    pub dynamic: DynamicRules,
+}
+
+/// A part of the clip and the settings that hold there. A list of zones is in
+/// order and covers the clip exactly.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Zone {
+    /// Name of the `[zones.NAME]` table or preset; `None` outside all zones.
+    pub name: Option<String>,
+    /// Frames, end exclusive.
+    pub frames: Range<usize>,
+    pub settings: Settings,
+}
+
+/// How scenes are found (spec 01).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SceneSettings {
+    pub method: SceneMethod,
+    /// The user asked for `method` by name: do not fall back to another.
+    pub strict: bool,
+    /// Code range of the source; `None` reads it from the frame properties.
+    pub full_range: Option<bool>,
+    /// Longest scene wanted, in frames; at least `2 * min_scene_len`.
+    pub extra_split: usize,
+    pub min_scene_len: usize,
+    /// Scenes of at most this many frames are not divided further.
+    pub target_split: usize,
+    /// The scene list for [`SceneMethod::External`].
+    pub input_scenes: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SceneMethod {
+    Wwxd,
+    Scxvid,
+    WwxdScxvid,
+    Builtin,
+    /// av1an's own list, standard analysis.
+    Av1an,
+    /// av1an's own list, fast analysis.
+    Av1anFast,
+    External,
+}
+
+/// The encoder and its parameters (spec 02, 09).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EncoderSettings {
+    /// File name or path of the encoder; looked up on the PATH.
+    pub program: PathBuf,
+    pub probing_preset: i32,
+    pub final_preset: i32,
+    /// SVT-AV1's level of parallelism for one process.
+    pub lp: usize,
+    /// Encoder processes at once; `None`: logical CPUs / `lp`, at least 1.
+    pub workers: Option<usize>,
+    /// Parameter lists by encoder family; the found family's list is used.
+    pub params: BTreeMap<EncoderFamily, FamilyParams>,
+}
+
+/// Kinds of SVT-AV1 that need different parameter lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncoderFamily {
+    Mainline,
+    /// SVT-AV1-PSY and PSYEX.
+    Psyex,
+    Hdr,
+    Essential,
+    /// A fork we do not know: the options it lists decide.
+    Other,
+}
+
+/// Command-line words, without CRF, preset, `--lp` and colour flags.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct FamilyParams {
+    pub probing: Vec<String>,
+    #[serde(rename = "final")]
+    pub final_: Vec<String>,
+    /// The user gave them: an option the encoder does not know is an error,
+    /// where one of ours is dropped with a note.
+    pub by_user: bool,
+}
+
+/// What is measured and how it becomes a target (spec 03).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetricSettings {
+    pub enable: bool,
+    pub metric: Metric,
+    pub backend: MetricBackend,
+    pub pooling: Pooling,
+    /// Pooled score wanted for every scene.
+    pub target: f64,
+    /// Brightness of the display in cd/m², Butteraugli only.
+    pub intensity: f64,
+    /// Pixels left out at [left, right, top, bottom].
+    pub crop: [usize; 4],
+    pub min_crf: f64,
+    pub max_crf: f64,
+    /// CRF of a scene whose scores contradict each other; `None`: `min_crf + 3`.
+    pub unreliable_crf: Option<f64>,
+    /// CRF of every scene when `enable` is false.
+    pub base_crf: f64,
+    pub mix: MixCoefficients,
+    pub frames: FrameSelection,
+}
+
+/// Per-frame score (spec 03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    #[serde(rename = "butteraugli-3norm")]
+    Butteraugli3Norm,
+    ButteraugliMeanMix,
+    ButteraugliMaxMix,
+    Ssimu2,
+}
+
+impl Metric {
+    /// Butteraugli counts distortion, SSIMULACRA2 quality.
+    pub fn higher_is_better(self) -> bool {
+        self == Self::Ssimu2
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricBackend {
+    /// Vship when it works, else native.
+    Auto,
+    Vship,
+    Native,
+    Vszip,
+    Ffvship,
+}
+
+/// From the frames of a scene to one score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    Worst,
+    Mean,
+    /// The value that this percentage of the frames is worse than, 0 to 100.
+    Percentile(f64),
+}
+
+/// Coefficients of the Butteraugli mixes: `n3 + max(0, mean_inf·inf − mean_n3·n3)`
+/// and `n3 + max_inf·inf`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MixCoefficients {
+    pub mean_inf: f64,
+    pub mean_n3: f64,
+    pub max_inf: f64,
+}
+
+impl Default for MixCoefficients {
+    fn default() -> Self {
+        Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027 }
+    }
+}
+
+/// How many frames of a scene are measured and which (spec 03).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameSelection {
+    pub highest_diff_frames: usize,
+    pub highest_diff_min_separation: usize,
+    pub highest_probing_diff_frames: usize,
+    pub upper_bracket_frames: usize,
+    pub bracket_min_separation: usize,
+    pub lower_bracket_frames: usize,
+    pub upper_bracket_fallback_frames: usize,
+    pub first_frame: bool,
+    pub last_frame: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    Reference,
+    Adaptive,
+}
+
+/// From scores to a CRF (spec 02).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelSettings {
+    pub kind: ModelKind,
+    /// Scenes also encoded with the final preset to calibrate; 0 = none.
+    pub calibrate: usize,
+    /// Distance to the target, in score units, that counts as hit.
+    pub tolerance: f64,
+}
+
+/// Character Boost (spec 04).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CharacterSettings {
+    pub enable: bool,
+    pub backend: CharacterBackend,
+    /// CRF-scale strength of the ROI map; 0 = no map.
+    pub roi_boost_max: f64,
+    pub crf_boost_max: f64,
+    /// 0 or 1, the curve from coverage to boost.
+    pub crf_curve: u8,
+    pub motion_boost_max: f64,
+    pub model: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CharacterBackend {
+    Auto,
+    Trt,
+    OrtCuda,
+    Ort,
+    Ov,
+    Ncnn,
+}
+
+/// What the final encode gets besides the CRF.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FinalSettings {
+    /// Lowest CRF written, after all boosts.
+    pub min_crf: f64,
+    /// av1an's photon noise strength (ISO), `None` = off.
+    pub photon_noise: Option<u32>,
+    pub photon_noise_height: Option<u32>,
+    pub photon_noise_width: Option<u32>,
+    pub chroma_noise: bool,
+}
+
+/// Expressions evaluated per scene (spec 05); `None` = no rule.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct DynamicRules {
+    pub crf: Option<String>,
+    pub final_preset: Option<String>,
+    pub final_params: Option<String>,
+    pub probing_params: Option<String>,
+    pub photon_noise: Option<String>,
+    pub encoder: Option<String>,
+}

@@ -1,0 +1,187 @@
+//! A video output: what it is, and its conversion to what we work on.
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+use vapoursynth::format::{ColorFamily, SampleType};
+use vapoursynth::node::Node;
+use vapoursynth::video_info::Property;
+
+use super::color::ColorInfo;
+use super::frame::Frame;
+use super::pump::Frames;
+use super::session::{Arg, Session};
+use crate::support::cancel::Cancel;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Family {
+    Gray,
+    Rgb,
+    Yuv,
+}
+
+/// The facts about a clip that other stages need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClipInfo {
+    pub width: usize,
+    pub height: usize,
+    pub frames: usize,
+    /// Frames per second as numerator and denominator; `None` when it varies.
+    pub fps: Option<(u64, u64)>,
+    /// VapourSynth's name of the format, for messages.
+    pub format: String,
+    pub family: Family,
+    pub float: bool,
+    pub bits: u8,
+    /// log2 of the horizontal and vertical chroma subsampling.
+    pub subsampling: (u8, u8),
+    pub color: ColorInfo,
+}
+
+/// A clip of constant integer or float format. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Clip {
+    session: Session,
+    node: Node<'static>,
+    info: ClipInfo,
+}
+
+/// A clip converted to what the encoder and the metrics take, and what was done.
+#[derive(Debug, Clone)]
+pub struct Working {
+    pub clip: Clip,
+    /// One sentence a change; empty when the clip was right already.
+    pub notes: Vec<String>,
+}
+
+impl Clip {
+    pub(crate) fn new(session: Session, node: Node<'static>) -> Result<Self> {
+        let video = node.info();
+        let Property::Constant(size) = video.resolution else {
+            bail!("the clip has a variable size; make it constant with core.resize");
+        };
+        let fps = match video.framerate {
+            Property::Constant(rate) => Some((rate.numerator, rate.denominator)),
+            Property::Variable => None,
+        };
+        let mut clip = Self {
+            session,
+            info: ClipInfo {
+                width: size.width,
+                height: size.height,
+                frames: video.num_frames,
+                fps,
+                format: video.format.name().to_owned(),
+                family: match video.format.color_family() {
+                    ColorFamily::Gray => Family::Gray,
+                    ColorFamily::RGB => Family::Rgb,
+                    ColorFamily::YUV => Family::Yuv,
+                    ColorFamily::Undefined => {
+                        bail!("the clip has a variable format; make it constant with core.resize")
+                    }
+                },
+                float: video.format.sample_type() == SampleType::Float,
+                bits: video.format.bits_per_sample(),
+                subsampling: (video.format.sub_sampling_w(), video.format.sub_sampling_h()),
+                color: ColorInfo::default(),
+            },
+            node,
+        };
+        clip.info.color = clip.frame(0)?.color();
+        Ok(clip)
+    }
+
+    pub fn info(&self) -> &ClipInfo {
+        &self.info
+    }
+
+    pub fn session(&self) -> Session {
+        self.session
+    }
+
+    pub(crate) fn node(&self) -> &Node<'static> {
+        &self.node
+    }
+
+    /// Renders frame `n` and waits for it.
+    pub fn frame(&self, n: usize) -> Result<Frame> {
+        match self.node.get_frame(n) {
+            Ok(frame) => Ok(Frame::new(frame)),
+            Err(error) => bail!("frame {n} could not be rendered: {error}"),
+        }
+    }
+
+    /// The frames `range` in order, with `prefetch` of them requested ahead.
+    ///
+    /// # Panics
+    /// When the range reaches beyond the clip.
+    pub fn frames(&self, range: std::ops::Range<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
+        assert!(range.end <= self.info.frames, "{range:?} of {} frames", self.info.frames);
+        Frames::new(self.node.clone(), range, prefetch, cancel.clone())
+    }
+
+    /// The result of a filter on this clip; the colour is read anew.
+    pub fn filtered(&self, namespace: &str, function: &str, args: &[(&str, Arg<'_>)]) -> Result<Self> {
+        let mut all = vec![("clip", Arg::Node(&self.node))];
+        all.extend_from_slice(args);
+        Self::new(self.session, self.session.invoke(namespace, function, &all)?)
+    }
+
+    /// YUV 4:2:0 integer of `bits` with even sides: what encoders and metrics
+    /// take. Colour keeps its meaning; RGB becomes the usual matrix of its height.
+    pub fn working(&self, bits: u8) -> Result<Working> {
+        let mut clip = self.clone();
+        let mut notes = Vec::new();
+        let info = &self.info;
+        let wanted = match bits {
+            8 => "YUV420P8",
+            10 => "YUV420P10",
+            _ => bail!("bit depth {bits}: must be 8 or 10"),
+        };
+        if info.format != wanted {
+            clip = clip.converted(bits)?;
+            if info.family != Family::Yuv || info.float || info.subsampling != (1, 1) || info.bits > bits {
+                notes.push(format!("{} is converted to {wanted} for probing", info.format));
+            }
+        }
+        let (odd_w, odd_h) = (info.width % 2, info.height % 2);
+        if odd_w + odd_h > 0 {
+            notes.push(format!(
+                "{}x{} has odd sides, which 4:2:0 cannot have; probes leave the last {} out",
+                info.width,
+                info.height,
+                match (odd_w, odd_h) {
+                    (1, 0) => "column",
+                    (0, _) => "row",
+                    _ => "column and row",
+                }
+            ));
+        }
+        Ok(Working { clip, notes })
+    }
+
+    fn converted(&self, bits: u8) -> Result<Self> {
+        let info = &self.info;
+        // VapourSynth's format identifiers: family YUV (3), integer, bits, 4:2:0.
+        let format = 3 << 28 | i64::from(bits) << 16 | 1 << 8 | 1;
+        let (width, height) = (info.width & !1, info.height & !1);
+        if width == 0 || height == 0 {
+            bail!("{}x{} is too small to be converted to 4:2:0", info.width, info.height);
+        }
+        let mut args = vec![
+            ("format", Arg::Int(format)),
+            ("width", Arg::Int(width as i64)),
+            ("height", Arg::Int(height as i64)),
+            // The window keeps the scale at 1:1 when an odd column or row goes.
+            ("src_width", Arg::Float(width as f64)),
+            ("src_height", Arg::Float(height as f64)),
+            ("filter_param_a", Arg::Float(0.0)),
+            ("filter_param_b", Arg::Float(0.0)),
+            ("filter_param_a_uv", Arg::Float(0.0)),
+            ("filter_param_b_uv", Arg::Float(0.0)),
+        ];
+        if info.family != Family::Yuv {
+            args.push(("matrix", Arg::Int(info.color.resolve_yuv_matrix(info.height))));
+        }
+        self.filtered("resize", "Bicubic", &args)
+    }
+}

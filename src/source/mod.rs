@@ -1,0 +1,47 @@
+//! Everything between a path and pictures: the guarded VapourSynth runtime,
+//! scripts and videos, and the frame pump.
+//!
+//! VapourSynth types stay in this module, `score` and `character`; the other
+//! stages see [`Picture`], [`ColorInfo`] and [`ClipInfo`].
+
+mod clip;
+mod color;
+mod frame;
+mod picture;
+mod pump;
+pub mod runtime;
+mod session;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+pub use clip::{Clip, ClipInfo, Family, Working};
+pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
+pub use frame::{Frame, Row};
+pub use picture::{Picture, chroma_size};
+pub use pump::Frames;
+pub use session::{Arg, OpenOptions, Provider, Session};
+
+/// Opens a VapourSynth script (`.vpy`, `.py`) in-process, anything else as a video file.
+pub fn open(path: &Path, options: &OpenOptions) -> Result<Clip> {
+    let metadata = std::fs::metadata(path).with_context(|| format!("cannot open {}", path.display()))?;
+    if metadata.is_dir() {
+        bail!("{} is a folder; name a .vpy script or a video file", path.display());
+    }
+    if is_script(path) {
+        return Session::open_script(path, options);
+    }
+    if !options.variables.is_empty() {
+        bail!("--vpy-arg is for scripts, {} is opened as a video", path.display());
+    }
+    Session::open_video(path, options)
+}
+
+/// Whether [`open`] takes `path` for a script.
+pub fn is_script(path: &Path) -> bool {
+    path.extension()
+        .and_then(OsStr::to_str)
+        .is_some_and(|e| e.eq_ignore_ascii_case("vpy") || e.eq_ignore_ascii_case("py"))
+}

@@ -1,0 +1,165 @@
+//! Finds VapourSynth's script library and loads it without ever letting the
+//! bindings panic: they do when VSScript is missing or of another version.
+
+use std::ffi::c_int;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+use vapoursynth::api::API;
+use vapoursynth_sys as ffi;
+
+const HOW_TO_INSTALL: &str = "install VapourSynth R74 or later into a Python 3.12+ environment \
+     (`pip install vapoursynth`, then `vapoursynth config`), or run scripts/setup.sh; \
+     VSSCRIPT_PATH may name the library file directly";
+
+/// Loads VSScript once per process; later calls return the first outcome.
+///
+/// `near` is where a `.venv` is looked for besides the current folder and the
+/// program's own: usually the script's folder.
+pub fn load(near: Option<&Path>) -> Result<API> {
+    static LOADED: OnceLock<std::result::Result<API, String>> = OnceLock::new();
+    LOADED.get_or_init(|| load_now(near).map_err(|e| format!("{e:#}"))).clone().map_err(|text| anyhow!(text))
+}
+
+fn load_now(near: Option<&Path>) -> Result<API> {
+    let path = locate(near)?;
+    check(&path)?;
+    announce(&path);
+    // The checks above are those the bindings turn into panics.
+    API::get().with_context(|| {
+        format!("the VapourSynth library beside {} does not offer API 4; {HOW_TO_INSTALL}", path.display())
+    })
+}
+
+/// The VSScript library to use: `VSSCRIPT_PATH`, then what `vapoursynth` on the
+/// PATH reports, then `$VIRTUAL_ENV` and the `.venv` folders near the script,
+/// the current folder and the program, then the system's loader by name.
+pub fn locate(near: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(ffi::VSSCRIPT_PATH_VARIABLE) {
+        let path = PathBuf::from(path);
+        if !path.is_file() {
+            bail!("VSSCRIPT_PATH is {}, which is not a file; unset it or {HOW_TO_INSTALL}", path.display());
+        }
+        return Ok(path);
+    }
+    if let Some(path) = ask_command(Path::new("vapoursynth")) {
+        return Ok(path);
+    }
+    if let Some(path) = environments(near).iter().find_map(|e| in_environment(e)) {
+        return Ok(path);
+    }
+    // Left to the dynamic loader's own search; `check` reports when it fails.
+    Ok(PathBuf::from(ffi::VSSCRIPT_LIB_NAMES[0]))
+}
+
+fn ask_command(program: &Path) -> Option<PathBuf> {
+    let output =
+        Command::new(program).arg("get-vsscript").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    path.is_file().then_some(path)
+}
+
+/// Virtual environments worth looking into, nearest first.
+fn environments(near: Option<&Path>) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
+    let absolute = |p: &Path| std::path::absolute(p).ok();
+    let starts = [
+        near.and_then(absolute),
+        std::env::current_dir().ok(),
+        std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf)),
+    ];
+    for start in starts.into_iter().flatten() {
+        found.extend(start.ancestors().map(|folder| folder.join(".venv")));
+    }
+    found.retain(|folder| folder.is_dir());
+    found
+}
+
+/// The library inside a virtual environment: as its own `vapoursynth` command
+/// spells it (VSScript looks its configuration up by that very path), else in
+/// the package `vapoursynth`.
+fn in_environment(environment: &Path) -> Option<PathBuf> {
+    let command = if cfg!(windows) { "Scripts/vapoursynth.exe" } else { "bin/vapoursynth" };
+    if let Some(path) = ask_command(&environment.join(command)) {
+        return Some(path);
+    }
+    let mut packages = vec![environment.join("Lib").join("site-packages")];
+    for lib in ["lib", "lib64"] {
+        let Ok(entries) = std::fs::read_dir(environment.join(lib)) else { continue };
+        packages.extend(entries.flatten().map(|e| e.path().join("site-packages")));
+    }
+    packages
+        .iter()
+        .flat_map(|folder| ffi::VSSCRIPT_LIB_NAMES.iter().map(|name| folder.join("vapoursynth").join(name)))
+        .find(|path| path.is_file())
+}
+
+/// Opens the library and asks for its script interface, as the bindings will.
+#[allow(unsafe_code)]
+fn check(path: &Path) -> Result<()> {
+    // SAFETY: loading VSScript runs its initialisers, which the bindings do a
+    // moment later in any case; `getVSScriptAPI` is called with the version
+    // number that it documents and its result is read only when not null.
+    let version = unsafe {
+        let loader = ffi::VSScriptAPILoader::new(path)
+            .map_err(|e| anyhow!("VapourSynth was not found ({e}); {HOW_TO_INSTALL}"))?;
+        if loader.getVSScriptAPI.is_err() {
+            bail!("{} is too old (VSScript API 3); {HOW_TO_INSTALL}", path.display());
+        }
+        let wanted = (ffi::VSSCRIPT_API_MAJOR << 16 | ffi::VSSCRIPT_API_MINOR) as c_int;
+        let api = loader.getVSScriptAPI(wanted);
+        // Unloading would tear down the Python interpreter that was started.
+        std::mem::forget(loader);
+        let Some(api) = api.as_ref() else {
+            bail!(
+                "{} did not start: run `vapoursynth config` once with that environment's \
+                 Python, then try again; otherwise {HOW_TO_INSTALL}",
+                path.display()
+            );
+        };
+        api.getAPIVersion.map_or(0, |get| get())
+    };
+    let (major, minor) = ((version >> 16) as u32, (version & 0xffff) as u32);
+    if major != ffi::VSSCRIPT_API_MAJOR || minor < ffi::VSSCRIPT_API_MINOR {
+        bail!(
+            "{} has VSScript API {major}.{minor}, {}.{} or later is needed; {HOW_TO_INSTALL}",
+            path.display(),
+            ffi::VSSCRIPT_API_MAJOR,
+            ffi::VSSCRIPT_API_MINOR,
+        );
+    }
+    Ok(())
+}
+
+/// Tells the bindings which file to load; an environment variable is the only way they offer.
+#[allow(unsafe_code)]
+fn announce(path: &Path) {
+    // SAFETY: called once, inside `load`, before any VapourSynth or worker
+    // thread of ours exists that could read the environment at the same time.
+    unsafe { std::env::set_var(ffi::VSSCRIPT_PATH_VARIABLE, path) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_found_in_a_folder_of_site_packages() {
+        let root = tempfile::tempdir().unwrap();
+        let package = root.path().join("lib/python3.13/site-packages/vapoursynth");
+        std::fs::create_dir_all(&package).unwrap();
+        assert_eq!(in_environment(root.path()), None);
+        let library = package.join(ffi::VSSCRIPT_LIB_NAMES[0]);
+        std::fs::write(&library, b"").unwrap();
+        assert_eq!(in_environment(root.path()), Some(library));
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_an_error_not_a_panic() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = format!("{:#}", check(file.path()).unwrap_err());
+        assert!(error.contains("pip install vapoursynth"), "{error}");
+    }
+}

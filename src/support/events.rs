@@ -1,0 +1,135 @@
+//! What the stages tell the outside while they work.
+//!
+//! A stage never prints: it emits [`Event`]s through [`Events`], and whoever
+//! listens (`cli::render`, an NDJSON writer, a test) decides what to show.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// The things a run reports. Serialised as one JSON object a line by `--events`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stage begins; `total` counts `unit`s, 0 when it is not known.
+    StageStarted { stage: &'static str, total: u64, unit: &'static str },
+    /// `done` units of the stage are finished.
+    StageProgress { stage: &'static str, done: u64 },
+    /// The stage ended after `seconds`, successfully or not.
+    StageFinished { stage: &'static str, seconds: f64 },
+    /// A probe encode ended.
+    Probe { scene: usize, probe: usize, crf: f64, bytes: u64, seconds: f64 },
+    /// A probe was scored.
+    Score { scene: usize, probe: usize, crf: f64, score: f64 },
+    /// A scene's final CRF is known.
+    Scene { scene: usize, start: usize, end: usize, crf: f64 },
+    /// A line that an encoder wrote, shown at high verbosity.
+    EncoderLine { scene: usize, line: String },
+    /// Something worth knowing: which back end runs, what was converted and why.
+    Note { text: String },
+    /// Something the user should look at, though the run goes on.
+    Warning { text: String },
+    /// The run produced its result at `path`.
+    Result { path: String },
+}
+
+/// A cloneable handle to the listener.
+#[derive(Clone)]
+pub struct Events(Arc<dyn Fn(&Event) + Send + Sync>);
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}
+
+impl Events {
+    /// Calls `listener` for every event, from whichever thread emits it.
+    pub fn new(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    /// Nobody listens.
+    pub fn silent() -> Self {
+        Self::new(|_| {})
+    }
+
+    pub fn emit(&self, event: &Event) {
+        (self.0)(event);
+    }
+
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(&Event::Note { text: text.into() });
+    }
+
+    pub fn warn(&self, text: impl Into<String>) {
+        self.emit(&Event::Warning { text: text.into() });
+    }
+
+    /// Opens a stage of `total` units (0: unknown); it closes when the handle drops.
+    pub fn stage(&self, stage: &'static str, total: u64, unit: &'static str) -> Stage {
+        self.emit(&Event::StageStarted { stage, total, unit });
+        Stage { events: self.clone(), name: stage, done: AtomicU64::new(0), started: Instant::now() }
+    }
+}
+
+/// A running stage; shared by reference between the threads that work on it.
+#[derive(Debug)]
+pub struct Stage {
+    events: Events,
+    name: &'static str,
+    done: AtomicU64,
+    started: Instant,
+}
+
+impl Stage {
+    /// Adds `units` to what is done.
+    pub fn advance(&self, units: u64) {
+        let done = self.done.fetch_add(units, Ordering::Relaxed) + units;
+        self.events.emit(&Event::StageProgress { stage: self.name, done });
+    }
+
+    /// Seconds since the stage was opened.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.events
+            .emit(&Event::StageFinished { stage: self.name, seconds: self.started.elapsed().as_secs_f64() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    #[test]
+    fn a_stage_reports_its_start_its_progress_and_its_end() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let events = Events::new({
+            let seen = Arc::clone(&seen);
+            move |event| seen.lock().unwrap().push(event.clone())
+        });
+        let stage = events.stage("Analysis", 10, "frames");
+        stage.advance(4);
+        stage.advance(6);
+        drop(stage);
+        let seen = seen.lock().unwrap();
+        assert_eq!(
+            seen[..3],
+            [
+                Event::StageStarted { stage: "Analysis", total: 10, unit: "frames" },
+                Event::StageProgress { stage: "Analysis", done: 4 },
+                Event::StageProgress { stage: "Analysis", done: 10 },
+            ]
+        );
+        assert!(matches!(seen[3], Event::StageFinished { stage: "Analysis", seconds } if seconds >= 0.0));
+    }
+}

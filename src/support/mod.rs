@@ -1,0 +1,5 @@
+//! What every stage may use: events, stopping, files, child processes.
+
+pub mod atomic;
+pub mod cancel;
+pub mod events;
