@@ -1,0 +1,72 @@
+//! Model `reference` (spec 02): two probes, a straight line in quantiser steps.
+
+use super::{Goal, Path, Scored, Solution, qstep};
+
+/// CRF of every scene's first probe.
+pub const FIRST_CRF: f64 = 24.0;
+/// CRF of the second probe when the first was better than the target.
+pub const COARSER_CRF: f64 = 40.0;
+/// CRF of the second probe otherwise.
+pub const FINER_CRF: f64 = 11.0;
+
+/// One row of the correction for final presets that are slower than the probing
+/// preset: from this probing preset on, the shares of the score distance by
+/// which probes flatter coarse quantisers, each valid up to a final preset.
+struct Flattery {
+    probing_from: i32,
+    shares: &'static [(i32, f64)],
+}
+
+/// Shares by (final preset at most, share); first match counts.
+const FLATTERY: [Flattery; 3] = [
+    Flattery { probing_from: 6, shares: &[(-1, 0.63), (0, 0.60), (2, 0.51), (5, 0.30)] },
+    Flattery { probing_from: 5, shares: &[(-1, 0.33), (0, 0.30), (2, 0.21)] },
+    Flattery { probing_from: 3, shares: &[(0, 0.15), (2, 0.12)] },
+];
+
+/// The CRF of the second probe, from the first one's score.
+pub fn second_crf(first_score: f64, goal: &Goal) -> f64 {
+    if goal.surplus(first_score) > 0.0 { COARSER_CRF } else { FINER_CRF }
+}
+
+/// The CRF before any correction; the final preset may depend on it.
+pub fn uncorrected(first: Scored, second: Scored, goal: &Goal) -> Solution {
+    let coarser = second.crf > first.crf;
+    let gained = goal.quality(second.score) - goal.quality(first.score);
+    // Equal scores tell nothing about the slope, so they contradict as well.
+    if coarser && gained >= 0.0 {
+        let middle = f64::midpoint(qstep::from_crf(first.crf), qstep::from_crf(second.crf));
+        return Solution { crf: goal.clamp(qstep::to_crf(middle)), path: Path::CoarserContradicts };
+    }
+    if !coarser && gained <= 0.0 {
+        let crf = goal.clamp(goal.unreliable_crf.min(second.crf));
+        return Solution { crf, path: Path::FinerContradicts };
+    }
+    Solution { crf: on_line(first, second, goal), path: Path::Line }
+}
+
+/// The scene's CRF for the given presets (spec 02, steps 4 to 6).
+pub fn solve(first: Scored, second: Scored, goal: &Goal, probing_preset: i32, final_preset: i32) -> Solution {
+    let plain = uncorrected(first, second, goal);
+    if plain.path != Path::Line || second.crf < first.crf {
+        return plain;
+    }
+    let share = flattery(probing_preset, final_preset);
+    let moved = Scored { score: second.score - share * (first.score - second.score), ..second };
+    Solution { crf: on_line(first, moved, goal), path: Path::Readjusted }
+}
+
+fn flattery(probing_preset: i32, final_preset: i32) -> f64 {
+    FLATTERY
+        .iter()
+        .find(|row| probing_preset >= row.probing_from)
+        .and_then(|row| row.shares.iter().find(|(at_most, _)| final_preset <= *at_most))
+        .map_or(0.0, |(_, share)| *share)
+}
+
+/// The CRF at which the line through both (score, qstep) points meets the target.
+fn on_line(first: Scored, second: Scored, goal: &Goal) -> f64 {
+    let (q1, q2) = (qstep::from_crf(first.crf), qstep::from_crf(second.crf));
+    let slope = (q2 - q1) / (second.score - first.score);
+    goal.clamp(qstep::to_crf(q1 + slope * (goal.target - first.score)))
+}
