@@ -1,1 +1,3 @@
-//! (in the making)
+//! What a run leaves behind: av1an's files and the summary.
+
+pub mod av1an;

@@ -3,3 +3,6 @@
 pub mod atomic;
 pub mod cancel;
 pub mod events;
+pub mod fingerprint;
+pub mod journal;
+pub mod lock;
