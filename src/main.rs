@@ -1,3 +1,5 @@
-fn main() {
-    println!("{}", env!("CARGO_PKG_VERSION"));
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    progression_boost::cli::main()
 }

@@ -1,1 +1,118 @@
-//! The command line.
+//! The command line: one file a subcommand, and the renderer. clap and the
+//! terminal never leave this module.
+
+mod boost;
+mod render;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::support::cancel::{Cancel, Interrupted};
+use crate::support::events::Events;
+use render::Renderer;
+
+/// Boosts AV1 encodes scene by scene: every scene as good as asked, at the smallest size.
+///
+/// Opens a VapourSynth script or a video, detects scenes, encodes each one
+/// quickly as a probe, measures the probes against the source and writes the
+/// CRF that hits the target for every scene into a file for `av1an --scenes`.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    boost: boost::Args,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// More detail: -v tells what was decided and why, -vv adds what the encoders say
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Write every event as a line of JSON to FILE, `-` for standard output
+    #[arg(long, global = true, value_name = "FILE")]
+    events: Option<PathBuf>,
+}
+
+/// What was typed makes no sense, though the command line parsed: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+impl Usage {
+    /// Marks an error as one of usage, its whole chain kept as the message.
+    pub fn from_error(error: &anyhow::Error) -> anyhow::Error {
+        Self(format!("{error:#}")).into()
+    }
+}
+
+/// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
+        Ok(renderer) => renderer,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(1);
+        }
+    };
+    let cancel = Cancel::new();
+    if let Err(error) = stop_on_ctrl_c(&cancel) {
+        eprintln!("warning: Ctrl-C will stop at once, without tidying up: {error:#}");
+    }
+    let result = run(cli, &renderer.events(), &cancel);
+    renderer.finish();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error, &cancel))
+        }
+    }
+}
+
+fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
+    match cli.command {
+        Some(command) => match command {},
+        None => boost::run(cli.boost, events, cancel),
+    }
+}
+
+fn exit_code(error: &anyhow::Error, cancel: &Cancel) -> u8 {
+    if error.is::<Interrupted>() || cancel.is_cancelled() {
+        130
+    } else if error.chain().any(|cause| cause.is::<Usage>()) {
+        2
+    } else {
+        1
+    }
+}
+
+/// The first Ctrl-C (or termination request) asks everything to stop, the second one leaves.
+fn stop_on_ctrl_c(cancel: &Cancel) -> Result<()> {
+    let cancel = cancel.clone();
+    ctrlc::set_handler(move || {
+        if cancel.is_cancelled() {
+            std::process::exit(130);
+        }
+        cancel.cancel();
+    })?;
+    Ok(())
+}

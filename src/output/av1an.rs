@@ -1,6 +1,5 @@
 //! av1an's `scenes.json` and zones files (spec 06).
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;

@@ -1,0 +1,211 @@
+//! Draws events: bars on a terminal, plain lines elsewhere, NDJSON on request.
+//! Everything for people goes to stderr; stdout is for results.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::support::events::{Event, Events};
+
+/// Without a terminal a stage says how far it is at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Turns events into output. Shared with the threads that emit them.
+#[derive(Clone)]
+pub struct Renderer(Arc<Mutex<State>>);
+
+struct State {
+    verbose: u8,
+    quiet: bool,
+    bars: Option<MultiProgress>,
+    stages: HashMap<&'static str, Shown>,
+    json: Option<Box<dyn Write + Send>>,
+    started: Instant,
+}
+
+struct Shown {
+    bar: Option<ProgressBar>,
+    total: u64,
+    unit: &'static str,
+    started: Instant,
+    last_line: Instant,
+}
+
+/// An event with its time in seconds since the start.
+#[derive(Serialize)]
+struct Timed<'a> {
+    time: f64,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+impl Renderer {
+    /// `json` receives NDJSON; `-` is standard output.
+    pub fn new(verbose: u8, quiet: bool, json: Option<&Path>) -> Result<Self> {
+        let json: Option<Box<dyn Write + Send>> = match json {
+            None => None,
+            Some(path) if path == Path::new("-") => Some(Box::new(io::stdout())),
+            Some(path) => Some(Box::new(
+                File::create(path).with_context(|| format!("--events: cannot write {}", path.display()))?,
+            )),
+        };
+        let bars = (io::stderr().is_terminal() && !quiet).then(MultiProgress::new);
+        Ok(Self(Arc::new(Mutex::new(State {
+            verbose,
+            quiet,
+            bars,
+            stages: HashMap::new(),
+            json,
+            started: Instant::now(),
+        }))))
+    }
+
+    pub fn events(&self) -> Events {
+        let state = Arc::clone(&self.0);
+        Events::new(move |event| {
+            // A listener that panicked elsewhere must not silence the rest.
+            let mut state = state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            state.show(event);
+        })
+    }
+
+    /// Removes what bars are left.
+    pub fn finish(&self) {
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for (_, shown) in state.stages.drain() {
+            if let Some(bar) = shown.bar {
+                bar.finish_and_clear();
+            }
+        }
+        if let Some(json) = &mut state.json {
+            let _ = json.flush();
+        }
+    }
+}
+
+impl State {
+    fn show(&mut self, event: &Event) {
+        self.write_json(event);
+        match event {
+            Event::StageStarted { stage, total, unit } => self.open(stage, *total, unit),
+            Event::StageProgress { stage, done } => self.progress(stage, *done),
+            Event::StageFinished { stage, seconds } => self.close(stage, *seconds),
+            Event::Probe { scene, probe, crf, bytes, seconds } => self.detail(
+                1,
+                &format!(
+                    "scene {scene}: probe {} at CRF {crf:.2} took {seconds:.1} s, {bytes} bytes",
+                    probe + 1
+                ),
+            ),
+            Event::Score { scene, probe, crf, score } => {
+                self.detail(
+                    1,
+                    &format!("scene {scene}: probe {} at CRF {crf:.2} scores {score:.3}", probe + 1),
+                );
+            }
+            Event::Scene { scene, start, end, crf } => {
+                self.detail(1, &format!("scene {scene}: frames {start} to {end}, CRF {crf:.2}"));
+            }
+            Event::EncoderLine { scene, line } => {
+                self.detail(2, &format!("scene {scene}: encoder: {line}"));
+            }
+            Event::Note { text } => self.detail(0, text),
+            Event::Warning { text } => self.line(&format!("warning: {text}")),
+            Event::Result { .. } => {}
+        }
+    }
+
+    fn write_json(&mut self, event: &Event) {
+        let time = self.started.elapsed().as_secs_f64();
+        if let Some(json) = &mut self.json {
+            let written = serde_json::to_writer(&mut *json, &Timed { time, event })
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(json));
+            if let Err(error) = written {
+                self.json = None;
+                self.line(&format!("warning: --events ends here: {error}"));
+            }
+        }
+    }
+
+    fn detail(&self, level: u8, text: &str) {
+        if !self.quiet && self.verbose >= level {
+            self.line(text);
+        }
+    }
+
+    /// A line on stderr, above the bars.
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => {
+                let _ = bars.println(text);
+            }
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn open(&mut self, stage: &'static str, total: u64, unit: &'static str) {
+        let bar = self.bars.as_ref().map(|bars| {
+            let bar = bars.add(ProgressBar::new(total));
+            bar.set_style(style(total));
+            bar.set_prefix(stage);
+            bar.set_message(unit);
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        if bar.is_none() && !self.quiet {
+            match total {
+                0 => eprintln!("{stage} …"),
+                _ => eprintln!("{stage}: {total} {unit} …"),
+            }
+        }
+        let now = Instant::now();
+        self.stages.insert(stage, Shown { bar, total, unit, started: now, last_line: now });
+    }
+
+    fn progress(&mut self, stage: &str, done: u64) {
+        let quiet = self.quiet;
+        let Some(shown) = self.stages.get_mut(stage) else { return };
+        if let Some(bar) = &shown.bar {
+            bar.set_position(done);
+        } else if !quiet && shown.last_line.elapsed() >= LINE_EVERY {
+            shown.last_line = Instant::now();
+            eprintln!("{stage}: {}", how_far(done, shown));
+        }
+    }
+
+    fn close(&mut self, stage: &str, seconds: f64) {
+        let Some(shown) = self.stages.remove(stage) else { return };
+        if let Some(bar) = shown.bar {
+            bar.finish_and_clear();
+        }
+        self.detail(0, &format!("{stage}: {seconds:.1} s"));
+    }
+}
+
+fn style(total: u64) -> ProgressStyle {
+    let template = if total == 0 {
+        "{prefix:>16} {spinner} {pos} {msg}, {per_sec}, {elapsed}"
+    } else {
+        "{prefix:>16} [{bar:30}] {pos}/{len} {msg}, {per_sec}, {eta} left"
+    };
+    ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ")
+}
+
+/// Done, rate and time left in words, for logs without bars.
+fn how_far(done: u64, shown: &Shown) -> String {
+    let elapsed = shown.started.elapsed().as_secs_f64();
+    let rate = done as f64 / elapsed.max(1e-9);
+    if shown.total == 0 {
+        return format!("{done} {}, {rate:.1} a second", shown.unit);
+    }
+    let left = shown.total.saturating_sub(done) as f64 / rate.max(1e-9);
+    format!("{done}/{} {}, {rate:.1} a second, {left:.0} s left", shown.total, shown.unit)
+}
