@@ -1,1 +1,3 @@
-//! (in the making)
+//! The order of the stages, and what runs them.
+
+pub mod scheduler;

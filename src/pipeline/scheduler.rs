@@ -1,0 +1,424 @@
+//! Runs the probe chains of all scenes: encode → score → encode → score → done.
+//!
+//! Each scene is a chain of its own and there is no barrier between phases:
+//! while one scene is scored, others encode. Encoder slots take second probes
+//! before first ones, because they free the frames kept for their scene, and
+//! longer scenes before shorter ones, so that no long one runs alone at the end.
+
+use std::collections::BinaryHeap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+
+use crate::support::cancel::{Cancel, Interrupted};
+
+/// So many scenes failing before a single one succeeds means that all will.
+const HOPELESS: usize = 3;
+
+/// A scene's place in the schedule.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain {
+    /// Expected work; frames times pixels.
+    pub weight: u64,
+    /// Bytes kept in memory from the first probe on until the scene is done.
+    pub bytes: u64,
+}
+
+/// What a scene needs next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step {
+    /// Encode probe number `probe` (0, 1, …) at this CRF, then score it.
+    Encode {
+        probe: usize,
+        crf: f64,
+    },
+    /// The probe is on disk already: score it.
+    Score {
+        probe: usize,
+        crf: f64,
+    },
+    Done,
+}
+
+/// The work itself; called from many threads, never twice at once for a scene.
+pub trait Work: Sync {
+    /// Where the chain starts: anywhere, for a resumed run.
+    fn first(&self, scene: usize) -> Step;
+    /// Encodes a probe; runs on an encoder slot.
+    fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()>;
+    /// Scores a probe and says what comes next; runs on a scoring thread.
+    fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step>;
+    /// The scene is finished, or given up: what it kept can go.
+    fn release(&self, scene: usize);
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Encoder processes at once.
+    pub workers: usize,
+    /// Scoring threads.
+    pub scorers: usize,
+    /// Bytes that the scenes in flight may keep; one scene is always let in.
+    pub memory: u64,
+    /// Barriers between the phases, for comparison: all first probes, then all
+    /// scores, then all second probes.
+    pub staged: bool,
+}
+
+/// Runs all chains to their end. Scenes that failed are returned with their
+/// error, in order; the others are complete. An interruption ends everything.
+pub fn run(
+    chains: &[Chain],
+    limits: &Limits,
+    work: &impl Work,
+    cancel: &Cancel,
+) -> Result<Vec<(usize, Error)>> {
+    let board = Board::new(chains, *limits, work);
+    thread::scope(|scope| {
+        for _ in 0..limits.workers.max(1) {
+            scope.spawn(|| board.serve(Kind::Encode, work, cancel));
+        }
+        for _ in 0..limits.scorers.max(1) {
+            scope.spawn(|| board.serve(Kind::Score, work, cancel));
+        }
+    });
+    let state = board.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(fatal) = state.fatal {
+        return Err(fatal);
+    }
+    cancel.check()?;
+    let mut failed = state.failed;
+    failed.sort_by_key(|(scene, _)| *scene);
+    Ok(failed)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Encode,
+    Score,
+}
+
+/// A task in a queue; the largest is taken first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Task {
+    probe: usize,
+    weight: u64,
+    scene: usize,
+    crf: f64,
+}
+
+impl Eq for Task {}
+
+impl Ord for Task {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // Later probes, then longer scenes, then earlier ones.
+        (self.probe, self.weight, other.scene).cmp(&(other.probe, other.weight, self.scene))
+    }
+}
+
+impl PartialOrd for Task {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+struct State {
+    encode: BinaryHeap<Task>,
+    score: BinaryHeap<Task>,
+    /// Tasks being worked on, by their phase.
+    running: Vec<(Kind, usize)>,
+    /// Whether a scene's memory is counted.
+    admitted: Vec<bool>,
+    memory: u64,
+    remaining: usize,
+    succeeded: usize,
+    failed: Vec<(usize, Error)>,
+    fatal: Option<Error>,
+}
+
+struct Board<'a> {
+    chains: &'a [Chain],
+    limits: Limits,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl<'a> Board<'a> {
+    fn new(chains: &'a [Chain], limits: Limits, work: &impl Work) -> Self {
+        let mut state = State {
+            encode: BinaryHeap::new(),
+            score: BinaryHeap::new(),
+            running: Vec::new(),
+            admitted: vec![false; chains.len()],
+            memory: 0,
+            remaining: chains.len(),
+            succeeded: 0,
+            failed: Vec::new(),
+            fatal: None,
+        };
+        for (scene, chain) in chains.iter().enumerate() {
+            state.enqueue(scene, chain.weight, work.first(scene));
+        }
+        Self { chains, limits, state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A thread's life: takes tasks of its kind until nothing is left.
+    fn serve(&self, kind: Kind, work: &impl Work, cancel: &Cancel) {
+        while let Some(task) = self.next(kind, cancel) {
+            let result = match kind {
+                Kind::Encode => work
+                    .encode(task.scene, task.probe, task.crf)
+                    .map(|()| Step::Score { probe: task.probe, crf: task.crf }),
+                Kind::Score => work.score(task.scene, task.probe, task.crf),
+            };
+            if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) {
+                work.release(task.scene);
+            }
+            self.finish(kind, task, result);
+        }
+    }
+
+    fn next(&self, kind: Kind, cancel: &Cancel) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if cancel.is_cancelled() || state.fatal.is_some() || state.remaining == 0 {
+                self.changed.notify_all();
+                return None;
+            }
+            if let Some(task) = state.take(kind, &self.limits, self.chains) {
+                return Some(task);
+            }
+            // Woken by finished tasks; the time-out notices the stop flag.
+            state = self
+                .changed
+                .wait_timeout(state, Duration::from_millis(200))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    fn finish(&self, kind: Kind, task: Task, result: Result<Step>) {
+        let mut state = self.lock();
+        if let Some(at) = state.running.iter().position(|r| *r == (kind, task.probe)) {
+            state.running.swap_remove(at);
+        }
+        match result {
+            Ok(Step::Done) => state.succeeded += 1,
+            Ok(step) => {
+                state.enqueue(task.scene, task.weight, step);
+                self.changed.notify_all();
+                return;
+            }
+            Err(error) if error.is::<Interrupted>() => state.fatal = Some(error),
+            Err(error) => state.fail(task.scene, error),
+        }
+        state.remaining -= 1;
+        if state.admitted[task.scene] {
+            state.memory -= self.chains[task.scene].bytes;
+        }
+        self.changed.notify_all();
+    }
+}
+
+impl State {
+    fn enqueue(&mut self, scene: usize, weight: u64, step: Step) {
+        match step {
+            Step::Encode { probe, crf } => self.encode.push(Task { probe, weight, scene, crf }),
+            Step::Score { probe, crf } => self.score.push(Task { probe, weight, scene, crf }),
+            Step::Done => {
+                self.remaining -= 1;
+                self.succeeded += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, kind: Kind, limits: &Limits, chains: &[Chain]) -> Option<Task> {
+        if limits.staged && self.phase() < self.first_of(kind)? {
+            return None;
+        }
+        let queue = match kind {
+            Kind::Encode => &mut self.encode,
+            Kind::Score => &mut self.score,
+        };
+        let task = *queue.peek()?;
+        let admitted = self.admitted[task.scene] || limits.staged;
+        let bytes = chains[task.scene].bytes;
+        if !admitted && self.memory > 0 && self.memory + bytes > limits.memory {
+            return None;
+        }
+        queue.pop();
+        if !admitted {
+            self.admitted[task.scene] = true;
+            self.memory += bytes;
+        }
+        self.running.push((kind, task.probe));
+        Some(task)
+    }
+
+    /// Staged: the phase of the next task of `kind`.
+    fn first_of(&self, kind: Kind) -> Option<(usize, Kind)> {
+        let queue = match kind {
+            Kind::Encode => &self.encode,
+            Kind::Score => &self.score,
+        };
+        // All tasks of one kind are of one probe when phases have barriers.
+        Some((queue.peek()?.probe, kind))
+    }
+
+    /// Staged: the earliest phase that still has work.
+    fn phase(&self) -> (usize, Kind) {
+        let queued = [Kind::Encode, Kind::Score].into_iter().filter_map(|kind| self.first_of(kind));
+        let running = self.running.iter().map(|&(kind, probe)| (probe, kind));
+        queued.chain(running).min().unwrap_or((usize::MAX, Kind::Score))
+    }
+
+    fn fail(&mut self, scene: usize, error: Error) {
+        self.failed.push((scene, error));
+        if self.failed.len() >= HOPELESS && self.succeeded == 0 && self.fatal.is_none() {
+            self.fatal = Some(self.hopeless());
+        }
+    }
+
+    fn hopeless(&mut self) -> Error {
+        let failed = std::mem::take(&mut self.failed);
+        let scenes: Vec<String> = failed.iter().map(|(scene, _)| scene.to_string()).collect();
+        let (_, last) = failed.into_iter().next_back().expect("called after a failure");
+        last.context(format!("the first scenes all failed ({}), so the run stops here", scenes.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// Two probes a scene; keeps a log and the highest counts seen.
+    #[derive(Default)]
+    struct Script {
+        log: Mutex<Vec<(Kind, usize, usize)>>,
+        encoding: AtomicUsize,
+        most_encoding: AtomicUsize,
+        in_flight: AtomicUsize,
+        most_in_flight: AtomicUsize,
+        fails: Vec<usize>,
+        starts_at_score: Vec<usize>,
+    }
+
+    impl Work for Script {
+        fn first(&self, scene: usize) -> Step {
+            if self.starts_at_score.contains(&scene) {
+                return Step::Score { probe: 1, crf: 40.0 };
+            }
+            Step::Encode { probe: 0, crf: 24.0 }
+        }
+
+        fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {
+            let now = self.encoding.fetch_add(1, SeqCst) + 1;
+            self.most_encoding.fetch_max(now, SeqCst);
+            if probe == 0 {
+                let kept = self.in_flight.fetch_add(1, SeqCst) + 1;
+                self.most_in_flight.fetch_max(kept, SeqCst);
+            }
+            self.log.lock().unwrap().push((Kind::Encode, scene, probe));
+            thread::sleep(Duration::from_millis(2));
+            self.encoding.fetch_sub(1, SeqCst);
+            if self.fails.contains(&scene) {
+                bail!("encoder crashed");
+            }
+            Ok(())
+        }
+
+        fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
+            self.log.lock().unwrap().push((Kind::Score, scene, probe));
+            Ok(if probe == 0 { Step::Encode { probe: 1, crf: 40.0 } } else { Step::Done })
+        }
+
+        fn release(&self, _: usize) {
+            self.in_flight.fetch_sub(1, SeqCst);
+        }
+    }
+
+    fn chains(weights: &[u64]) -> Vec<Chain> {
+        weights.iter().map(|&weight| Chain { weight, bytes: 10 }).collect()
+    }
+
+    fn limits(workers: usize, memory: u64) -> Limits {
+        Limits { workers, scorers: 2, memory, staged: false }
+    }
+
+    #[test]
+    fn every_scene_is_probed_twice_and_the_longest_starts_first() {
+        let work = Script::default();
+        let failed = run(&chains(&[5, 50, 20, 40]), &limits(1, u64::MAX), &work, &Cancel::new()).unwrap();
+        assert!(failed.is_empty());
+        let log = work.log.into_inner().unwrap();
+        assert_eq!(log.len(), 16);
+        assert_eq!(log[0], (Kind::Encode, 1, 0));
+        let firsts: Vec<usize> =
+            log.iter().filter(|l| l.0 == Kind::Encode && l.2 == 0).map(|l| l.1).collect();
+        assert_eq!(firsts, [1, 3, 2, 0]);
+    }
+
+    #[test]
+    fn workers_and_memory_are_never_exceeded() {
+        let work = Script::default();
+        run(&chains(&[7; 20]), &limits(3, 45), &work, &Cancel::new()).unwrap();
+        assert!(work.most_encoding.load(SeqCst) <= 3);
+        assert!(work.most_in_flight.load(SeqCst) <= 4);
+        // A scene larger than the whole budget still runs, alone.
+        let work = Script::default();
+        run(&chains(&[7; 4]), &limits(3, 1), &work, &Cancel::new()).unwrap();
+        assert_eq!(work.most_in_flight.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn staged_runs_finish_a_phase_before_the_next() {
+        let work = Script::default();
+        let staged = Limits { staged: true, ..limits(2, 10) };
+        run(&chains(&[1, 2, 3, 4, 5]), &staged, &work, &Cancel::new()).unwrap();
+        let phases: Vec<(usize, Kind)> = work.log.into_inner().unwrap().iter().map(|l| (l.2, l.0)).collect();
+        assert!(phases.is_sorted(), "{phases:?}");
+    }
+
+    #[test]
+    fn a_failed_scene_leaves_the_others_alone() {
+        let work = Script { fails: vec![2], ..Script::default() };
+        let failed = run(&chains(&[1; 6]), &limits(2, 100), &work, &Cancel::new()).unwrap();
+        assert_eq!(failed.len(), 1);
+        assert_eq!(failed[0].0, 2);
+        assert_eq!(work.log.into_inner().unwrap().iter().filter(|l| l.0 == Kind::Score).count(), 10);
+    }
+
+    #[test]
+    fn when_the_first_scenes_all_fail_the_run_stops() {
+        let work = Script { fails: (0..50).collect(), ..Script::default() };
+        let error = run(&chains(&[1; 50]), &limits(1, 100), &work, &Cancel::new()).unwrap_err();
+        assert!(format!("{error:#}").contains("all failed"), "{error:#}");
+        assert!(format!("{error:#}").contains("encoder crashed"), "{error:#}");
+        assert!(work.log.into_inner().unwrap().len() < 10);
+    }
+
+    #[test]
+    fn a_resumed_scene_starts_where_it_was() {
+        let work = Script { starts_at_score: vec![0], ..Script::default() };
+        run(&chains(&[1, 1]), &limits(1, 100), &work, &Cancel::new()).unwrap();
+        let log = work.log.into_inner().unwrap();
+        assert_eq!(log.iter().filter(|l| l.1 == 0).count(), 1);
+        assert_eq!(log.iter().filter(|l| l.1 == 1).count(), 4);
+    }
+
+    #[test]
+    fn cancelling_ends_it_as_interrupted() {
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let error = run(&chains(&[1; 9]), &limits(2, 100), &Script::default(), &cancel).unwrap_err();
+        assert!(error.is::<Interrupted>());
+    }
+}
