@@ -3,3 +3,5 @@
 pub mod atomic;
 pub mod cancel;
 pub mod events;
+pub mod lines;
+pub mod process;
