@@ -1,0 +1,107 @@
+//! Real tools and the example film, for the integration tests.
+//!
+//! `scripts/test.sh` prepares what a distribution does not offer in a cache
+//! folder outside the clone and names it in the environment; without it the
+//! usual place of that folder is searched. A missing tool fails the test.
+
+// Each test file compiles this module and uses a part of it.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+use progression_boost::source::runtime;
+use serde::Deserialize;
+
+/// What `examples/ep01.cuts.json` says about `examples/ep01.vpy`; ends are exclusive.
+#[derive(Debug, Deserialize)]
+pub struct Truth {
+    pub frames: usize,
+    /// First frames of the shots that begin with a hard cut.
+    pub cuts: Vec<usize>,
+    pub transitions: Vec<Transition>,
+    pub shots: Vec<Shot>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Transition {
+    pub kind: String,
+    pub start: usize,
+    pub end: usize,
+    /// The frames that are nothing but black.
+    pub black: Vec<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Shot {
+    pub start: usize,
+    pub end: usize,
+    pub name: String,
+    /// In a still shot, the frames that differ from the one before.
+    pub moving: Option<Vec<usize>>,
+}
+
+/// `examples/name` of this clone.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// The true structure of the example film.
+pub fn truth() -> Truth {
+    let text = std::fs::read(example("ep01.cuts.json")).expect("examples/ep01.cuts.json is readable");
+    serde_json::from_slice(&text).expect("examples/ep01.cuts.json has the known fields")
+}
+
+/// A program of the distribution, from the PATH.
+pub fn require(program: &str) -> PathBuf {
+    which::which(program).unwrap_or_else(|_| {
+        panic!("`{program}` is not on the PATH; scripts/test.sh installs it or says how to")
+    })
+}
+
+/// av1an 0.5.2, to be started with the environment of [`vapoursynth_folder`].
+pub fn av1an() -> PathBuf {
+    prepared("PROGRESSION_BOOST_TEST_AV1AN", "av1an-0.5.2/bin/av1an")
+}
+
+/// `SvtAv1EncApp` of another version than the distribution's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Svt {
+    /// 2.3.0: integer CRF up to 63, ROI maps.
+    V2_3,
+    /// 4.2.0: quarter-step CRF up to 70, ROI maps.
+    V4_2,
+}
+
+pub fn svt(version: Svt) -> PathBuf {
+    match version {
+        Svt::V2_3 => prepared("PROGRESSION_BOOST_TEST_SVT_2_3", "svt-av1-2.3.0/SvtAv1EncApp"),
+        Svt::V4_2 => prepared("PROGRESSION_BOOST_TEST_SVT_4_2", "svt-av1-4.2.0/SvtAv1EncApp"),
+    }
+}
+
+/// The folder with VapourSynth's libraries and `vspipe`, which av1an wants on
+/// the loader's path and on the PATH.
+pub fn vapoursynth_folder() -> PathBuf {
+    let library = runtime::locate(Some(&example("ep01.vpy"))).expect("VapourSynth is installed");
+    library.parent().expect("VSScript lies in a folder").to_owned()
+}
+
+/// The file named by `variable`, else `place` in the usual cache folder.
+fn prepared(variable: &str, place: &str) -> PathBuf {
+    let path = std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| cache_folder().join(place), PathBuf::from);
+    assert!(path.is_file(), "{} is missing; run scripts/test.sh, which prepares it", path.display());
+    path
+}
+
+/// Where `scripts/test.sh` keeps its tools; the same rule as there.
+fn cache_folder() -> PathBuf {
+    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    folder("PROGRESSION_BOOST_TEST_CACHE")
+        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("progression-boost-tests")))
+        .or_else(|| folder("HOME").map(|home| home.join(".cache/progression-boost-tests")))
+        .unwrap_or_else(|| {
+            panic!("neither PROGRESSION_BOOST_TEST_CACHE nor HOME is set; run scripts/test.sh")
+        })
+}
