@@ -1,6 +1,11 @@
 //! Scenes: half-open ranges that cover the clip, and how they are found.
 
+mod best;
+mod split;
+
 use serde::{Deserialize, Serialize};
+
+pub use split::{SplitParams, split};
 
 /// Frames `start..end` that are encoded on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
