@@ -67,10 +67,8 @@ const fn rule(score: f64, parts: Parts, modulo: Modulo, fits: Option<f64>) -> Ru
 /// Scenes of at most twice the target; what fits none of these goes on to [`UP_TO_EXTRA_SPLIT`].
 const UP_TO_TWO_TARGETS: [Rule; 1] = [rule(1.18, Parts::BothUpToTarget, Modulo::Either, None)];
 
-const UP_TO_EXTRA_SPLIT: [Rule; 2] = [
-    rule(1.15, Parts::OneUpToTarget, Modulo::Either, None),
-    rule(1.15, Parts::Any, Modulo::Free, None),
-];
+const UP_TO_EXTRA_SPLIT: [Rule; 2] =
+    [rule(1.15, Parts::OneUpToTarget, Modulo::Either, None), rule(1.15, Parts::Any, Modulo::Free, None)];
 
 const BEYOND_EXTRA_SPLIT: [Rule; 6] = [
     rule(1.24, Parts::BothLong, Modulo::Free, Some(0.15)),
@@ -196,8 +194,8 @@ fn windows(parts: Parts, scene: Scene, params: SplitParams, allowed: Range<usize
         ],
         Parts::BothLong => {
             let long = (8 * target).div_ceil(5);
-            let frames = allowed.start.max(scene.start + long)
-                ..allowed.end.min((scene.end + 1).saturating_sub(long));
+            let frames =
+                allowed.start.max(scene.start + long)..allowed.end.min((scene.end + 1).saturating_sub(long));
             vec![Window { frames, short: None }]
         }
     }
