@@ -17,6 +17,7 @@ done
 
 cache=${PROGRESSION_BOOST_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/progression-boost-tests}
 mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
 prepare_av1an "$cache/av1an-$AV1AN_VERSION"
 prepare_encoder 2.3 trixie "$cache/svt-av1-2.3.0"
 prepare_encoder 4.2 sid "$cache/svt-av1-4.2.0"

@@ -41,6 +41,16 @@ python_candidates() {
     fi
 }
 
+# The version of Debian's python3 when it is new enough and may be installed; else nothing.
+installable_python() {
+    local version
+    may_install || return 0
+    version=$(apt-cache show --no-all-versions python3 2>/dev/null | sed -n 's/^Version: //p')
+    if [ -n "$version" ] && dpkg --compare-versions "$version" ge 3.12; then
+        printf '%s\n' "$version"
+    fi
+}
+
 # Sets `python` to one that VapourSynth can use, or ends the script.
 find_python() {
     local candidate lacks incomplete='' packages=''
@@ -55,14 +65,19 @@ find_python() {
             packages=$lacks
         fi
     done < <(python_candidates)
+    if [ -z "$incomplete" ] && [ -n "$(installable_python)" ]; then
+        install_packages "VapourSynth" python3
+        incomplete=/usr/bin/python3
+        packages=$(python_lacks "$incomplete") || die "$incomplete does not start"
+    fi
     [ -n "$incomplete" ] ||
         die "no Python 3.12 or newer was found on the PATH or under pyenv; install one (for example with \`pyenv install 3.13\`) and run this again"
     case $incomplete in
     /usr/bin/*) ;;
-    *) die "$incomplete lacks $packages; install a complete Python 3.12 or newer with a shared library and run this again" ;;
+    *) die "$incomplete lacks $packages; install a Python 3.12 or newer built with a shared library and run this again" ;;
     esac
     # shellcheck disable=SC2086 # one word a package
-    install_packages "$incomplete" $packages
+    [ -z "$packages" ] || install_packages "$incomplete" $packages
     [ -z "$(python_lacks "$incomplete")" ] || die "$incomplete still lacks $packages; use another Python 3.12 or newer"
     python=$incomplete
 }

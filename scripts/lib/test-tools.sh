@@ -6,7 +6,10 @@ AV1AN_VERSION=0.5.2
 
 # av1an_works PROGRAM: whether it starts and is the wanted version.
 av1an_works() {
-    [ -x "$1" ] && LD_LIBRARY_PATH=$(vapoursynth_folder) "$1" --version 2>/dev/null | grep -q "$AV1AN_VERSION"
+    case $(LD_LIBRARY_PATH=$(vapoursynth_folder) "$1" --version 2>/dev/null) in
+    *"$AV1AN_VERSION"*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # Folder $1 with VapourSynth's libraries under the names that av1an links by,
