@@ -17,43 +17,22 @@ have() {
 
 # Runs a command whose output matters only when it fails; then its end is shown.
 quietly() {
-    local log status
+    local log status=0
     log=$(mktemp "${TMPDIR:-/tmp}/progression-boost.XXXXXX")
-    if "$@" >"$log" 2>&1; then
-        rm -f "$log"
-        return 0
-    else
-        status=$?
-    fi
-    tail -n 20 "$log" >&2
+    "$@" >"$log" 2>&1 || status=$?
+    [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
     rm -f "$log"
     return "$status"
 }
 
-# The name of the package manager of this system, or nothing.
-package_manager() {
-    local name
-    for name in apt-get dnf pacman brew; do
-        if have "$name"; then
-            printf '%s\n' "$name"
-            return 0
-        fi
-    done
+# Where the release build puts the program.
+program_path() {
+    printf '%s/release/progression-boost\n' "${CARGO_TARGET_DIR:-target}"
 }
 
-# Installs packages when that needs no password; 1 when it may not.
-apt_install() {
-    local sudo=()
-    if [ "$(id -u)" -ne 0 ]; then
-        have sudo && sudo -n true 2>/dev/null || return 1
-        sudo=(sudo -n)
-    fi
-    say "installing with apt-get: $*"
-    if ! quietly ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -q --no-install-recommends "$@" 2>/dev/null; then
-        # A fresh machine has no package lists yet, an old one has stale ones.
-        quietly ${sudo[@]+"${sudo[@]}"} apt-get update -q || return 1
-        quietly ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -q --no-install-recommends "$@" || return 1
-    fi
+# The folder of VapourSynth's libraries and plugins in .venv.
+vapoursynth_folder() {
+    local library
+    library=$(.venv/bin/vapoursynth get-vsscript)
+    printf '%s\n' "${library%/*}"
 }
