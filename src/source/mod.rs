@@ -7,6 +7,7 @@
 mod clip;
 mod color;
 mod frame;
+mod identity;
 mod picture;
 mod pump;
 pub mod runtime;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, bail};
 pub use clip::{Clip, ClipInfo, Family, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};
+pub use identity::fingerprint;
 pub use picture::{Picture, chroma_size};
 pub use pump::Frames;
 pub use session::{Arg, OpenOptions, Provider, Session};
