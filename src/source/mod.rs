@@ -24,7 +24,7 @@ pub use frame::{Frame, Row};
 pub use identity::fingerprint;
 pub use picture::{Picture, chroma_size};
 pub use pump::Frames;
-pub use session::{Arg, OpenOptions, Provider, Session};
+pub use session::{Arg, OpenOptions, Session};
 
 /// Opens a VapourSynth script (`.vpy`, `.py`) in-process, anything else as a video file.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Clip> {
