@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use super::Request;
 use super::finish::{Finisher, SceneOutcome};
 use super::plan::{PlannedScene, plan};
 use super::probing::{Candidate, Probed, Probing};
 use super::scheduler::{self, Limits};
 use super::store::{ANALYSIS, Manifest, Store};
-use super::tools::{self, Tools};
-use super::{OnSceneFailure, Request};
+use super::tools::{self, Backends, Encoding};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
+use crate::encoder::y4m;
 use crate::output::av1an;
 use crate::output::summary::Summary;
 use crate::scenes;
@@ -24,9 +25,6 @@ use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 use crate::support::fingerprint::Fingerprint;
-
-/// Bits of what the encoder is fed with and the metrics compare.
-const BITS: u8 = 10;
 
 /// Boosts as `request` says and writes its output. On failure or interruption
 /// everything finished is kept in the work folder.
@@ -38,28 +36,39 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let mut warnings = Vec::new();
     let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
     warnings.iter().for_each(|warning| events.warn(warning));
-    let tools = clock.time("checking tools", || {
-        Tools::open(&request.settings, &zones, &input.working, &input.clip, events, cancel)
-    })?;
+    let encoding =
+        clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
+    let working = working(&input.clip, encoding.bits, events)?;
+    let backends =
+        clock.time("opening the metric", || Backends::open(&zones, &working, encoding.bits, events))?;
     let store = Store::open(&request.folder, request.resume, events)?;
-    store.update_manifest(&manifest(&input, &tools, &zones), events)?;
+    store.update_manifest(&manifest(&input, &encoding, &backends, &zones), events)?;
 
-    let scene_plan = scenes::plan(&zones, input.analysed.session())?;
-    let analysis = clock.time("analysis", || {
-        analysed(&store, &input, &scene_plan, events, cancel)
-    })?;
+    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
+    let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
     let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
     let planned = plan(&detection.scenes, &zones);
 
-    let run = Run { request, input: &input, tools: &tools, store: &store, memory, events, cancel };
+    let run = Run {
+        request,
+        input: &input,
+        working: &working,
+        encoding: &encoding,
+        backends: &backends,
+        store: &store,
+        memory,
+        events,
+        cancel,
+    };
     let outcomes = clock.time("probing", || run.probe(&planned, &analysis))?;
-    let finisher = Finisher::new(&tools, &analysis.luma);
+    let finisher = Finisher::new(&encoding, &analysis.luma);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     av1an::write_scenes(&request.output, &entries)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
-    let mut used = scenes::describe(&detection.zones);
-    used.extend(tools.describe());
+    let mut used = detectors(&detection.zones);
+    used.extend(backends.describe());
+    used.push(encoding.describe());
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
 
@@ -69,8 +78,6 @@ struct Input {
     clip: Clip,
     /// What statistics and detection read; usually `clip`.
     analysed: Clip,
-    /// What the encoder takes.
-    working: Clip,
     /// Everything that its frames depend on.
     key: Fingerprint,
     analysed_key: Fingerprint,
@@ -99,8 +106,6 @@ impl Input {
                 (other, key)
             }
         };
-        let working = clip.working(BITS)?;
-        working.notes.iter().for_each(|note| events.note(note));
         let info = clip.info();
         events.note(format!(
             "{}: {} frames, {}x{}, {}",
@@ -110,17 +115,38 @@ impl Input {
             info.height,
             info.format
         ));
-        Ok(Self { clip, analysed, working: working.clip, key, analysed_key })
+        Ok(Self { clip, analysed, key, analysed_key })
     }
 }
 
-fn manifest(input: &Input, tools: &Tools, zones: &[Zone]) -> Manifest {
+/// A sentence for each scene detection method in use.
+fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
+    let mut lines: Vec<String> = zones
+        .iter()
+        .map(|zone| match &zone.fallback {
+            None => format!("scenes: {}", scenes::name(zone.method)),
+            Some(why) => format!("scenes: {} ({why})", scenes::name(zone.method)),
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+/// What the encoder takes and the metrics compare; says what had to be changed.
+fn working(clip: &Clip, bits: u8, events: &Events) -> Result<Clip> {
+    let working = clip.working(bits)?;
+    working.notes.iter().for_each(|note| events.note(note));
+    Ok(working.clip)
+}
+
+fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zone]) -> Manifest {
     let mut manifest = BTreeMap::from([
         ("the input".to_owned(), input.key.clone()),
         ("the analysis input".to_owned(), input.analysed_key.clone()),
         ("the program".to_owned(), Fingerprint::of(&env!("CARGO_PKG_VERSION"))),
-        ("the encoder".to_owned(), tools.encoder_key()),
-        ("the metric back end".to_owned(), tools.backend_key()),
+        ("the encoder".to_owned(), encoding.key()),
+        ("the metric back end".to_owned(), backends.key()),
     ]);
     let sections: [(&str, fn(&Zone) -> Fingerprint); 4] = [
         ("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes)),
@@ -147,8 +173,7 @@ fn analysed(
     if let Some(kept) = store.load(ANALYSIS, &key) {
         return Ok(kept);
     }
-    let analysis =
-        analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
+    let analysis = analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
     store.save(ANALYSIS, &key, &analysis)?;
     Ok(analysis)
 }
@@ -156,7 +181,9 @@ fn analysed(
 struct Run<'a> {
     request: &'a Request,
     input: &'a Input,
-    tools: &'a Tools,
+    working: &'a Clip,
+    encoding: &'a Encoding,
+    backends: &'a Backends,
     store: &'a Store,
     memory: u64,
     events: &'a Events,
@@ -166,15 +193,15 @@ struct Run<'a> {
 impl Run<'_> {
     /// Probes every scene whose zone measures; the others need none.
     fn probe(&self, planned: &[PlannedScene<'_>], analysis: &Analysis) -> Result<Vec<SceneOutcome>> {
-        let picture = picture_bytes(&self.input.working);
+        let picture = picture_bytes(self.working);
         let mut candidates = Vec::new();
         for scene in planned {
-            let Some(backend) = self.tools.backend(scene.zone) else { continue };
+            let Some(backend) = self.backends.of_zone(scene.zone) else { continue };
             let key = Fingerprint::of(&(
                 &self.input.analysed_key,
                 &scene.settings.metric,
                 backend.describe(),
-                self.tools.color,
+                self.backends.color,
                 &analysis.luma.diff[scene.scene.start..scene.scene.end],
             ));
             candidates.push(Candidate::new(
@@ -199,15 +226,16 @@ impl Run<'_> {
             .context("cannot start the scoring threads")?;
         let stage = self.events.stage("Probing", 2 * candidates.len() as u64, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
-        let params = |scene: &PlannedScene<'_>, crf: f64| self.tools.probe_params(scene, crf, &analysis.luma);
+        let params =
+            |scene: &PlannedScene<'_>, crf: f64| self.encoding.probe_words(scene, crf, &analysis.luma);
         let probing = Probing {
-            clip: &self.input.working,
-            format: self.tools.format,
-            program: &self.tools.encoder.identity.path,
+            clip: self.working,
+            format: format(self.working, self.encoding.bits),
+            program: &self.encoding.encoder.identity.path,
             params: &params,
             candidates,
             store: self.store,
-            probe_key: Fingerprint::of(&(&self.input.key, self.tools.encoder_key())),
+            probe_key: Fingerprint::of(&(&self.input.key, self.encoding.key())),
             pool: &pool,
             keep_probes: self.request.keep_probes,
             stall: self.request.stall,
@@ -237,6 +265,11 @@ impl Run<'_> {
             staged: self.request.staged,
         }
     }
+}
+
+fn format(clip: &Clip, bits: u8) -> y4m::Format {
+    let info = clip.info();
+    y4m::Format { width: info.width, height: info.height, bits, fps: y4m::frame_rate(info.fps) }
 }
 
 /// Bytes of one picture in the encoder's layout.

@@ -5,7 +5,7 @@ use anyhow::{Error, Result, anyhow, bail};
 
 use super::OnSceneFailure;
 use super::plan::PlannedScene;
-use super::tools::{self, Tools};
+use super::tools::{self, Encoding};
 use crate::analysis::LumaStats;
 use crate::model::{Scored, qstep, reference};
 use crate::output::av1an::{SceneEntry, ZoneOverrides};
@@ -17,7 +17,10 @@ use crate::support::events::{Event, Events};
 pub enum SceneOutcome {
     /// Its zone measures nothing.
     Unmeasured,
-    Probed { scored: Vec<Scored>, unreliable: bool },
+    Probed {
+        scored: Vec<Scored>,
+        unreliable: bool,
+    },
     Failed(Error),
 }
 
@@ -30,13 +33,13 @@ struct Solved {
 }
 
 pub struct Finisher<'a> {
-    tools: &'a Tools,
+    encoding: &'a Encoding,
     luma: &'a LumaStats,
 }
 
 impl<'a> Finisher<'a> {
-    pub fn new(tools: &'a Tools, luma: &'a LumaStats) -> Self {
-        Self { tools, luma }
+    pub fn new(encoding: &'a Encoding, luma: &'a LumaStats) -> Self {
+        Self { encoding, luma }
     }
 
     /// The entries of the scenes file and the results for the summary, in the
@@ -82,7 +85,7 @@ impl<'a> Finisher<'a> {
         let encoder = &settings.encoder;
         let preset = |crf: f64| {
             let facts = tools::facts(scene, self.luma);
-            self.tools.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
+            self.encoding.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
         };
         let (scored, unreliable) = match outcome {
             SceneOutcome::Failed(error) => return Ok(Err(error)),
@@ -130,7 +133,7 @@ impl<'a> Finisher<'a> {
             let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
             let crf = qstep::to_crf(mean);
             let facts = tools::facts(scene, self.luma);
-            let rules = &self.tools.rules[scene.zone];
+            let rules = &self.encoding.rules[scene.zone];
             let final_preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
             solved[index] = Some(Solved { crf, final_preset, probes: Vec::new(), doubtful: true });
         }
@@ -139,13 +142,13 @@ impl<'a> Finisher<'a> {
 
     fn entry(&self, scene: &PlannedScene<'_>, solved: Solved) -> Result<(SceneEntry, SceneResult)> {
         let settings = scene.settings;
-        let rules = &self.tools.rules[scene.zone];
+        let rules = &self.encoding.rules[scene.zone];
         let facts = tools::facts(scene, self.luma);
         let crf = rules.crf(&facts, solved.crf)?;
-        let crf = self.tools.encoder.round_crf(crf.max(settings.output.min_crf));
-        let video_params = self.tools.final_params(scene, crf, solved.final_preset, &facts)?;
+        let crf = self.encoding.encoder.round_crf(crf.max(settings.output.min_crf));
+        let (encoder, video_params) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
         let overrides = ZoneOverrides {
-            encoder: rules.encoder(&facts, crf)?.unwrap_or("svt_av1").to_owned(),
+            encoder,
             passes: 1,
             video_params,
             photon_noise: rules.photon_noise(&facts, crf, settings.output.photon_noise)?,
@@ -167,11 +170,7 @@ impl<'a> Finisher<'a> {
 }
 
 /// Says which scenes failed; an error unless they may fall back.
-fn report(
-    failed: &[(&PlannedScene<'_>, Error)],
-    policy: OnSceneFailure,
-    events: &Events,
-) -> Result<()> {
+fn report(failed: &[(&PlannedScene<'_>, Error)], policy: OnSceneFailure, events: &Events) -> Result<()> {
     for (_, error) in failed {
         events.warn(format!("{error:#}"));
     }

@@ -113,10 +113,7 @@ impl<'a> Candidate<'a> {
     /// The scene's weight and memory for the scheduler.
     pub fn chain(&self, picture: usize) -> scheduler::Chain {
         let frames = self.planned.scene.frames();
-        let pictures = self.keep.bytes(frames, picture);
-        let measured = self.progress().offsets.as_ref().map_or(frames, Vec::len);
-        let prepared = self.backend.prepared_bytes() * measured as u64;
-        scheduler::Chain { weight: frames as u64, bytes: pictures + prepared }
+        scheduler::Chain { weight: frames as u64, bytes: self.keep.bytes(frames, picture) }
     }
 
     pub fn probed(&self) -> Probed {
@@ -180,7 +177,12 @@ impl Probing<'_> {
     }
 
     /// One encode, tried again once when that can help.
-    fn encode_once_more(&self, candidate: &Candidate<'_>, probe: usize, job: &EncodeJob) -> Result<crate::encoder::Encoded> {
+    fn encode_once_more(
+        &self,
+        candidate: &Candidate<'_>,
+        probe: usize,
+        job: &EncodeJob,
+    ) -> Result<crate::encoder::Encoded> {
         let keep = if probe == 0 { &candidate.keep } else { &Keep::Nothing };
         let index = candidate.planned.index;
         let attempt = || {
@@ -261,7 +263,8 @@ impl Probing<'_> {
         probe: usize,
         offsets: &[usize],
     ) -> Result<Vec<(usize, Measurement)>> {
-        let results: Vec<Mutex<Option<Result<Measurement>>>> = offsets.iter().map(|_| Mutex::new(None)).collect();
+        let results: Vec<Mutex<Option<Result<Measurement>>>> =
+            offsets.iter().map(|_| Mutex::new(None)).collect();
         let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
@@ -291,10 +294,14 @@ impl Probing<'_> {
         let reference = self.reference(candidate, &offsets)?;
         let frames = self.measure(reference.as_ref(), &path, probe, &offsets)?;
         let metric = &planned.settings.metric;
-        let scores: Vec<f64> =
-            frames.iter().map(|(_, m)| score::frame_score(m, metric.metric, &metric.mix)).collect();
-        score::check_finite(&scores, &offsets, &candidate.backend.describe())?;
-        let pooled = score::pool(&scores, metric.metric, metric.pooling);
+        let described = candidate.backend.describe();
+        let mut scores = Vec::with_capacity(frames.len());
+        for (offset, measured) in &frames {
+            let score = score::frame_score(measured, metric.metric, &metric.mix);
+            let frame = planned.scene.start + offset;
+            scores.push(score::check_finite(score, planned.index, frame, &described)?);
+        }
+        let pooled = score::pool(&scores, metric.metric, metric.pooling)?;
         self.store.add_score(ScoreRecord {
             key: self.score_key(candidate, crf)?,
             crf,

@@ -116,10 +116,16 @@ impl Store {
         let path = self.folder.join(MANIFEST);
         let old: Option<Manifest> = fs::read(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
         if let Some(old) = old {
-            let changed: Vec<&str> =
-                manifest.iter().filter(|(part, key)| old.get(*part) != Some(key)).map(|(p, _)| &**p).collect();
+            let changed: Vec<&str> = manifest
+                .iter()
+                .filter(|(part, key)| old.get(*part) != Some(key))
+                .map(|(p, _)| &**p)
+                .collect();
             if !changed.is_empty() {
-                events.note(format!("changed since the earlier run: {}; what depends on it is redone", changed.join(", ")));
+                events.note(format!(
+                    "changed since the earlier run: {}; what depends on it is redone",
+                    changed.join(", ")
+                ));
             }
         }
         atomic::write(&path, &serde_json::to_vec_pretty(manifest)?)
