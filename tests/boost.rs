@@ -1,0 +1,386 @@
+//! The whole program, run as users run it: script in, scenes file out.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A folder with a script, and the program started in it.
+struct Run {
+    folder: tempfile::TempDir,
+}
+
+/// Three shots, 96 frames of 128x96 in all: bars of another direction, width
+/// and colour in each, which move.
+const CLIP: &str = "\
+def bars(light, dark, size, count):
+    one = core.std.BlankClip(format=vs.YUV420P8, width=size, height=160, length=1, color=light)
+    return core.std.StackHorizontal([one, core.std.BlankClip(one, color=dark)] * count)
+def shot(picture, length, step):
+    moving = core.std.Loop(picture, length)
+    return moving.std.CropAbs(128, 96).std.FrameEval(
+        lambda n: core.std.CropAbs(moving, 128, 96, left=(n * step) % 32 // 2 * 2))
+clip = shot(bars([60, 90, 140], [40, 120, 120], 16, 5), 36, 3)
+clip += shot(bars([200, 128, 128], [120, 150, 100], 4, 20).std.Transpose(), 30, 2)
+clip += shot(bars([150, 100, 160], [140, 90, 170], 40, 2), 30, 5)
+clip = clip.std.AssumeFPS(fpsnum=24, fpsden=1)
+";
+
+impl Run {
+    fn new(script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("import vapoursynth as vs\ncore = vs.core\n{script}\n");
+        std::fs::write(folder.path().join("clip.vpy"), text).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        common::require("SvtAv1EncApp");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        command
+            .current_dir(self.folder.path())
+            // What is learned of encoders is kept between tests, but not in the user's cache.
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("RUST_BACKTRACE", "0")
+            .args(["--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10", "--lp", "1"])
+            .args(["--set", "scenes.target_split=20"])
+            .arg("clip.vpy");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        Ended::of(self.command().args(args).output().unwrap())
+    }
+
+    fn scenes(&self) -> Value {
+        let text = std::fs::read(self.path("clip.scenes.json")).expect("the scenes file is there");
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    /// Names left in the folder besides the script and the work folder.
+    fn results(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !["clip.vpy", "clip.boost", "encoder", "events"].contains(&name.as_str()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// A program that answers like the real encoder, except for `trick` when it encodes.
+    #[cfg(unix)]
+    fn encoder(&self, trick: &str) -> String {
+        use std::os::unix::fs::PermissionsExt;
+        let real = common::require("SvtAv1EncApp");
+        let path = self.path("encoder");
+        let script = format!(
+            "#!/bin/sh\nreal='{}'\nout=\nlast=\nfor word in \"$@\"; do [ \"$last\" = -b ] && out=$word; last=$word; done\n\
+             case \"$out\" in */probes/*) ;; *) exec \"$real\" \"$@\" ;; esac\n{trick}\nexec \"$real\" \"$@\"\n",
+            real.display()
+        );
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Failed with `code`, telling all of `says`, and without a panic.
+    #[track_caller]
+    fn failed(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        for text in says {
+            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
+}
+
+/// Start and end of every scene, and its CRF.
+fn list(scenes: &Value) -> Vec<(u64, u64, f64)> {
+    let crf = |scene: &Value| {
+        let words = scene["zone_overrides"]["video_params"].as_array().unwrap();
+        let at = words.iter().position(|w| w == "--crf").unwrap();
+        words[at + 1].as_str().unwrap().parse().unwrap()
+    };
+    let scenes = scenes["split_scenes"].as_array().unwrap();
+    scenes
+        .iter()
+        .map(|s| (s["start_frame"].as_u64().unwrap(), s["end_frame"].as_u64().unwrap(), crf(s)))
+        .collect()
+}
+
+#[track_caller]
+fn assert_covers(scenes: &Value, frames: u64) {
+    assert_eq!(scenes["frames"], frames);
+    let mut next = 0;
+    for (start, end, _) in list(scenes) {
+        assert_eq!(start, next);
+        assert!(end > start);
+        next = end;
+    }
+    assert_eq!(next, frames);
+}
+
+#[test]
+fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let ended = run.run(&[]).ok();
+    assert!(ended.stdout.contains("frames by CRF"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("encoder: SVT-AV1"), "{}", ended.stdout);
+    let first = std::fs::read(run.path("clip.scenes.json")).unwrap();
+    assert_covers(&run.scenes(), 96);
+    let starts: Vec<u64> = list(&run.scenes()).iter().map(|s| s.0).collect();
+    assert!(starts.contains(&36) && starts.contains(&66), "{starts:?}");
+
+    std::fs::remove_file(run.path("clip.scenes.json")).unwrap();
+    run.run(&["--resume", "--events", "events"]).ok();
+    assert_eq!(std::fs::read(run.path("clip.scenes.json")).unwrap(), first);
+    let events = std::fs::read_to_string(run.path("events")).unwrap();
+    assert!(!events.contains("\"event\":\"probe\""), "{events}");
+
+    // The target is no input of the first probe, so at most second probes are new.
+    let ended = run.run(&["--resume", "--target", "60", "--events", "events"]).ok();
+    assert!(ended.stderr.contains("settings of [metric]"), "{}", ended.stderr);
+    let events = std::fs::read_to_string(run.path("events")).unwrap();
+    assert!(!events.contains("\"event\":\"probe\",\"scene\":0,\"probe\":0"), "{events}");
+    assert_ne!(std::fs::read(run.path("clip.scenes.json")).unwrap(), first);
+}
+
+#[test]
+fn very_short_clips_are_one_scene() {
+    for frames in [1, 5] {
+        let run = Run::new(&format!("{CLIP}clip[10:{}].set_output()", 10 + frames));
+        run.run(&[]).ok();
+        let scenes = run.scenes();
+        assert_covers(&scenes, frames);
+        assert_eq!(list(&scenes).len(), 1);
+    }
+}
+
+#[test]
+fn other_formats_and_odd_sizes_are_converted_and_it_is_said() {
+    for (convert, says) in [
+        ("clip.resize.Bicubic(format=vs.RGBS, matrix_in=1)", "RGBS"),
+        ("core.std.CropRel(clip.resize.Bicubic(format=vs.YUV444P16), right=1, bottom=1)", "odd sides"),
+    ] {
+        let run = Run::new(&format!("{CLIP}clip = clip[:16]\n{convert}.set_output()"));
+        let ended = run.run(&[]).ok();
+        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+        assert_covers(&run.scenes(), 16);
+    }
+}
+
+#[test]
+fn zones_have_boundaries_and_settings_of_their_own() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let ended = run.run(&["--zones-string", "10 50 scene-detection"]).ok();
+    let scenes = list(&run.scenes());
+    assert!(scenes.iter().any(|s| s.0 == 10) && scenes.iter().any(|s| s.1 == 50), "{scenes:?}");
+    for (start, end, crf) in scenes {
+        assert_eq!(start >= 10 && end <= 50, (crf - 28.0).abs() < 1e-9, "{start}..{end} {crf}");
+    }
+    assert!(ended.stdout.contains("zone scene-detection"), "{}", ended.stdout);
+}
+
+#[test]
+fn bad_input_is_named_and_nothing_is_written() {
+    let run = Run::new("raise ValueError('no source today')");
+    run.run(&[]).failed(1, &["clip.vpy", "ValueError: no source today", "line 3"]);
+    assert!(run.results().is_empty(), "{:?}", run.results());
+
+    let run = Run::new("core.std.BlankAudio().set_output()");
+    run.run(&[]).failed(1, &["audio"]);
+    let run = Run::new("pass");
+    run.run(&[]).failed(1, &["sets no output"]);
+    let run = Run::new(&format!("{CLIP}clip = clip.resize.Point(32, 32)\nclip.set_output()"));
+    run.run(&[]).failed(1, &["32"]);
+    std::fs::remove_file(run.path("clip.vpy")).unwrap();
+    run.run(&[]).failed(1, &["clip.vpy"]);
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors_with_the_nearest_name() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    run.run(&["--preset", "butteraugli-meen"]).failed(2, &["cannot be used multiple times"]);
+    run.run(&["--set", "metric.taget=3"]).failed(2, &["metric.taget", "metric.target"]);
+    run.run(&["--target", "high"]).failed(2, &["--target", "high"]);
+    run.run(&["--vpy-arg", "nothing"]).failed(2, &["KEY=VALUE"]);
+    let mut other = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+    let ended = Ended::of(other.args(["--preset", "butteraugli-meen", "clip.vpy"]).output().unwrap());
+    ended.failed(2, &["butteraugli-meen", "butteraugli-mean"]);
+    assert!(run.results().is_empty());
+}
+
+#[test]
+fn an_output_that_cannot_be_written_fails_before_any_work() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    run.run(&["-o", "no/such/folder/out.json"]).failed(1, &["no/such/folder/out.json"]);
+    run.run(&["-o", "."]).failed(1, &["is a folder"]);
+    assert!(!run.path("clip.boost").exists());
+}
+
+#[test]
+fn a_second_run_in_the_same_folder_is_refused() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let _lock = progression_boost::support::lock::FolderLock::acquire(&run.path("clip.boost")).unwrap();
+    run.run(&[]).failed(1, &["another run", "--temp"]);
+}
+
+#[test]
+fn an_encoder_that_is_missing_or_no_encoder_is_named() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    run.run(&["--encoder-path", "/no/such/SvtAv1EncApp"]).failed(1, &["/no/such/SvtAv1EncApp"]);
+    let ffmpeg = common::require("ffmpeg");
+    run.run(&["--encoder-path", ffmpeg.to_str().unwrap()]).failed(1, &["ffmpeg"]);
+    assert!(run.results().is_empty());
+}
+
+#[test]
+fn a_refused_option_or_preset_is_named_before_any_work() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    run.run(&["--final-params", "--tune 0 --foo 3"]).failed(1, &["--foo"]);
+    run.run(&["--set", "encoder.probing_preset=13", "--probing-params", "--tune 9"]).failed(1, &["tune"]);
+    assert!(!run.path("clip.boost").exists());
+}
+
+#[cfg(unix)]
+mod with_broken_encoders {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    fn whole_clip() -> Run {
+        Run::new(&format!("{CLIP}clip.set_output()"))
+    }
+
+    #[test]
+    fn a_crash_is_tried_again_once() {
+        let run = whole_clip();
+        let encoder = run.encoder("if [ ! -e crashed ]; then touch crashed; echo 'bang' >&2; exit 3; fi");
+        let ended = run.run(&["--encoder-path", &encoder, "--workers", "1"]).ok();
+        assert!(ended.stderr.contains("once more") && ended.stderr.contains("bang"), "{}", ended.stderr);
+        assert_covers(&run.scenes(), 96);
+    }
+
+    #[test]
+    fn a_scene_that_keeps_failing_fails_the_run_by_name_or_falls_back() {
+        let run = whole_clip();
+        // The second scene in the file names of probes is number 1.
+        let encoder = run.encoder("case \"$out\" in *00001-*) head -c 70000 >/dev/null; echo 'broken scene' >&2; kill -SEGV $$ ;; esac");
+        let ended = run.run(&["--encoder-path", &encoder]);
+        ended.failed(1, &["broken scene", "1 (frames ", "--resume", "fallback"]);
+        assert!(!run.path("clip.scenes.json").exists());
+
+        let ended = run.run(&["--encoder-path", &encoder, "--resume", "--on-scene-failure", "fallback"]).ok();
+        assert!(ended.stdout.contains("doubtful: 1"), "{}", ended.stdout);
+        let scenes = list(&run.scenes());
+        let (low, high) = (scenes[0].2.min(scenes[2].2), scenes[0].2.max(scenes[2].2));
+        assert!((low..=high).contains(&scenes[1].2), "{scenes:?}");
+    }
+
+    #[test]
+    fn a_short_file_with_exit_code_0_is_no_success() {
+        let run = whole_clip();
+        let encoder = run.encoder("\"$real\" \"$@\" -n 5; exit 0");
+        let ended = run.run(&["--encoder-path", &encoder]);
+        ended.failed(1, &["all failed", "5 of"]);
+        assert!(!run.path("clip.scenes.json").exists());
+    }
+
+    #[test]
+    fn an_encoder_that_hangs_is_ended() {
+        let run = whole_clip();
+        let encoder = run.encoder("exec sleep 600");
+        let ended = run.run(&["--encoder-path", &encoder, "--encoder-timeout", "1"]);
+        ended.failed(1, &["no progress"]);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_nothing_half_written() {
+        let run = whole_clip();
+        let mut inner = run.command();
+        inner.args(["--probing-params", "--tune 0"]);
+        // A limit on the size of files behaves like a full disk: writes fail part way.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]).arg(inner.get_program());
+        limited.args(inner.get_args()).current_dir(run.folder.path());
+        for (key, value) in inner.get_envs() {
+            limited.env(key, value.unwrap());
+        }
+        let ended = Ended::of(limited.output().unwrap());
+        assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert!(run.results().is_empty(), "{:?}", run.results());
+    }
+
+    #[test]
+    fn ctrl_c_stops_the_encoders_and_leaves_a_folder_to_resume() {
+        let run = whole_clip();
+        let encoder = run.encoder("case \"$out\" in *-2-*) exec sleep 600 ;; esac");
+        let mut child = run
+            .command()
+            .args(["--encoder-path", &encoder, "--events", "-"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let scored = lines.map_while(Result::ok).find(|line| line.contains("\"event\":\"score\""));
+        assert!(scored.is_some());
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let sleeping =
+            Command::new("pgrep").args(["-f", run.folder.path().to_str().unwrap()]).output().unwrap();
+        assert!(sleeping.stdout.is_empty(), "{}", String::from_utf8_lossy(&sleeping.stdout));
+        assert!(!run.path("clip.scenes.json").exists());
+
+        let events = run.path("events");
+        run.run(&["--encoder-path", "SvtAv1EncApp", "--resume", "--events", "events"]).ok();
+        assert_covers(&run.scenes(), 96);
+        assert!(std::fs::read_to_string(events).unwrap().contains("\"event\":\"result\""));
+    }
+}
+
+#[test]
+fn the_events_file_is_one_json_object_a_line() {
+    let run = Run::new(&format!("{CLIP}clip[:30].set_output()"));
+    run.run(&["--events", "events"]).ok();
+    let text = std::fs::read_to_string(run.path("events")).unwrap();
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for kind in ["stage_started", "stage_progress", "stage_finished", "probe", "score", "scene", "result"] {
+        assert!(events.iter().any(|e| e["event"] == kind), "no {kind} in\n{text}");
+    }
+    let times: Vec<f64> = events.iter().map(|e| e["time"].as_f64().unwrap()).collect();
+    assert!(times.is_sorted());
+    let result = events.iter().find(|e| e["event"] == "result").unwrap();
+    assert_eq!(Path::new(result["path"].as_str().unwrap()).file_name().unwrap(), "clip.scenes.json");
+}
