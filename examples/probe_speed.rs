@@ -3,8 +3,9 @@
 //! `cargo run --release --example probe_speed -- VIDEO` encodes the first 240
 //! frames with SvtAv1EncApp (preset 8, one thread), then decodes them again.
 //!
-//! Two busy cores of a shared machine, 854x480, 10 bits:
-//! MEASURED
+//! Two busy cores of a shared machine, SvtAv1EncApp 1.4.1, 854x480, 10 bits:
+//! to y4m 850 to 1190 fps; encode 27 fps, and 27 fps when the encoder reads the
+//! same frames from a y4m file itself; decode 450 to 560 fps with one thread.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -81,9 +81,13 @@ fn the_shipped_lists_pass_the_preflight_everywhere() {
                 ParameterList::new(&encoder, &request).unwrap()
             };
             let (probing, last) = (list(Purpose::Probing), list(Purpose::Final));
+            assert_eq!((probing.bits(), last.bits()), (10, 10));
             let lists = [("probing parameters", &probing), ("final parameters", &last)];
             preflight(&encoder, &lists, &Cancel::new()).unwrap();
         }
+        let eight = list(&encoder, Purpose::Final, "--input-depth 8", &color).unwrap();
+        assert_eq!(eight.bits(), 8);
+        preflight(&encoder, &[("final parameters", &eight)], &Cancel::new()).unwrap();
     }
 }
 
