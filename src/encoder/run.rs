@@ -84,6 +84,7 @@ pub fn encode(
     on_line: impl FnMut(&str) + Send + 'static,
 ) -> Result<Encoded> {
     cancel.check()?;
+    ensure!(matches!(job.format.bits, 8 | 10), "{} bits a sample: must be 8 or 10", job.format.bits);
     let started = Instant::now();
     let partial = PartialFile::beside(&job.output)?;
     let mut process = Process::spawn(&mut command(job, &partial.path), on_line)?;
