@@ -136,6 +136,26 @@ fn frames_beyond_the_end_and_damaged_probes_are_errors_and_not_panics() {
 }
 
 #[test]
+fn encoders_side_by_side_do_not_hold_each_other_s_input_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = scene(format(10), 5);
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (folder, pictures) = (folder.path(), &pictures);
+            scope.spawn(move || {
+                let params = "--crf 30 --preset 12 --lp 1";
+                for round in 0..3 {
+                    let output = folder.join(format!("{n}-{round}.ivf"));
+                    let job = job(Path::new("SvtAv1EncApp"), &output, format(10), params);
+                    assert_eq!(run(&job, pictures).unwrap().frames, 5);
+                }
+            });
+        }
+    });
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 24);
+}
+
+#[test]
 fn a_refused_option_is_no_case_for_another_try_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("probe.ivf");
@@ -243,6 +263,16 @@ printf '\003\000\000\000\000\000\000\000\000\000\000\000abc' >> "$out""#;
         assert!(error.to_string().contains("holds 1 frames, its header says 20"), "{error}");
         let error = failed("cat > /dev/null; exit 0", 10.0);
         assert!(matches!(error, EncodeError::Short { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_noticed_though_the_encoder_reports_success() {
+        // Writes beyond 1 or 2 KiB fail as on a full disk; the header, which is
+        // written over at the end, then promises all frames.
+        let error = failed("trap '' XFSZ; ulimit -f 2; exec SvtAv1EncApp \"$@\" --preset 12 --lp 1", 60.0);
+        assert!(matches!(error, EncodeError::Short { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("is the disk full?") && text.contains("is cut off"), "{text}");
     }
 
     #[test]
