@@ -51,7 +51,8 @@ impl Encoder {
         }
         let capabilities = Capabilities::probe(&identity, cancel)?;
         if let Some(file) = cached {
-            file.store(&capabilities)?;
+            // Without it the next run takes a second longer, no more.
+            let _ = file.store(&capabilities);
         }
         Ok(Self { identity, capabilities })
     }

@@ -14,7 +14,7 @@ pub enum Look {
 
 /// One option of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Default {
+pub struct Entry {
     pub option: &'static str,
     pub value: Value,
 }
@@ -26,23 +26,23 @@ pub enum Value {
     ByLook { mean: &'static str, max: &'static str },
 }
 
-const fn always(option: &'static str, value: &'static str) -> Default {
-    Default { option, value: Value::Always(value) }
+const fn always(option: &'static str, value: &'static str) -> Entry {
+    Entry { option, value: Value::Always(value) }
 }
 
-const KEYINT: Default = always("--keyint", "-1");
-const DEPTH: Default = always("--input-depth", "10");
-const NO_SCREEN: Default = always("--scm", "0");
-const LUMA_BIAS: Default = always("--luminance-qp-bias", "12");
-const QM_MIN: Default = always("--qm-min", "8");
-const CHROMA_QM_MIN: Default = always("--chroma-qm-min", "10");
+const KEYINT: Entry = always("--keyint", "-1");
+const DEPTH: Entry = always("--input-depth", "10");
+const NO_SCREEN: Entry = always("--scm", "0");
+const LUMA_BIAS: Entry = always("--luminance-qp-bias", "12");
+const QM_MIN: Entry = always("--qm-min", "8");
+const CHROMA_QM_MIN: Entry = always("--chroma-qm-min", "10");
 /// Slow, so the probes go without.
-const COMPLEX_HVS: Default =
-    Default { option: "--complex-hvs", value: Value::ByPurpose { probing: "0", final_: "1" } };
-const AC_BIAS: Default = Default { option: "--ac-bias", value: Value::ByLook { mean: "1.0", max: "2.0" } };
+const COMPLEX_HVS: Entry =
+    Entry { option: "--complex-hvs", value: Value::ByPurpose { probing: "0", final_: "1" } };
+const AC_BIAS: Entry = Entry { option: "--ac-bias", value: Value::ByLook { mean: "1.0", max: "2.0" } };
 
 /// PSY and PSYEX: the lists the Python original ships (spec 05).
-const PSYEX: &[Default] = &[
+const PSYEX: &[Entry] = &[
     KEYINT,
     DEPTH,
     NO_SCREEN,
@@ -51,14 +51,14 @@ const PSYEX: &[Default] = &[
     LUMA_BIAS,
     QM_MIN,
     CHROMA_QM_MIN,
-    Default { option: "--psy-rd", value: Value::ByLook { mean: "1.0", max: "2.0" } },
+    Entry { option: "--psy-rd", value: Value::ByLook { mean: "1.0", max: "2.0" } },
     always("--spy-rd", "0"),
     COMPLEX_HVS,
 ];
 
 /// HDR and Essential have `--ac-bias` for `--psy-rd`, `--tx-bias` for
 /// `--spy-rd`, and their tune 3 is for still pictures (their Docs/Parameters.md).
-const AC_BIAS_FORKS: &[Default] = &[
+const AC_BIAS_FORKS: &[Entry] = &[
     KEYINT,
     DEPTH,
     NO_SCREEN,
@@ -73,7 +73,7 @@ const AC_BIAS_FORKS: &[Default] = &[
 
 /// What the forks do unasked has to be asked for: quantisation matrices and
 /// variance boost. 1.4 and 2.3 have only some of these.
-const MAINLINE: &[Default] = &[
+const MAINLINE: &[Entry] = &[
     KEYINT,
     DEPTH,
     NO_SCREEN,
@@ -87,11 +87,11 @@ const MAINLINE: &[Default] = &[
 ];
 
 /// Nothing whose meaning an unknown fork may have changed.
-const OTHER: &[Default] = &[KEYINT, DEPTH, NO_SCREEN, LUMA_BIAS, QM_MIN, CHROMA_QM_MIN];
+const OTHER: &[Entry] = &[KEYINT, DEPTH, NO_SCREEN, LUMA_BIAS, QM_MIN, CHROMA_QM_MIN];
 
 /// The list of a family. Options that a version of it lacks are left out when a
 /// [`super::ParameterList`] is made.
-pub const fn list(family: EncoderFamily) -> &'static [Default] {
+pub const fn list(family: EncoderFamily) -> &'static [Entry] {
     match family {
         EncoderFamily::Mainline => MAINLINE,
         EncoderFamily::Psyex => PSYEX,
@@ -109,5 +109,5 @@ pub fn words(family: EncoderFamily, look: Look, purpose: Purpose) -> Vec<String>
         | (Value::ByLook { mean: value, .. }, _, Look::Mean)
         | (Value::ByLook { max: value, .. }, _, Look::Max) => value,
     };
-    list(family).iter().flat_map(|d| [d.option.to_owned(), value(d.value).to_owned()]).collect()
+    list(family).iter().flat_map(|entry| [entry.option.to_owned(), value(entry.value).to_owned()]).collect()
 }

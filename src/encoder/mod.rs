@@ -16,4 +16,4 @@ pub use capabilities::{Capabilities, Encoder};
 pub use identify::{Identity, identify};
 pub use params::{Flag, ParameterList, Purpose, Request};
 pub use preflight::preflight;
-pub use run::{EncodeError, EncodeJob, Encoded, encode};
+pub use run::{EncodeError, EncodeJob, Encoded, USUAL_STALL, encode};

@@ -74,7 +74,7 @@ impl std::fmt::Display for Flag {
 const DEFAULT_DEPTH: &str = "10";
 
 /// Options that are not the parameter list's, and where they belong.
-const RESERVED: [(&[&str], &str); 8] = [
+const RESERVED: [(&[&str], &str); 9] = [
     (&["--crf", "--qp", "-q", "--cqp", "--quality"], "the CRF is what is searched for"),
     (&["--preset", "--speed"], "set encoder.probing_preset or encoder.final_preset"),
     (&["--lp"], "set encoder.lp"),
@@ -82,6 +82,7 @@ const RESERVED: [(&[&str], &str); 8] = [
     (&["--input", "-i", "--width", "-w", "--height", "-h"], "the frames come from the clip"),
     (&["--output", "-b", "--obu", "--ivf", "--config", "-c", "--errlog"], "the files are ours"),
     (&["--frames", "-n", "--n", "--skip", "--nb"], "every scene is encoded whole"),
+    (&["--roi-map-file"], "frame numbers count from each scene's start; Character Boost writes the maps"),
     (&["--progress", "--no-progress", "--help", "--color-help", "--version"], "it encodes nothing"),
 ];
 

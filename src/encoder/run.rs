@@ -18,6 +18,10 @@ use crate::support::process::{Ended, Failure, Process, Stop};
 /// Bytes handed to the pipe at once; the watch sees progress after each.
 const WRITE: usize = 1 << 18;
 
+/// How long an encoder may seem idle when nobody says otherwise. A mini-GOP of 32
+/// large frames at a slow preset comes out at once, after minutes.
+pub const USUAL_STALL: Duration = Duration::from_mins(15);
+
 /// What one process has to do.
 #[derive(Debug, Clone)]
 pub struct EncodeJob {
@@ -29,7 +33,7 @@ pub struct EncodeJob {
     /// What all pictures are.
     pub format: y4m::Format,
     /// The process is ended when it takes no input and writes no output for
-    /// this long; `None`: never.
+    /// this long, usually [`USUAL_STALL`]; `None`: never.
     pub stall: Option<Duration>,
 }
 
@@ -80,6 +84,7 @@ pub fn encode(
     on_line: impl FnMut(&str) + Send + 'static,
 ) -> Result<Encoded> {
     cancel.check()?;
+    ensure!(matches!(job.format.bits, 8 | 10), "{} bits a sample: must be 8 or 10", job.format.bits);
     let started = Instant::now();
     let partial = PartialFile::beside(&job.output)?;
     let mut process = Process::spawn(&mut command(job, &partial.path), on_line)?;
@@ -135,6 +140,7 @@ fn feed(
         // be in the file.
         sent += 1;
     }
+    ensure!(sent > 0 || !open, "there are no frames to encode");
     Ok(sent)
 }
 
@@ -163,21 +169,22 @@ fn judge(process: &Process, ended: &Ended, output: &Path, sent: usize) -> Result
     }
     let reason = match found {
         Ok((frames, _)) => format!("the file has {frames} of {sent} frames"),
-        Err(error) => format!("its file is not whole: {error:#}"),
+        Err(error) => format!("its file is not whole (is the disk full?): {error:#}"),
     };
     Err(EncodeError::Short { reason, failure })
 }
 
 /// The line in which SvtAv1EncApp says what it does not take.
-pub(super) fn refusal(lines: &[String]) -> Option<String> {
-    let says = |line: &&String| {
-        REFUSALS.iter().any(|mark| line.contains(mark)) && !line.to_lowercase().contains("memory")
-    };
+fn refusal(lines: &[String]) -> Option<String> {
+    let has = |line: &str, marks: &[&str]| marks.iter().any(|mark| line.contains(mark));
+    let says = |line: &&String| has(line, &REFUSALS) && !has(&line.to_lowercase(), &SHORTAGES);
     Some(lines.iter().find(says)?.trim().to_owned())
 }
 
 const REFUSALS: [&str; 5] =
     ["Unprocessed tokens:", "Unprocessed arguments:", "Invalid parameter", "Svt[error]:", "Error:"];
+/// Errors at start-up that another try may not meet.
+const SHORTAGES: [&str; 3] = ["memory", "resource", "thread"];
 
 /// What the watch reads about the feeding thread.
 #[derive(Debug, Default)]

@@ -17,6 +17,9 @@ pub fn frame_rate(fps: Option<(u64, u64)>) -> (u32, u32) {
     terms.unwrap_or(FALLBACK_FPS)
 }
 
+/// Begins every frame.
+const MARK: &[u8] = b"FRAME\n";
+
 /// What all pictures of a stream share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
@@ -53,19 +56,21 @@ pub struct Frames {
 impl Frames {
     /// `FRAME`, then the three planes; 16 bits little endian above 8 bits.
     pub fn bytes_of(&mut self, picture: &Picture) -> &[u8] {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(b"FRAME\n");
+        let sample = if picture.bits == 8 { 1 } else { 2 };
+        let samples: usize = picture.planes.iter().map(Vec::len).sum();
+        // From the second frame on this changes nothing: all bytes are written below.
+        self.bytes.resize(MARK.len() + samples * sample, 0);
+        let (mark, mut rest) = self.bytes.split_at_mut(MARK.len());
+        mark.copy_from_slice(MARK);
         for plane in &picture.planes {
-            if picture.bits == 8 {
-                self.bytes.extend(plane.iter().map(|&sample| sample as u8));
+            let (out, after) = rest.split_at_mut(plane.len() * sample);
+            if sample == 1 {
+                out.iter_mut().zip(plane).for_each(|(out, &sample)| *out = sample as u8);
             } else {
-                let start = self.bytes.len();
-                self.bytes.resize(start + plane.len() * 2, 0);
-                // This shape is compiled to a plain copy.
-                for (out, sample) in self.bytes[start..].chunks_exact_mut(2).zip(plane) {
-                    out.copy_from_slice(&sample.to_le_bytes());
-                }
+                let words = out.chunks_exact_mut(2);
+                words.zip(plane).for_each(|(out, sample)| out.copy_from_slice(&sample.to_le_bytes()));
             }
+            rest = after;
         }
         &self.bytes
     }
