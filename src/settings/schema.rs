@@ -216,3 +216,7 @@ pub fn is_section(path: &str) -> bool {
 pub fn family_params(draft: &mut Draft, family: EncoderFamily) -> &mut FamilyParams {
     draft.settings.encoder.params.entry(family).or_default()
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;
