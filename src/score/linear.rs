@@ -48,9 +48,9 @@ pub(super) struct RgbRow<'a> {
 }
 
 impl Linear {
-    pub fn new(color: ResolvedColor, window: Window, bits: u8) -> Result<Self> {
+    pub fn new(color: ResolvedColor, window: Window) -> Result<Self> {
         let (left, top) = siting(color.chroma_location)?;
-        let (luma, chroma) = scales(color.full_range, bits);
+        let (luma, chroma) = scales(color.full_range, window.bits());
         Ok(Self {
             window,
             luma,
