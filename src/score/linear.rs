@@ -48,9 +48,9 @@ pub(super) struct RgbRow<'a> {
 }
 
 impl Linear {
-    pub fn new(color: ResolvedColor, window: Window, bits: u8) -> Result<Self> {
+    pub fn new(color: ResolvedColor, window: Window) -> Result<Self> {
         let (left, top) = siting(color.chroma_location)?;
-        let (luma, chroma) = scales(color.full_range, bits);
+        let (luma, chroma) = scales(color.full_range, window.bits());
         Ok(Self {
             window,
             luma,
@@ -195,5 +195,108 @@ fn convert_gamut(matrix: &Matrix, rows: [&mut [f32]; 3]) {
     for ((r, g), b) in red.iter_mut().zip(green).zip(blue) {
         let rgb = [*r, *g, *b];
         [*r, *g, *b] = m.map(|row| row[0] * rgb[0] + row[1] * rgb[1] + row[2] * rgb[2]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::score::feeder::Feeder;
+    use crate::source::{Arg, OpenOptions, Session};
+
+    const SIZE: (usize, usize) = (64, 48);
+
+    /// Waves in all planes, inside the gamut.
+    fn picture(bits: u8) -> Picture {
+        let mut picture = Picture::filled(SIZE.0, SIZE.1, bits, 0, 0);
+        let unit = f64::from(1_u32 << (bits - 8));
+        for plane in 0..3 {
+            let (width, _) = picture.plane_size(plane);
+            let (middle, swing) = if plane == 0 { (120.0, 60.0) } else { (128.0, 14.0) };
+            for (i, sample) in picture.planes[plane].iter_mut().enumerate() {
+                let (x, y) = ((i % width) as f64, (i / width) as f64);
+                let wave = (0.3 * x + plane as f64).sin() * (0.2 * y).cos();
+                *sample = ((middle + swing * wave) * unit).round() as u16;
+            }
+        }
+        picture
+    }
+
+    /// zimg's conversion of the same picture to linear BT.709 RGB.
+    fn by_zimg(session: Session, picture: &Picture, color: ResolvedColor) -> [Vec<Vec<f32>>; 3] {
+        let window = Window::new(SIZE, picture.bits, [0; 4]).unwrap();
+        let feeder = Feeder::new(session, window, color, None).unwrap();
+        let rgbs = 2 << 28 | 1 << 24 | 32 << 16;
+        let arguments = [
+            ("clip", Arg::Node(feeder.node())),
+            ("format", Arg::Int(rgbs)),
+            ("matrix", Arg::Int(0)),
+            ("transfer", Arg::Int(8)),
+            ("primaries", Arg::Int(1)),
+        ];
+        let node = session.invoke("resize", "Bicubic", &arguments).unwrap();
+        let _out = feeder.lay_out(1, &Arc::new(picture.clone()));
+        let frame = node.get_frame(1).unwrap();
+        [0, 1, 2].map(|p| (0..SIZE.1).map(|y| frame.plane_row::<f32>(p, y).to_vec()).collect())
+    }
+
+    /// Largest difference, as a share of the value, away from the edges (where
+    /// zimg mirrors and Vship repeats).
+    fn worst(session: Session, bits: u8, color: ResolvedColor) -> f32 {
+        let picture = picture(bits);
+        let truth = by_zimg(session, &picture, color);
+        let window = Window::new(SIZE, bits, [0; 4]).unwrap();
+        let mut worst = 0.0_f32;
+        Linear::new(color, window).unwrap().rows(&picture, |y, row| {
+            if !(6..SIZE.1 - 6).contains(&y) {
+                return;
+            }
+            for (plane, row) in truth.iter().zip([row.r, row.g, row.b]) {
+                for x in 6..SIZE.0 - 6 {
+                    worst = worst.max((row[x] - plane[y][x]).abs() / plane[y][x].abs().max(0.02));
+                }
+            }
+        });
+        worst
+    }
+
+    #[test]
+    fn every_colour_agrees_with_zimg() {
+        let session = Session::empty(None, &OpenOptions::default()).unwrap();
+        let usual =
+            ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
+        let cases = [
+            ("BT.709", usual),
+            ("SMPTE 170M", ResolvedColor { primaries: 6, transfer: 6, matrix: 6, ..usual }),
+            ("BT.470 BG", ResolvedColor { primaries: 5, transfer: 5, matrix: 5, ..usual }),
+            ("BT.470 M", ResolvedColor { primaries: 4, transfer: 4, matrix: 4, ..usual }),
+            ("matrix of SMPTE 240M", ResolvedColor { matrix: 7, ..usual }),
+            ("sRGB", ResolvedColor { transfer: 13, ..usual }),
+            ("linear", ResolvedColor { transfer: 8, ..usual }),
+            ("BT.2020", ResolvedColor { primaries: 9, transfer: 14, matrix: 9, ..usual }),
+            ("PQ", ResolvedColor { primaries: 9, transfer: 16, matrix: 9, ..usual }),
+            ("HLG", ResolvedColor { primaries: 9, transfer: 18, matrix: 9, ..usual }),
+            ("Display P3", ResolvedColor { primaries: 12, ..usual }),
+            ("full range", ResolvedColor { full_range: true, ..usual }),
+            ("chroma centre", ResolvedColor { chroma_location: 1, ..usual }),
+            ("chroma top left", ResolvedColor { chroma_location: 2, ..usual }),
+            ("chroma top", ResolvedColor { chroma_location: 3, ..usual }),
+            ("chroma bottom left", ResolvedColor { chroma_location: 4, ..usual }),
+            ("chroma bottom", ResolvedColor { chroma_location: 5, ..usual }),
+        ];
+        for (name, color) in cases {
+            for bits in [8, 10] {
+                let error = worst(session, bits, color);
+                println!("{name} {bits}: {error}");
+            }
+        }
+        for (name, color) in cases {
+            for bits in [8, 10] {
+                let error = worst(session, bits, color);
+                assert!(error < 2e-3, "{name} at {bits} bits is off by {error}");
+            }
+        }
     }
 }

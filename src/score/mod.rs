@@ -7,9 +7,11 @@
 
 mod blur;
 mod curve;
+mod feeder;
 mod gamut;
 mod linear;
 mod native;
+mod plugin;
 mod pool;
 pub mod select;
 mod ssimulacra2;
@@ -23,6 +25,9 @@ use anyhow::{Result, bail};
 
 pub use pool::{Pooled, check_finite, pool};
 
+use self::native::Native;
+use self::plugin::{Pictures, Plugin};
+use self::window::Window;
 use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
 use crate::source::{Picture, ResolvedColor, Session};
 use crate::support::events::Events;
@@ -70,6 +75,13 @@ pub trait SceneReference: Send + Sync {
     fn measure(&self, probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement>;
 }
 
+/// Opens the back end that `settings` asks for, for pictures of `size` (width,
+/// height) with `bits` per sample that mean `color` on both sides, and reports
+/// which one runs.
+///
+/// # Errors
+/// When the back end asked for is missing or fails (with its own message), the
+/// crop does not fit or the colour cannot be measured.
 pub fn open(
     settings: &MetricSettings,
     color: ResolvedColor,
@@ -79,12 +91,37 @@ pub fn open(
     session: Session,
     events: &Events,
 ) -> Result<Arc<dyn Backend>> {
-    let _ = (fps, session, events);
-    let window = window::Window::new(size, bits, settings.crop)?;
-    match settings.backend {
-        MetricBackend::Native | MetricBackend::Auto => {
-            Ok(Arc::new(native::Native::new(settings, color, window, bits, "asked for".into())?))
+    let window = Window::new(size, bits, settings.crop)?;
+    let pictures = Pictures { window, color, fps, session };
+    let backend: Arc<dyn Backend> = match settings.backend {
+        MetricBackend::Auto => automatic(settings, &pictures, events)?,
+        MetricBackend::Native => Arc::new(Native::new(settings, color, window, ASKED_FOR.to_owned())?),
+        MetricBackend::Vship | MetricBackend::Vszip => {
+            Arc::new(Plugin::new(settings, settings.backend, &pictures, ASKED_FOR)?)
         }
-        _ => bail!("no"),
-    }
+        MetricBackend::Ffvship => bail!(
+            "metric.backend ffvship: FFVship reads both sides from files and probes exist only in memory; \
+             use auto (Vship's plugin where it works, else the CPU), vship, native or vszip"
+        ),
+    };
+    events.note(format!("Metric: {}", backend.describe()));
+    Ok(backend)
+}
+
+const ASKED_FOR: &str = "asked for by metric.backend";
+
+/// Vship where it works, else the CPU, with what kept Vship from running.
+fn automatic(settings: &MetricSettings, pictures: &Pictures, events: &Events) -> Result<Arc<dyn Backend>> {
+    let reason = if pictures.session.has_plugin("vship") {
+        match Plugin::new(settings, MetricBackend::Vship, pictures, "it is there and works") {
+            Ok(plugin) => return Ok(Arc::new(plugin)),
+            Err(error) => {
+                events.warn(format!("Vship is installed but cannot be used: {error:#}"));
+                format!("Vship failed ({error:#})")
+            }
+        }
+    } else {
+        "Vship is not installed".to_owned()
+    };
+    Ok(Arc::new(Native::new(settings, pictures.color, pictures.window, reason)?))
 }

@@ -83,7 +83,6 @@ impl Native {
         settings: &MetricSettings,
         color: ResolvedColor,
         window: Window,
-        bits: u8,
         reason: String,
     ) -> Result<Self> {
         let metric = if settings.metric.higher_is_better() {
@@ -95,7 +94,7 @@ impl Native {
             params.validate().map_err(|e| anyhow!("metric.intensity {}: {e}", settings.intensity))?;
             Metric::Butteraugli(params)
         };
-        let linear = Linear::new(color, window, bits)?;
+        let linear = Linear::new(color, window)?;
         Ok(Self {
             shared: Arc::new(Shared { metric, linear, budget: Arc::new(Budget::of_machine()) }),
             reason,

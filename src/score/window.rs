@@ -65,6 +65,10 @@ impl Window {
         Ok(())
     }
 
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
     /// Width and height of plane 0, 1 or 2 inside the window.
     pub fn plane_size(&self, plane: usize) -> (usize, usize) {
         if plane == 0 { (self.width, self.height) } else { chroma_size(self.width, self.height) }

@@ -1,0 +1,278 @@
+//! The back ends that are VapourSynth plugins: Vship (GPU) and vszip (CPU).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, Result, bail};
+use vapoursynth::frame::FrameRef;
+use vapoursynth::node::Node;
+
+use super::feeder::{Feeder, do_not_cache};
+use super::window::Window;
+use super::{Backend, Measurement, SceneReference};
+use crate::settings::{MetricBackend, MetricSettings};
+use crate::source::{Arg, Picture, ResolvedColor, Session};
+
+/// A plugin's filter for one metric: `function(reference, distorted, …)`
+/// returns the distorted clip with its scores as frame properties.
+struct Filter {
+    backend: MetricBackend,
+    ssimu2: bool,
+    namespace: &'static str,
+    function: &'static str,
+    /// Arguments it must have.
+    needs: &'static [&'static str],
+    /// 3-norm and maximum, or the score.
+    properties: &'static [&'static str],
+}
+
+/// Vship 2.2 to 4.1 have these properties; its signatures differ in arguments
+/// that are not used here (`qnorm`) or may be left out (`numStream`).
+const FILTERS: [Filter; 3] = [
+    Filter {
+        backend: MetricBackend::Vship,
+        ssimu2: false,
+        namespace: "vship",
+        function: "BUTTERAUGLI",
+        needs: &["reference", "distorted", "intensity_multiplier"],
+        properties: &["_BUTTERAUGLI_3Norm", "_BUTTERAUGLI_INFNorm"],
+    },
+    Filter {
+        backend: MetricBackend::Vship,
+        ssimu2: true,
+        namespace: "vship",
+        function: "SSIMULACRA2",
+        needs: &["reference", "distorted"],
+        properties: &["_SSIMULACRA2"],
+    },
+    Filter {
+        backend: MetricBackend::Vszip,
+        ssimu2: true,
+        namespace: "vszip",
+        function: "SSIMULACRA2",
+        needs: &["reference", "distorted"],
+        properties: &["SSIMULACRA2"],
+    },
+];
+
+/// Frames that Vship works on at once.
+const STREAMS: i64 = 4;
+
+/// Sides of the clip on which a plugin is tried.
+const TRIAL: usize = 64;
+
+/// What every picture of a run has in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pictures {
+    pub window: Window,
+    pub color: ResolvedColor,
+    pub fps: Option<(u64, u64)>,
+    pub session: Session,
+}
+
+/// A plugin that measures; one filter serves all scenes, each measurement is a
+/// frame of its own.
+pub(super) struct Plugin {
+    shared: Arc<Shared>,
+    description: String,
+}
+
+struct Shared {
+    filter: &'static Filter,
+    reference: Feeder,
+    distorted: Feeder,
+    output: Node<'static>,
+    next: AtomicUsize,
+    window: Window,
+}
+
+struct Scene {
+    shared: Arc<Shared>,
+    references: Vec<Arc<Picture>>,
+}
+
+impl Plugin {
+    /// Makes the filter, after having tried it on two equal pictures of its own.
+    ///
+    /// # Errors
+    /// With the plugin's own message when it is missing, cannot be created
+    /// (no GPU, no memory) or fails the trial.
+    pub fn new(
+        settings: &MetricSettings,
+        backend: MetricBackend,
+        pictures: &Pictures,
+        reason: &str,
+    ) -> Result<Self> {
+        let filter = find(settings, backend)?;
+        let (name, session) = (filter.namespace, pictures.session);
+        if !session.has_plugin(name) {
+            bail!("the VapourSynth plugin `{name}` is not loaded; install it or give it with --load-plugin");
+        }
+        if pictures.window.width % 2 + pictures.window.height % 2 > 0 {
+            bail!(
+                "{name} cannot measure 4:2:0 pictures with odd sides; crop a column or row with metric.crop"
+            );
+        }
+        let what = format!("{name}.{}", filter.function);
+        try_it(settings, filter, pictures).with_context(|| format!("{what} does not work"))?;
+        let shared = Shared::new(settings, filter, pictures).with_context(|| what.clone())?;
+        let description = describe(settings, filter, session, reason);
+        Ok(Self { shared: Arc::new(shared), description })
+    }
+}
+
+impl Backend for Plugin {
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    fn scene(&self, references: &[Arc<Picture>]) -> Result<Box<dyn SceneReference>> {
+        for (index, picture) in references.iter().enumerate() {
+            self.shared.window.check(picture).with_context(|| format!("reference {index}"))?;
+        }
+        Ok(Box::new(Scene { shared: Arc::clone(&self.shared), references: references.to_vec() }))
+    }
+}
+
+impl SceneReference for Scene {
+    fn measure(&self, _probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
+        let reference = self
+            .references
+            .get(index)
+            .with_context(|| format!("reference {index} of a scene with {}", self.references.len()))?;
+        self.shared.measure(reference, distorted)
+    }
+}
+
+impl Shared {
+    fn new(settings: &MetricSettings, filter: &'static Filter, pictures: &Pictures) -> Result<Self> {
+        let Pictures { window, color, fps, session } = *pictures;
+        let reference = Feeder::new(session, window, color, fps)?;
+        let distorted = Feeder::new(session, window, color, fps)?;
+        let takes = arguments(session, filter)?;
+        let mut args =
+            vec![("reference", Arg::Node(reference.node())), ("distorted", Arg::Node(distorted.node()))];
+        if takes.iter().any(|a| a == "intensity_multiplier") {
+            args.push(("intensity_multiplier", Arg::Float(settings.intensity)));
+        }
+        if takes.iter().any(|a| a == "numStream") {
+            args.push(("numStream", Arg::Int(STREAMS)));
+        }
+        let output = session.invoke(filter.namespace, filter.function, &args)?;
+        drop(args);
+        do_not_cache(session, &output)?;
+        Ok(Self { filter, reference, distorted, output, next: AtomicUsize::new(0), window })
+    }
+
+    fn measure(&self, reference: &Arc<Picture>, distorted: &Arc<Picture>) -> Result<Measurement> {
+        self.window.check(distorted)?;
+        let number = Feeder::number(self.next.fetch_add(1, Ordering::Relaxed));
+        let _reference = self.reference.lay_out(number, reference);
+        let _distorted = self.distorted.lay_out(number, distorted);
+        let Filter { namespace, function, .. } = self.filter;
+        match self.output.get_frame(number) {
+            Ok(frame) => self.read(&frame),
+            Err(error) => bail!("{namespace}.{function}: {error}"),
+        }
+    }
+
+    fn read(&self, frame: &FrameRef<'static>) -> Result<Measurement> {
+        let Filter { namespace, function, properties, ssimu2, .. } = self.filter;
+        let props = frame.props();
+        let float = |key: &str| {
+            props.get_float(key).with_context(|| {
+                format!(
+                    "{namespace}.{function} set no property {key}; this version is not supported, Vship 3 \
+                     and 4 and vszip 23 are"
+                )
+            })
+        };
+        Ok(if *ssimu2 {
+            Measurement::Ssimulacra2(float(properties[0])?)
+        } else {
+            Measurement::Butteraugli { norm3: float(properties[0])?, inf: float(properties[1])? }
+        })
+    }
+}
+
+fn find(settings: &MetricSettings, backend: MetricBackend) -> Result<&'static Filter> {
+    let ssimu2 = settings.metric.higher_is_better();
+    match FILTERS.iter().find(|f| f.backend == backend && f.ssimu2 == ssimu2) {
+        Some(filter) => Ok(filter),
+        None => {
+            bail!("metric.backend vszip measures SSIMULACRA2 only; use auto, vship or native for Butteraugli")
+        }
+    }
+}
+
+/// Names of the arguments the loaded version of the filter takes.
+fn arguments(session: Session, filter: &Filter) -> Result<Vec<String>> {
+    let Filter { namespace, function, needs, .. } = filter;
+    let plugin = session
+        .core()?
+        .get_plugin_by_namespace(namespace)?
+        .with_context(|| format!("plugin `{namespace}` is not loaded"))?;
+    let Some(found) = plugin.get_plugin_function_by_name(function)? else {
+        bail!("this version of `{namespace}` has no function {function}");
+    };
+    let signature = found.arguments().to_string_lossy();
+    let names: Vec<String> =
+        signature.split(';').filter_map(|a| a.split(':').next()).map(str::to_owned).collect();
+    if let Some(missing) = needs.iter().find(|n| !names.iter().any(|a| a == *n)) {
+        bail!("{namespace}.{function} takes no `{missing}`, only {signature}; install a newer version");
+    }
+    Ok(names)
+}
+
+/// Measures a picture against itself: creation shows whether the GPU is there,
+/// the score whether it computes.
+fn try_it(settings: &MetricSettings, filter: &'static Filter, pictures: &Pictures) -> Result<()> {
+    let bits = pictures.window.bits();
+    let window = Window::new((TRIAL, TRIAL), bits, [0; 4])?;
+    let trial = Shared::new(settings, filter, &Pictures { window, ..*pictures })?;
+    let mut picture = Picture::filled(TRIAL, TRIAL, bits, 0, 1 << (bits - 1));
+    let (black, range) = (16_usize << (bits - 8), 219_usize << (bits - 8));
+    for (i, sample) in picture.planes[0].iter_mut().enumerate() {
+        *sample = (black + (i * 7) % range) as u16;
+    }
+    let picture = Arc::new(picture);
+    let same = trial.measure(&picture, &picture)?;
+    let right = match same {
+        Measurement::Butteraugli { norm3, inf } => norm3.abs() < 0.01 && inf.abs() < 0.01,
+        Measurement::Ssimulacra2(score) => (99.0..=100.1).contains(&score),
+    };
+    if !right {
+        bail!("it finds a picture different from itself ({same:?})");
+    }
+    Ok(())
+}
+
+fn describe(settings: &MetricSettings, filter: &Filter, session: Session, reason: &str) -> String {
+    let what = if filter.ssimu2 {
+        "SSIMULACRA2".to_owned()
+    } else {
+        format!("Butteraugli at {} cd/m²", settings.intensity)
+    };
+    let file = session.plugin_path(filter.namespace).unwrap_or_default();
+    let by = match filter.backend {
+        MetricBackend::Vship => format!("Vship {} on {}", vship_version(session), device(session)),
+        _ => "vszip on the CPU (sRGB curve, scores about a point above Vship's)".to_owned(),
+    };
+    format!("{what} by {by}, plugin {}: {reason}", file.display())
+}
+
+/// What the signature tells; plugins' own version numbers are not within reach.
+fn vship_version(session: Session) -> &'static str {
+    let newer = arguments(session, &FILTERS[0]).is_ok_and(|a| a.iter().any(|a| a == "qnorm"));
+    if newer { "4" } else { "3 or older" }
+}
+
+/// The first line of Vship's own list, for instance `GPU 0: NVIDIA …`.
+fn device(session: Session) -> String {
+    let told = session.call("vship", "GpuInfo", &[]);
+    let text = told.ok().and_then(|map| {
+        let data = map.get_data("gpu_human_data").ok()?;
+        String::from_utf8_lossy(data).lines().next().map(str::to_owned)
+    });
+    text.filter(|t| !t.is_empty()).unwrap_or_else(|| "an unnamed GPU".to_owned())
+}
