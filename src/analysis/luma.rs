@@ -31,6 +31,8 @@ pub(super) struct Reduced {
     pub width: usize,
     pub height: usize,
     pub samples: Vec<i16>,
+    /// How many samples are below each 8-bit code value plus one.
+    pub cumulative: Vec<u32>,
 }
 
 /// The statistics of one frame, in code values of the source.
@@ -81,6 +83,7 @@ pub(super) fn measure(frame: &Frame, previous: &Frame, reduction: Reduction) -> 
         width: reduction.width,
         height: reduction.height,
         samples: Vec::with_capacity(reduction.width * reduction.height),
+        cumulative: Vec::new(),
     };
     let mut columns = vec![0u32; width];
     for top in (0..height).step_by(reduction.factor) {
@@ -99,6 +102,7 @@ pub(super) fn measure(frame: &Frame, previous: &Frame, reduction: Reduction) -> 
             reduced.push_band(&columns, reduction);
         }
     }
+    reduced.count();
     (luma, reduced)
 }
 
@@ -125,6 +129,18 @@ impl FrameLuma {
 }
 
 impl Reduced {
+    fn count(&mut self) {
+        self.cumulative = vec![0; 256];
+        for &sample in &self.samples {
+            self.cumulative[usize::from(sample as u16 >> 4) & 255] += 1;
+        }
+        let mut below = 0;
+        for count in &mut self.cumulative {
+            below += *count;
+            *count = below;
+        }
+    }
+
     fn push_band(&mut self, columns: &[u32], reduction: Reduction) {
         let samples = (reduction.factor * reduction.factor) as u64;
         let scale = samples << (reduction.bits - 8);

@@ -1,6 +1,7 @@
 //! Per-frame facts about the source: luma statistics and the detectors' verdicts.
 
 mod av1an;
+mod blocks;
 mod contrast;
 mod cuts;
 mod luma;

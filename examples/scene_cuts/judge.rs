@@ -1,0 +1,133 @@
+//! Runs every method on a set and counts what it finds.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use progression_boost::analysis::{Analysis, AnalysisOptions, Detector, Plugin, analyse, unavailable};
+use progression_boost::source::Clip;
+use progression_boost::support::cancel::Cancel;
+use progression_boost::support::events::Events;
+
+use crate::make::{Truth, open};
+
+pub const METHODS: [(&str, Option<Detector>); 6] = [
+    ("decoding alone", None),
+    ("builtin", Some(Detector::Builtin)),
+    ("av1an (standard)", Some(Detector::Av1an)),
+    ("av1an_fast", Some(Detector::Av1anFast)),
+    ("scxvid", Some(Detector::Scxvid)),
+    ("wwxd", Some(Detector::Wwxd)),
+];
+
+/// What a method found in all sets so far.
+#[derive(Debug, Default)]
+pub struct Score {
+    pub found: usize,
+    pub missed: usize,
+    pub wrong: usize,
+    pub frames: usize,
+    pub seconds: Vec<f64>,
+}
+
+impl Score {
+    pub fn recall(&self) -> f64 {
+        self.found as f64 / (self.found + self.missed).max(1) as f64
+    }
+
+    pub fn precision(&self) -> f64 {
+        self.found as f64 / (self.found + self.wrong).max(1) as f64
+    }
+
+    pub fn f1(&self) -> f64 {
+        let (r, p) = (self.recall(), self.precision());
+        if r + p > 0.0 { 2.0 * r * p / (r + p) } else { 0.0 }
+    }
+}
+
+/// Adds the result of one method on one set to `score`; `None` or why it cannot run.
+pub fn judge(
+    detector: Option<Detector>,
+    video: &Path,
+    truth: &Truth,
+    repeats: usize,
+    say: bool,
+    score: &mut Score,
+) -> Result<Option<String>> {
+    let clip = open(video)?;
+    for plugin in [Plugin::Wwxd, Plugin::Scxvid] {
+        if detector == Some(plugin.detector())
+            && let Some(reason) = unavailable(plugin, clip.session())
+        {
+            return Ok(Some(reason));
+        }
+    }
+    let mut cuts = Vec::new();
+    let mut seconds = Vec::new();
+    for _ in 0..repeats {
+        // A fresh clip: nothing of the pass before is cached.
+        let clip = open(video)?;
+        let started = Instant::now();
+        match detector {
+            Some(detector) => {
+                let wanted = BTreeSet::from([detector]);
+                let analysis =
+                    analyse(&clip, &wanted, AnalysisOptions::default(), &Events::silent(), &Cancel::new())?;
+                cuts = frames(&analysis, detector);
+            }
+            None => decode(&clip)?,
+        }
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    seconds.sort_by(f64::total_cmp);
+    score.frames += truth.frames;
+    score.seconds.push(seconds[seconds.len() / 2]);
+    count(&cuts, truth, say, score);
+    Ok(None)
+}
+
+fn decode(clip: &Clip) -> Result<()> {
+    for frame in clip.frames(0..clip.info().frames, 32, &Cancel::new()) {
+        std::hint::black_box(frame?.width(0));
+    }
+    Ok(())
+}
+
+fn frames(analysis: &Analysis, detector: Detector) -> Vec<usize> {
+    let flags: Vec<bool> = match detector {
+        Detector::Builtin => analysis.builtin.iter().flat_map(|b| b.cuts.clone()).collect(),
+        Detector::Av1an => analysis.av1an.iter().flatten().map(|f| f.cut).collect(),
+        Detector::Av1anFast => analysis.av1an_fast.iter().flatten().map(|f| f.cut).collect(),
+        Detector::Scxvid => analysis.scxvid.clone().unwrap_or_default(),
+        Detector::Wwxd => analysis.wwxd.clone().unwrap_or_default(),
+    };
+    // Frame 0 begins the clip, whatever a detector thinks of it.
+    flags.iter().enumerate().skip(1).filter(|(_, cut)| **cut).map(|(n, _)| n).collect()
+}
+
+/// A cut counts when it is on the very frame.
+fn count(cuts: &[usize], truth: &Truth, say: bool, score: &mut Score) {
+    let wanted: BTreeSet<usize> = truth.cuts.iter().copied().filter(|&c| c > 0).collect();
+    let found: BTreeSet<usize> = cuts.iter().copied().collect();
+    score.found += wanted.intersection(&found).count();
+    score.missed += wanted.difference(&found).count();
+    score.wrong += found.difference(&wanted).count();
+    if say {
+        let near = |n: usize| {
+            let kinds: Vec<&str> = truth
+                .stretches
+                .iter()
+                .filter(|s| s.start <= n + 1 && n <= s.end + 1)
+                .map(|s| s.kind.as_str())
+                .collect();
+            kinds.join(", ")
+        };
+        for n in wanted.difference(&found) {
+            eprintln!("  missed {n} {}", near(*n));
+        }
+        for n in found.difference(&wanted) {
+            eprintln!("  wrong {n} {}", near(*n));
+        }
+    }
+}
