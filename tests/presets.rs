@@ -1,8 +1,12 @@
 //! The presets that ship, against the table of the specification.
 
+// Values are copied from presets, not computed.
+#![allow(clippy::float_cmp)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use progression_boost::settings::dynamic::Rules;
 use progression_boost::settings::library::BUILT_IN;
 use progression_boost::settings::{
     EncoderFamily, FrameSelection, Metric, MetricBackend, Pooling, Request, Resolved, SceneMethod, Settings,
@@ -108,10 +112,10 @@ fn lists(settings: &Settings, family: EncoderFamily) -> [String; 2] {
 
 #[test]
 fn psychovisual_forks_get_the_parameters_of_the_specification() {
-    let common = "--keyint -1 --input-depth 10 --scm 0 --tune 3 --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10";
+    let common =
+        "--keyint -1 --input-depth 10 --scm 0 --tune 3 --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10";
     for (name, psy_rd) in [("butteraugli-mean", "1.0"), ("ssimu2-mean", "1.0"), ("butteraugli-max", "2.0")] {
-        let expected =
-            [0, 1].map(|hvs| format!("{common} --psy-rd {psy_rd} --spy-rd 0 --complex-hvs {hvs}"));
+        let expected = [0, 1].map(|hvs| format!("{common} --psy-rd {psy_rd} --spy-rd 0 --complex-hvs {hvs}"));
         assert_eq!(lists(&preset(name).base, EncoderFamily::Psyex), expected, "{name}");
     }
 }
@@ -166,6 +170,21 @@ fn probes_get_no_grain_and_no_list_sets_what_the_program_sets() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_presets() {
+    let text = include_str!("../docs/presets.md");
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    for example in examples {
+        let file = folder.path().join("mine.toml");
+        std::fs::write(&file, example).unwrap();
+        let settings = preset(file.to_str().unwrap()).base;
+        Rules::compile(&settings.dynamic).unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Metric, MetricBackend, SceneMethod, Settings};
 
 /// Between this and above, a target is SSIMULACRA2's; below, Butteraugli's:
 /// the one is out of the useful range of the other.
-pub const SSIMU2_FROM: f64 = 15.0;
+const SSIMU2_FROM: f64 = 15.0;
 
 struct Conflict {
     /// The keys that contradict each other; the one written last is blamed.
@@ -32,7 +32,8 @@ const CONFLICTS: [Conflict; 8] = [
         keys: &["scenes.method", "scenes.input_scenes"],
         text: |s| {
             (s.scenes.method == SceneMethod::External && s.scenes.input_scenes.is_none()).then(|| {
-                "scenes.method external: set scenes.input_scenes to the scene list (--input-scenes FILE)".to_owned()
+                "scenes.method external: set scenes.input_scenes to the scene list (--input-scenes FILE)"
+                    .to_owned()
             })
         },
     },
@@ -64,6 +65,7 @@ const CONFLICTS: [Conflict; 8] = [
         text: |s| {
             let (metric, target) = (s.metric.metric, s.metric.target);
             match (metric == Metric::Ssimu2, target < SSIMU2_FROM) {
+                _ if !s.metric.enable => None,
                 (true, true) => Some(format!(
                     "metric.target {target}: must be {SSIMU2_FROM} to 100 with metric.metric ssimu2 (80 looks very good)"
                 )),
@@ -100,8 +102,9 @@ const CONFLICTS: [Conflict; 8] = [
                 + f.upper_bracket_frames
                 + f.lower_bracket_frames
                 + f.upper_bracket_fallback_frames;
-            (s.metric.enable && counts == 0 && !f.first_frame && !f.last_frame)
-                .then(|| "metric.frames selects no frame: at least one of its counts must be above 0".to_owned())
+            (s.metric.enable && counts == 0 && !f.first_frame && !f.last_frame).then(|| {
+                "metric.frames selects no frame: at least one of its counts must be above 0".to_owned()
+            })
         },
     },
 ];

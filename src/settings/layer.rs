@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::draft::Draft;
@@ -37,7 +37,7 @@ impl Layer {
             reader.complain(error.span().unwrap_or_default(), error.message());
         }
         let mut layer = Self::default();
-        for (name, value) in table.get_ref() {
+        for (name, value) in as_written(table.get_ref()) {
             match name.get_ref().as_ref() {
                 "description" => layer.description = reader.text_of("description", value),
                 "extends" => {
@@ -72,18 +72,26 @@ pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<En
 }
 
 fn unknown_key(path: &str) -> String {
-    let near = did_you_mean(path, schema::paths());
+    let near = did_you_mean(path, schema::paths().chain(schema::sections()));
     if !near.is_empty() {
         return format!("{path} is not a key{near}");
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let keys: Vec<_> = schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
+    let keys: Vec<_> =
+        schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
     if keys.is_empty() {
-        let mut sections: Vec<_> = schema::paths().filter_map(|key| key.split('.').next()).collect();
-        sections.dedup();
+        let sections: Vec<_> =
+            schema::sections().into_iter().filter(|section| !section.contains('.')).collect();
         return format!("{path} is not a section or key; the sections are {}, zones", sections.join(", "));
     }
     format!("{path} is not a key; [{section}] has {}", keys.join(", "))
+}
+
+/// The items of a table in the order of the file; the table itself is sorted by name.
+fn as_written<'a, 't>(table: &'a DeTable<'t>) -> Vec<(&'a Spanned<DeString<'t>>, &'a Spanned<DeValue<'t>>)> {
+    let mut items: Vec<_> = table.iter().collect();
+    items.sort_by_key(|(name, _)| name.span().start);
+    items
 }
 
 struct Reader<'a> {
@@ -115,23 +123,28 @@ impl Reader<'_> {
         &mut self,
         entries: &mut Vec<Entry>,
         above: &str,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
+        name: &Spanned<DeString<'_>>,
         value: &Spanned<DeValue<'_>>,
     ) {
-        let path = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+        let path =
+            if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
         match value.get_ref() {
             DeValue::Table(table) if schema::is_section(&path) => {
-                for (name, value) in table {
+                for (name, value) in as_written(table) {
                     self.item(entries, &path, name, value);
                 }
             }
             _ if schema::is_section(&path) => {
-                self.complain(name.span(), format!("{path} is a section: write [{path}] and its keys below it"));
+                self.complain(
+                    name.span(),
+                    format!("{path} is a section: write [{path}] and its keys below it"),
+                );
             }
             _ if schema::lookup(&path).is_empty() => self.complain(name.span(), unknown_key(&path)),
             _ => {
                 let place = self.place(&value.span());
-                let read = owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
+                let read =
+                    owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
                 if let Err(text) = read {
                     self.problems.refuse(&path, place, text);
                 }
@@ -144,7 +157,7 @@ impl Reader<'_> {
             self.complain(value.span(), "zones holds tables: write [zones.NAME] or [zones.NAME.metric]");
             return;
         };
-        for (name, value) in tables {
+        for (name, value) in as_written(tables) {
             let zone = name.get_ref().to_string();
             if zone.is_empty() || zone.contains(char::is_whitespace) {
                 self.complain(name.span(), format!("zone name {zone:?}: must be one word"));
@@ -152,12 +165,14 @@ impl Reader<'_> {
             let Some(table) = value.get_ref().as_table() else {
                 self.complain(
                     value.span(),
-                    format!("zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"),
+                    format!(
+                        "zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"
+                    ),
                 );
                 continue;
             };
             let mut entries = Vec::new();
-            for (name, value) in table {
+            for (name, value) in as_written(table) {
                 self.item(&mut entries, "", name, value);
             }
             for entry in &entries {
@@ -185,9 +200,9 @@ pub fn owned(value: &DeValue<'_>) -> Result<Value, String> {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(Value::Integer)
             .map_err(|_| format!("{number} does not fit into 64 bits"))?,
-        DeValue::Float(number) => Value::Float(
-            number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?,
-        ),
+        DeValue::Float(number) => {
+            Value::Float(number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?)
+        }
         DeValue::Boolean(switch) => Value::Boolean(*switch),
         DeValue::Datetime(date) => Value::Datetime(*date),
         DeValue::Array(items) => {

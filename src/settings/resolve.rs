@@ -120,8 +120,12 @@ struct Stack {
 
 impl Stack {
     fn load(library: &Library, name: &str, asked: &Place, problems: &mut Problems) -> Self {
-        let mut stack =
-            Self { description: String::new(), entries: Vec::new(), typed: Vec::new(), zones: BTreeMap::new() };
+        let mut stack = Self {
+            description: String::new(),
+            entries: Vec::new(),
+            typed: Vec::new(),
+            zones: BTreeMap::new(),
+        };
         for (_, layer) in library.chain(name, asked, problems) {
             stack.add(layer);
         }
@@ -148,6 +152,10 @@ impl Stack {
             Some((zone, path)) => (Some(zone), path),
             None => (None, typed.key.as_str()),
         };
+        if path == "scenes.method" && text == "auto" {
+            // The preset's own method with its fall-back (spec 01): nothing to override.
+            return Ok(());
+        }
         let place = Place::whole(Origin::Flag(typed.flag.clone()));
         let value = typed_value(path, text);
         let Some(zone) = zone else { return read_entry(path, &value, &place, &mut self.typed) };
@@ -164,7 +172,7 @@ impl Stack {
 
     fn draft(&self) -> Draft {
         let mut draft = Draft::blank();
-        self.entries.iter().chain(&self.typed).for_each(|entry| draft.apply(entry));
+        draft.apply(self.entries.iter().chain(&self.typed));
         draft
     }
 }
@@ -196,7 +204,7 @@ impl ZoneResolver<'_> {
         let mut tables = BTreeMap::new();
         for (name, entries) in &self.stack.zones {
             let mut draft = self.stack.draft();
-            entries.iter().for_each(|entry| draft.apply(entry));
+            draft.apply(entries);
             tables.insert(name.as_str(), check(&draft, problems));
         }
         let mut found = Vec::new();
@@ -226,11 +234,11 @@ impl ZoneResolver<'_> {
         let other = Stack::load(self.library, &zone.name, &zone.place, problems);
         let mut draft = Draft::blank();
         let of_picture = |entry: &&Entry| entry.key.scope == Scope::Zone;
-        other.entries.iter().filter(of_picture).for_each(|entry| draft.apply(entry));
+        draft.apply(other.entries.iter().filter(of_picture));
         let ours = self.stack.entries.iter().chain(&self.stack.typed);
-        ours.filter(|entry| entry.key.scope != Scope::Zone).for_each(|entry| draft.apply(entry));
+        draft.apply(ours.filter(|entry| entry.key.scope != Scope::Zone));
         let flags = self.stack.typed.iter().filter(|entry| entry.key.path.starts_with("encoder."));
-        flags.for_each(|entry| draft.apply(entry));
+        draft.apply(flags);
         Some(draft)
     }
 }
