@@ -6,7 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use progression_boost::settings::{Problems, Request, Resolved, SceneMethod, Typed, ZoneList, resolve};
+use progression_boost::settings::{
+    EncoderFamily, Problems, Request, Resolved, SceneMethod, Typed, ZoneList, resolve,
+};
 use proptest::prelude::*;
 
 struct Folder(tempfile::TempDir);
@@ -303,6 +305,8 @@ fn typed_parameters_replace_those_of_every_family_and_are_the_users() {
         assert!(params.final_by_user && !params.probing_by_user);
         assert!(params.probing.contains(&"--input-depth".to_owned()));
     }
+    let twice = vec![Typed::final_params("--tune 1"), Typed::final_params("--tune 2")];
+    assert_eq!(typed(twice).unwrap().base.encoder.params[&EncoderFamily::Other].final_, ["--tune", "2"]);
     let error = typed(vec![Typed::probing_params("--lp 2")]).unwrap_err();
     assert_eq!(error, "--probing-params: probing \"--lp 2\": --lp cannot be given here: set encoder.lp");
 }

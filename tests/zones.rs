@@ -229,6 +229,8 @@ fn zone_tables_are_inherited() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn whatever_the_zones_they_cover_the_clip(
         parts in prop::collection::vec((0_usize..50, 1_usize..50), 0..12),

@@ -61,13 +61,7 @@ pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<En
     for key in &keys {
         key.assign(&mut Draft::blank(), value, place)?;
     }
-    let found = keys.iter().map(|key| Entry { key, value: value.clone(), place: place.clone() });
-    if keys.len() > 1 {
-        // What is said for every encoder family gives way to what is said for one.
-        entries.splice(0..0, found);
-    } else {
-        entries.extend(found);
-    }
+    entries.extend(keys.iter().map(|key| Entry { key, value: value.clone(), place: place.clone() }));
     Ok(())
 }
 
@@ -143,11 +137,15 @@ impl Reader<'_> {
             _ if schema::lookup(&path).is_empty() => self.complain(name.span(), unknown_key(&path)),
             _ => {
                 let place = self.place(&value.span());
+                let mut new = Vec::new();
                 let read =
-                    owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
+                    owned(value.get_ref()).and_then(|value| read_entry(&path, &value, &place, &mut new));
                 if let Err(text) = read {
                     self.problems.refuse(&path, place, text);
                 }
+                // In a file, what is said for every encoder family gives way to what is said for one.
+                let at = if new.len() > 1 { 0 } else { entries.len() };
+                entries.splice(at..at, new);
             }
         }
     }

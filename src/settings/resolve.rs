@@ -104,7 +104,11 @@ pub fn resolve(request: &Request) -> Result<Resolved> {
     let resolver = ZoneResolver { library: &library, stack: &stack };
     let zones = resolver.resolve(list, &mut problems);
     problems.check()?;
-    let warnings = conflicts::doubts(&base);
+    let mut warnings = conflicts::doubts(&base);
+    for zone in &zones {
+        let doubts = conflicts::doubts(&zone.settings).into_iter().filter(|doubt| !warnings.contains(doubt));
+        warnings.extend(doubts.collect::<Vec<_>>());
+    }
     Ok(Resolved { preset, description: stack.description, source: draft.source, base, warnings, zones })
 }
 
@@ -201,22 +205,20 @@ impl ZoneResolver<'_> {
             conflicts::find(draft, &settings, problems);
             settings
         };
-        let mut tables = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for (name, entries) in &self.stack.zones {
             let mut draft = self.stack.draft();
             draft.apply(entries);
-            tables.insert(name.as_str(), check(&draft, problems));
+            known.insert(name.clone(), Some(check(&draft, problems)));
         }
         let mut found = Vec::new();
         for zone in list {
-            let settings = match tables.get(zone.name.as_str()) {
-                Some(settings) => settings.clone(),
-                None => match self.preset(&zone, problems) {
-                    Some(draft) => check(&draft, problems),
-                    None => continue,
-                },
-            };
-            found.push(ZoneEntry { start: zone.start, end: zone.end, name: zone.name, settings });
+            let settings = known
+                .entry(zone.name.clone())
+                .or_insert_with(|| self.preset(&zone, problems).map(|draft| check(&draft, problems)));
+            if let Some(settings) = settings.clone() {
+                found.push(ZoneEntry { start: zone.start, end: zone.end, name: zone.name, settings });
+            }
         }
         found
     }
