@@ -1,8 +1,12 @@
 //! The presets that ship, against the table of the specification.
 
+// Values are copied from presets, not computed.
+#![allow(clippy::float_cmp)]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use progression_boost::settings::dynamic::Rules;
 use progression_boost::settings::library::BUILT_IN;
 use progression_boost::settings::{
     EncoderFamily, FrameSelection, Metric, MetricBackend, Pooling, Request, Resolved, SceneMethod, Settings,
@@ -116,25 +120,20 @@ fn psychovisual_forks_get_the_parameters_of_the_specification() {
     }
 }
 
-/// The options that recorded builds of the family list in their help.
-fn recorded(builds: &[&str]) -> BTreeSet<String> {
-    builds
-        .iter()
-        .flat_map(|build| {
-            let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/options").join(build);
-            std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
-        })
-        .filter(|line| line.starts_with("--"))
-        .collect()
+/// The options that a recorded build has.
+fn recorded(build: &str) -> BTreeSet<String> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/options").join(build);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| line.starts_with("--")).map(str::to_owned).collect()
 }
 
 #[test]
 fn every_option_exists_in_a_build_of_its_family() {
-    let mainline = recorded(&["mainline_4.2.0.txt"]);
-    let psyex = recorded(&["psyex_3.0.2-B.txt"]);
+    let mainline = recorded("mainline_4.2.0.txt");
+    let psyex = recorded("psyex_3.0.2-B.txt");
     let everywhere: BTreeSet<String> =
         ["mainline_1.4.1.txt", "mainline_2.3.0.txt", "mainline_4.2.0.txt", "psyex_3.0.2-B.txt"]
-            .map(|build| recorded(&[build]))
+            .map(recorded)
             .into_iter()
             .reduce(|a, b| &a & &b)
             .unwrap();
@@ -143,6 +142,8 @@ fn every_option_exists_in_a_build_of_its_family() {
         for (family, known) in [
             (EncoderFamily::Mainline, &mainline),
             (EncoderFamily::Psyex, &psyex),
+            (EncoderFamily::Hdr, &recorded("hdr.txt")),
+            (EncoderFamily::Essential, &recorded("essential.txt")),
             (EncoderFamily::Other, &everywhere),
         ] {
             for list in lists(&settings, family) {
@@ -166,6 +167,21 @@ fn probes_get_no_grain_and_no_list_sets_what_the_program_sets() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_presets() {
+    let text = include_str!("../docs/presets.md");
+    let examples: Vec<&str> =
+        text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    for example in examples {
+        let file = folder.path().join("mine.toml");
+        std::fs::write(&file, example).unwrap();
+        let settings = preset(file.to_str().unwrap()).base;
+        Rules::compile(&settings.dynamic).unwrap();
     }
 }
 

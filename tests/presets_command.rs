@@ -1,5 +1,8 @@
 //! `presets`: what it lists, shows and writes.
 
+// Values are copied from presets, not computed.
+#![allow(clippy::float_cmp)]
+
 use std::path::Path;
 
 use clap::Parser;

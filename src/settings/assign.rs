@@ -55,8 +55,10 @@ impl Kind {
             }
             Self::File(slot) => *slot(draft) = path(value, place)?,
             Self::Crop(slot) => *slot(draft) = crop(value)?,
-            Self::ProbingParams(family) => family_params(draft, *family).probing = params::probing(value)?,
-            Self::FinalParams(family) => family_params(draft, *family).final_ = params::last(value)?,
+            Self::ProbingParams(family) => {
+                family_params(draft, *family).probing = params::probing_list(value)?;
+            }
+            Self::FinalParams(family) => family_params(draft, *family).final_ = params::final_list(value)?,
             Self::Rule(slot) => *slot(draft) = rule(value)?,
         }
         Ok(())

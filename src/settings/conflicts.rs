@@ -6,7 +6,7 @@ use super::{Metric, MetricBackend, SceneMethod, Settings};
 
 /// Between this and above, a target is SSIMULACRA2's; below, Butteraugli's:
 /// the one is out of the useful range of the other.
-pub const SSIMU2_FROM: f64 = 15.0;
+const SSIMU2_FROM: f64 = 15.0;
 
 struct Conflict {
     /// The keys that contradict each other; the one written last is blamed.
@@ -65,6 +65,7 @@ const CONFLICTS: [Conflict; 8] = [
         text: |s| {
             let (metric, target) = (s.metric.metric, s.metric.target);
             match (metric == Metric::Ssimu2, target < SSIMU2_FROM) {
+                _ if !s.metric.enable => None,
                 (true, true) => Some(format!(
                     "metric.target {target}: must be {SSIMU2_FROM} to 100 with metric.metric ssimu2 (80 looks very good)"
                 )),

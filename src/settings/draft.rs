@@ -96,11 +96,13 @@ impl Draft {
         self.places.insert(key, (self.written, place));
     }
 
-    /// Writes `entry` on top of what is there.
-    pub fn apply(&mut self, entry: &Entry) {
-        // It was accepted when it was read, so nothing can be wrong with it now.
-        let accepted = entry.key.assign(self, &entry.value, &entry.place);
-        debug_assert!(accepted.is_ok(), "{accepted:?}");
+    /// Writes `entries` on top of what is there.
+    pub fn apply<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
+        for entry in entries {
+            // It was accepted when it was read, so nothing can be wrong with it now.
+            let accepted = entry.key.assign(self, &entry.value, &entry.place);
+            debug_assert!(accepted.is_ok(), "{accepted:?}");
+        }
     }
 
     fn origin(&self, key: &str) -> Option<&Origin> {

@@ -14,13 +14,15 @@ use rhai::{AST, Dynamic, Engine, Scope};
 use super::schema::{MAX_CRF, PRESETS};
 use super::{DynamicRules, params};
 
-/// Steps after which a rule is stopped: far more than any formula needs, less
-/// than a second.
-const MAX_OPERATIONS: u64 = 500_000;
+/// Steps after which a rule is stopped: far more than any formula needs. A step
+/// may go over all of an array or text, so that the sizes bound the time too.
+const MAX_OPERATIONS: u64 = 100_000;
 /// Nesting of expressions and of calls.
 const MAX_DEPTH: usize = 64;
-/// Bytes of a text, items of an array or map.
-const MAX_SIZE: usize = 16_384;
+/// Bytes of a text.
+const MAX_TEXT: usize = 16_384;
+/// Items of an array or map.
+const MAX_ITEMS: usize = 1_000;
 
 /// Names of av1an encoders: as av1an's command line and as its scene list spells them.
 const ENCODERS: [(&str, &str); 6] = [
@@ -111,19 +113,20 @@ fn any_scene() -> Scope<'static> {
 }
 
 fn scope(facts: &SceneFacts, crf: f64, params: &[String]) -> Scope<'static> {
+    // Not constants: those of `any_scene` would be folded into the parsed rule.
     let mut scope = Scope::new();
-    scope.push_constant("crf", crf);
-    scope.push_constant("params", shell_words::join(params));
-    scope.push_constant("start_frame", facts.frames.start as i64);
-    scope.push_constant("end_frame", facts.frames.end as i64);
+    scope.push("crf", crf);
+    scope.push("params", shell_words::join(params));
+    scope.push("start_frame", facts.frames.start as i64);
+    scope.push("end_frame", facts.frames.end as i64);
     for (mean, all, values) in [
         ("luma_average", "luma_averages", &facts.average),
         ("luma_min", "luma_mins", &facts.min),
         ("luma_max", "luma_maxs", &facts.max),
         ("luma_diff", "luma_diffs", &facts.diff),
     ] {
-        scope.push_constant(mean, values.mean());
-        scope.push_constant(all, values.clone());
+        scope.push(mean, values.mean());
+        scope.push(all, values.clone());
     }
     scope
 }
@@ -134,9 +137,9 @@ fn engine() -> Engine {
         .set_max_operations(MAX_OPERATIONS)
         .set_max_expr_depths(MAX_DEPTH, MAX_DEPTH)
         .set_max_call_levels(MAX_DEPTH)
-        .set_max_string_size(MAX_SIZE)
-        .set_max_array_size(MAX_SIZE)
-        .set_max_map_size(MAX_SIZE)
+        .set_max_string_size(MAX_TEXT)
+        .set_max_array_size(MAX_ITEMS)
+        .set_max_map_size(MAX_ITEMS)
         .set_max_modules(0)
         .set_module_resolver(DummyModuleResolver::new())
         .set_strict_variables(true)
@@ -284,7 +287,7 @@ fn number(value: &Dynamic) -> Option<f64> {
 }
 
 /// An integer within the range; a float without fraction is one.
-fn whole<T: TryFrom<i64> + PartialOrd>(value: &Dynamic, min: T, max: T) -> Option<T> {
+fn whole<T: TryFrom<i64> + PartialOrd + Copy>(value: &Dynamic, min: T, max: T) -> Option<T> {
     let number = number(value).filter(|n| n.fract() == 0.0 && n.abs() < 1e9)?;
     T::try_from(number as i64).ok().filter(|n| *n >= min && *n <= max)
 }

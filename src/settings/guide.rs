@@ -33,7 +33,7 @@ pub fn show(name: &str, folder: Option<PathBuf>) -> Result<String> {
         let mut table = document.into_table();
         table.remove("extends");
         spread_params(&mut table);
-        overlay(whole.as_table_mut(), table);
+        overlay(whole.as_table_mut(), &table);
         if let Some(mut key) = whole.key_mut("description") {
             key.leaf_decor_mut().set_prefix(header);
         }
@@ -73,13 +73,13 @@ fn spread_params(preset: &mut Table) {
 
 /// Puts what `from` says into `onto`; comments there stay, those that `from`
 /// has above a key come after them.
-fn overlay(onto: &mut Table, from: Table) {
+fn overlay(onto: &mut Table, from: &Table) {
     for name in from.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>() {
         let (Some(key), Some(item)) = (from.key(&name).cloned(), from.get(&name).cloned()) else { continue };
         match (onto.get_mut(&name), item) {
             (Some(Item::Table(onto)), item) => {
                 if let Ok(from) = item.into_table() {
-                    overlay(onto, from);
+                    overlay(onto, &from);
                 }
             }
             (Some(Item::Value(old)), Item::Value(mut new)) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::draft::Draft;
@@ -37,7 +37,7 @@ impl Layer {
             reader.complain(error.span().unwrap_or_default(), error.message());
         }
         let mut layer = Self::default();
-        for (name, value) in table.get_ref() {
+        for (name, value) in as_written(table.get_ref()) {
             match name.get_ref().as_ref() {
                 "description" => layer.description = reader.text_of("description", value),
                 "extends" => {
@@ -61,18 +61,12 @@ pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<En
     for key in &keys {
         key.assign(&mut Draft::blank(), value, place)?;
     }
-    let found = keys.iter().map(|key| Entry { key, value: value.clone(), place: place.clone() });
-    if keys.len() > 1 {
-        // What is said for every encoder family gives way to what is said for one.
-        entries.splice(0..0, found);
-    } else {
-        entries.extend(found);
-    }
+    entries.extend(keys.iter().map(|key| Entry { key, value: value.clone(), place: place.clone() }));
     Ok(())
 }
 
 fn unknown_key(path: &str) -> String {
-    let near = did_you_mean(path, schema::paths());
+    let near = did_you_mean(path, schema::paths().chain(schema::sections()));
     if !near.is_empty() {
         return format!("{path} is not a key{near}");
     }
@@ -80,11 +74,18 @@ fn unknown_key(path: &str) -> String {
     let keys: Vec<_> =
         schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
     if keys.is_empty() {
-        let mut sections: Vec<_> = schema::paths().filter_map(|key| key.split('.').next()).collect();
-        sections.dedup();
+        let sections: Vec<_> =
+            schema::sections().into_iter().filter(|section| !section.contains('.')).collect();
         return format!("{path} is not a section or key; the sections are {}, zones", sections.join(", "));
     }
     format!("{path} is not a key; [{section}] has {}", keys.join(", "))
+}
+
+/// The items of a table in the order of the file; the table itself is sorted by name.
+fn as_written<'a, 't>(table: &'a DeTable<'t>) -> Vec<(&'a Spanned<DeString<'t>>, &'a Spanned<DeValue<'t>>)> {
+    let mut items: Vec<_> = table.iter().collect();
+    items.sort_by_key(|(name, _)| name.span().start);
+    items
 }
 
 struct Reader<'a> {
@@ -116,14 +117,14 @@ impl Reader<'_> {
         &mut self,
         entries: &mut Vec<Entry>,
         above: &str,
-        name: &Spanned<std::borrow::Cow<'_, str>>,
+        name: &Spanned<DeString<'_>>,
         value: &Spanned<DeValue<'_>>,
     ) {
         let path =
             if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
         match value.get_ref() {
             DeValue::Table(table) if schema::is_section(&path) => {
-                for (name, value) in table {
+                for (name, value) in as_written(table) {
                     self.item(entries, &path, name, value);
                 }
             }
@@ -136,11 +137,15 @@ impl Reader<'_> {
             _ if schema::lookup(&path).is_empty() => self.complain(name.span(), unknown_key(&path)),
             _ => {
                 let place = self.place(&value.span());
+                let mut new = Vec::new();
                 let read =
-                    owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
+                    owned(value.get_ref()).and_then(|value| read_entry(&path, &value, &place, &mut new));
                 if let Err(text) = read {
                     self.problems.refuse(&path, place, text);
                 }
+                // In a file, what is said for every encoder family gives way to what is said for one.
+                let at = if new.len() > 1 { 0 } else { entries.len() };
+                entries.splice(at..at, new);
             }
         }
     }
@@ -150,7 +155,7 @@ impl Reader<'_> {
             self.complain(value.span(), "zones holds tables: write [zones.NAME] or [zones.NAME.metric]");
             return;
         };
-        for (name, value) in tables {
+        for (name, value) in as_written(tables) {
             let zone = name.get_ref().to_string();
             if zone.is_empty() || zone.contains(char::is_whitespace) {
                 self.complain(name.span(), format!("zone name {zone:?}: must be one word"));
@@ -165,7 +170,7 @@ impl Reader<'_> {
                 continue;
             };
             let mut entries = Vec::new();
-            for (name, value) in table {
+            for (name, value) in as_written(table) {
                 self.item(&mut entries, "", name, value);
             }
             for entry in &entries {

@@ -1,9 +1,9 @@
 //! Presets, flags and zones become validated settings, once.
 //!
-//! [`resolve`] takes what was typed (a [`Request`]): [`library`] finds the
-//! preset and what it extends, [`layer`] reads each file key by key against the
-//! table in [`schema`], [`draft`] puts the layers on top of each other,
-//! [`conflicts`] compares what came of it. Everything that is wrong is
+//! [`resolve`] takes what was typed (a [`Request`]): `library` finds the
+//! preset and what it extends, `layer` reads each file key by key against the
+//! table in `schema`, `draft` puts the layers on top of each other,
+//! `conflicts` compares what came of it. Everything that is wrong is
 //! reported at once, with its place. [`Resolved::zones`] then covers a clip.
 
 mod assign;

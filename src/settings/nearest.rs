@@ -3,15 +3,14 @@
 /// Below this likeness a suggestion would only mislead.
 const LIKE_ENOUGH: f64 = 0.6;
 
-/// The candidate most like `typed`: by the whole name, or by its last part, so
-/// that a right key in the wrong section is found too.
+/// The candidate most like `typed`: by its last part, so that a right key in
+/// the wrong section is found too, then by the whole name.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
     let likeness = |candidate: &str| {
         let whole = strsim::normalized_damerau_levenshtein(&typed.to_lowercase(), &candidate.to_lowercase());
         let part = strsim::normalized_damerau_levenshtein(&last(typed), &last(candidate));
-        // The whole name breaks ties between equal last parts.
-        whole.max(0.9 * part + 0.09 * whole)
+        0.9 * part + 0.1 * whole
     };
     candidates
         .into_iter()

@@ -23,14 +23,14 @@ const TAKEN: [(&[&str], &str); 9] = [
 const GRAIN: [&str; 3] = ["--film-grain", "--film-grain-denoise", "--fgs-table"];
 
 /// The words of a probing list.
-pub fn probing(value: &Value) -> Result<Vec<String>, String> {
+pub fn probing_list(value: &Value) -> Result<Vec<String>, String> {
     let words = words(value)?;
     check_probing(&words)?;
     Ok(words)
 }
 
 /// The words of a final list.
-pub fn last(value: &Value) -> Result<Vec<String>, String> {
+pub fn final_list(value: &Value) -> Result<Vec<String>, String> {
     let words = words(value)?;
     check(&words)?;
     Ok(words)

@@ -104,7 +104,11 @@ pub fn resolve(request: &Request) -> Result<Resolved> {
     let resolver = ZoneResolver { library: &library, stack: &stack };
     let zones = resolver.resolve(list, &mut problems);
     problems.check()?;
-    let warnings = conflicts::doubts(&base);
+    let mut warnings = conflicts::doubts(&base);
+    for zone in &zones {
+        let doubts = conflicts::doubts(&zone.settings).into_iter().filter(|doubt| !warnings.contains(doubt));
+        warnings.extend(doubts.collect::<Vec<_>>());
+    }
     Ok(Resolved { preset, description: stack.description, source: draft.source, base, warnings, zones })
 }
 
@@ -152,6 +156,10 @@ impl Stack {
             Some((zone, path)) => (Some(zone), path),
             None => (None, typed.key.as_str()),
         };
+        if path == "scenes.method" && text == "auto" {
+            // The preset's own method with its fall-back (spec 01): nothing to override.
+            return Ok(());
+        }
         let place = Place::whole(Origin::Flag(typed.flag.clone()));
         let value = typed_value(path, text);
         let Some(zone) = zone else { return read_entry(path, &value, &place, &mut self.typed) };
@@ -168,7 +176,7 @@ impl Stack {
 
     fn draft(&self) -> Draft {
         let mut draft = Draft::blank();
-        self.entries.iter().chain(&self.typed).for_each(|entry| draft.apply(entry));
+        draft.apply(self.entries.iter().chain(&self.typed));
         draft
     }
 }
@@ -197,22 +205,20 @@ impl ZoneResolver<'_> {
             conflicts::find(draft, &settings, problems);
             settings
         };
-        let mut tables = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for (name, entries) in &self.stack.zones {
             let mut draft = self.stack.draft();
-            entries.iter().for_each(|entry| draft.apply(entry));
-            tables.insert(name.as_str(), check(&draft, problems));
+            draft.apply(entries);
+            known.insert(name.clone(), Some(check(&draft, problems)));
         }
         let mut found = Vec::new();
         for zone in list {
-            let settings = match tables.get(zone.name.as_str()) {
-                Some(settings) => settings.clone(),
-                None => match self.preset(&zone, problems) {
-                    Some(draft) => check(&draft, problems),
-                    None => continue,
-                },
-            };
-            found.push(ZoneEntry { start: zone.start, end: zone.end, name: zone.name, settings });
+            let settings = known
+                .entry(zone.name.clone())
+                .or_insert_with(|| self.preset(&zone, problems).map(|draft| check(&draft, problems)));
+            if let Some(settings) = settings.clone() {
+                found.push(ZoneEntry { start: zone.start, end: zone.end, name: zone.name, settings });
+            }
         }
         found
     }
@@ -230,11 +236,11 @@ impl ZoneResolver<'_> {
         let other = Stack::load(self.library, &zone.name, &zone.place, problems);
         let mut draft = Draft::blank();
         let of_picture = |entry: &&Entry| entry.key.scope == Scope::Zone;
-        other.entries.iter().filter(of_picture).for_each(|entry| draft.apply(entry));
+        draft.apply(other.entries.iter().filter(of_picture));
         let ours = self.stack.entries.iter().chain(&self.stack.typed);
-        ours.filter(|entry| entry.key.scope != Scope::Zone).for_each(|entry| draft.apply(entry));
+        draft.apply(ours.filter(|entry| entry.key.scope != Scope::Zone));
         let flags = self.stack.typed.iter().filter(|entry| entry.key.path.starts_with("encoder."));
-        flags.for_each(|entry| draft.apply(entry));
+        draft.apply(flags);
         Some(draft)
     }
 }

@@ -2,6 +2,7 @@
 //! Units and effects are described where users read them, in
 //! `presets/butteraugli-mean.toml`; a test holds the two together.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::draft::Draft;
@@ -202,14 +203,23 @@ pub fn lookup(path: &str) -> Vec<&'static Key> {
     KEYS.iter().filter(|key| key.path == path || of_family(key)).collect()
 }
 
-/// All names that can be written, for suggestions.
+/// All keys that can be written.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|key| key.path).chain(EVERY_FAMILY)
 }
 
+/// All tables that hold keys, each once.
+pub fn sections() -> Vec<&'static str> {
+    let mut all: Vec<_> =
+        paths().flat_map(|path| path.match_indices('.').map(|(dot, _)| &path[..dot])).collect();
+    let mut seen = BTreeSet::new();
+    all.retain(|section| seen.insert(*section));
+    all
+}
+
 /// Whether `path` is a table that holds keys.
 pub fn is_section(path: &str) -> bool {
-    paths().any(|key| key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    sections().contains(&path)
 }
 
 /// The list of `family` in the draft.

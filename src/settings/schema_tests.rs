@@ -27,7 +27,7 @@ fn root_draft() -> Draft {
     let layer = Layer::parse(root_text(), &Origin::BuiltIn(ROOT), &mut problems);
     problems.check().unwrap();
     let mut draft = Draft::blank();
-    layer.entries.iter().for_each(|entry| draft.apply(entry));
+    draft.apply(&layer.entries);
     draft
 }
 
@@ -67,8 +67,7 @@ fn to_mention(kind: &Kind) -> Vec<String> {
         Kind::OptionalStrength(word, min, max, _) => vec![quoted(word), format!("{min} to {max}")],
         Kind::OptionalNumber(word, min, max, _) => vec![quoted(word), format!("{min} to {max}")],
         Kind::Choice(words, _) => words().iter().map(quoted).collect(),
-        Kind::Switch(_) | Kind::Program(_) | Kind::File(_) | Kind::Crop(_) | Kind::Rule(_) => Vec::new(),
-        Kind::ProbingParams(_) | Kind::FinalParams(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
