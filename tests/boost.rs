@@ -167,7 +167,7 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
     assert!(!events.contains("\"event\":\"probe\""), "{events}");
 
     // The target is no input of the first probe, so at most second probes are new.
-    let ended = run.run(&["--resume", "--target", "60", "--events", "events"]).ok();
+    let ended = run.run(&["--resume", "--target", "97", "--events", "events"]).ok();
     assert!(ended.stderr.contains("settings of [metric]"), "{}", ended.stderr);
     let events = std::fs::read_to_string(run.path("events")).unwrap();
     assert!(!events.contains("\"event\":\"probe\",\"scene\":0,\"probe\":0"), "{events}");

@@ -50,7 +50,7 @@ impl Draft {
                     params: BTreeMap::new(),
                 },
                 metric: blank_metric(),
-                model: ModelSettings { kind: ModelKind::Reference, calibrate: 0, tolerance: 0.0 },
+                model: ModelSettings { kind: ModelKind::Reference },
                 character: CharacterSettings {
                     enable: false,
                     backend: CharacterBackend::Auto,

@@ -76,8 +76,7 @@ impl Named for Pooling {
 }
 
 impl Named for ModelKind {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("reference", Self::Reference), ("adaptive", Self::Adaptive)];
+    const NAMES: &'static [(&'static str, Self)] = &[("reference", Self::Reference)];
 }
 
 impl Named for CharacterBackend {

@@ -156,8 +156,6 @@ pub const KEYS: &[Key] = &[
     zone("metric.frames.first_frame", Kind::Switch(|d| &mut d.settings.metric.frames.first_frame)),
     zone("metric.frames.last_frame", Kind::Switch(|d| &mut d.settings.metric.frames.last_frame)),
     zone("model.kind", Kind::Choice(words::<ModelKind>, |d, w| pick(&mut d.settings.model.kind, w))),
-    zone("model.calibrate", Kind::Count(0, 1_000, |d| &mut d.settings.model.calibrate)),
-    zone("model.tolerance", Kind::Number(0.0, 20.0, |d| &mut d.settings.model.tolerance)),
     zone("character.enable", Kind::Switch(|d| &mut d.settings.character.enable)),
     clip(
         "character.backend",

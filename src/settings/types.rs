@@ -193,21 +193,18 @@ pub struct FrameSelection {
     pub last_frame: bool,
 }
 
+/// How scores become a CRF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
+    /// Two probes and a straight line in quantiser steps.
     Reference,
-    Adaptive,
 }
 
 /// From scores to a CRF (spec 02).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelSettings {
     pub kind: ModelKind,
-    /// Scenes also encoded with the final preset to calibrate; 0 = none.
-    pub calibrate: usize,
-    /// Distance to the target, in score units, that counts as hit.
-    pub tolerance: f64,
 }
 
 /// Character Boost (spec 04).
