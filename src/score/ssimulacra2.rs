@@ -218,7 +218,7 @@ impl Part {
     /// The weighted norms of the part's three maps.
     fn weigh(&self, maps: &Maps<'_>) -> f64 {
         let count = maps.samples.len();
-        let [samples, mean, square] = self_slices(maps.reference, count);
+        let [samples, mean, square] = cut(maps.reference, count);
         let (mut sums, mut fourths) = ([0.0_f64; 3], [0.0_f64; 3]);
         for i in 0..count {
             let (m1, m2) = (mean[i], maps.mean[i]);
@@ -244,7 +244,7 @@ impl Part {
 }
 
 /// The planes cut to `count`, so that the compiler sees their common length.
-fn self_slices(planes: &[Vec<f32>; 3], count: usize) -> [&[f32]; 3] {
+fn cut(planes: &[Vec<f32>; 3], count: usize) -> [&[f32]; 3] {
     planes.each_ref().map(|p| &p[..count])
 }
 
