@@ -8,12 +8,12 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Golden {
-    mixes: Vec<Mix>,
+    mixes: Vec<Mixed>,
     pooling: Vec<PoolCase>,
 }
 
 #[derive(Deserialize)]
-struct Mix {
+struct Mixed {
     norm3: f64,
     inf: f64,
     mean_mix: f64,

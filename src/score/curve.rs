@@ -22,11 +22,10 @@ struct Transfer {
 
 /// BT.709 and its relatives are decoded as they are displayed, by the pure 2.4
 /// power of BT.1886, as Vship does.
-const TRANSFERS: [Transfer; 9] = [
-    Transfer { codes: &[1, 6, 11, 14, 15], to_linear: |v| v.powf(2.4), end: HEADROOM },
+const TRANSFERS: [Transfer; 8] = [
+    Transfer { codes: &[1, 6, 7, 11, 14, 15], to_linear: |v| v.powf(2.4), end: HEADROOM },
     Transfer { codes: &[4], to_linear: |v| v.powf(2.2), end: HEADROOM },
     Transfer { codes: &[5], to_linear: |v| v.powf(2.8), end: HEADROOM },
-    Transfer { codes: &[7], to_linear: smpte_240m, end: HEADROOM },
     Transfer { codes: &[8], to_linear: |v| v, end: HEADROOM },
     Transfer { codes: &[13], to_linear: srgb, end: HEADROOM },
     Transfer { codes: &[16], to_linear: pq, end: 1.0 },
@@ -73,11 +72,6 @@ impl Curve {
             *value = (a + (b - a) * (position - below as f32)).copysign(*value);
         }
     }
-}
-
-/// Inverse OETF of SMPTE ST 240.
-fn smpte_240m(v: f64) -> f64 {
-    if v < 4.0 * 0.0228 { v / 4.0 } else { ((v + 0.1115) / 1.1115).powf(1.0 / 0.45) }
 }
 
 /// IEC 61966-2-1.

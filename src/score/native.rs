@@ -14,8 +14,9 @@ use super::{Backend, Measurement, SceneReference};
 use crate::settings::MetricSettings;
 use crate::source::{Picture, ResolvedColor};
 
-/// Memory of a prepared reference per measured pixel, buffers that it keeps
-/// for its comparisons included. Measured with `examples/bench_metrics.rs`.
+/// Memory of a prepared Butteraugli reference per pixel, the buffers that it
+/// keeps for its comparisons included: 160 to 175 bytes by
+/// `examples/bench_metrics.rs`, more when two comparisons overlap.
 const BUTTERAUGLI_BYTES: usize = 200;
 
 /// Vship's (and `butteraugli_main`'s) weight of new artifacts against lost
@@ -268,5 +269,30 @@ mod tests {
         assert!(Budget::take(&budget, 60).is_none());
         drop(share);
         assert!(Budget::take(&budget, 60).is_some());
+    }
+
+    #[test]
+    fn without_memory_references_are_prepared_anew_with_the_same_result() {
+        let color =
+            ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
+        let window = Window::new((48, 32), 10, [0; 4]).unwrap();
+        let score = |bytes: usize| {
+            let shared = Arc::new(Shared {
+                metric: Metric::Ssimulacra2,
+                linear: Linear::new(color, window).unwrap(),
+                budget: Arc::new(Budget(AtomicUsize::new(bytes))),
+            });
+            let native = Native { shared: Arc::clone(&shared), reason: String::new() };
+            let mut distorted = Picture::filled(48, 32, 10, 300, 512);
+            distorted.planes[0].iter_mut().step_by(7).for_each(|s| *s += 90);
+            let scene = native.scene(&[Arc::new(Picture::filled(48, 32, 10, 300, 512))]).unwrap();
+            let scores = [0, 1].map(|probe| scene.measure(probe, 0, &Arc::new(distorted.clone())).unwrap());
+            (scores, bytes - shared.budget.0.load(Ordering::Relaxed))
+        };
+        let (kept, taken) = score(1 << 20);
+        let (anew, none) = score(0);
+        assert_eq!((kept, none), (anew, 0));
+        assert_eq!(taken, 48 * 32 * ssimulacra2::Reference::BYTES_PER_PIXEL);
+        assert!(kept[0] != Measurement::Ssimulacra2(100.0));
     }
 }

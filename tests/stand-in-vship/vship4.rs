@@ -16,6 +16,9 @@ const VERSION: Version = Version {
 };
 
 /// Where VapourSynth enters a plugin.
+///
+/// # Safety
+/// The pointers are valid for the call, as VapourSynth guarantees.
 #[allow(non_snake_case)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn VapourSynthPluginInit2(plugin: *mut ffi::VSPlugin, api: *const ffi::VSPLUGINAPI) {
