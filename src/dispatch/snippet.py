@@ -35,33 +35,33 @@ def _wait_for_room(port, without_server, limit):
     lost = started  # when the server was there for the last time
     patience = 0.0  # how long one that is missing may take to come back
     warned = False
-    while True:
-        connection = None
-        try:
-            connection = socket.create_connection(("127.0.0.1", port), time_left(5.0))
-            connection.sendall(b"wait\n")
-            word = read_word(connection, 10.0)
-            if word not in (b"queued", b"busy"):
-                raise ConnectionError("something else answers there")
-            patience = 20.0
+    connection = None
+    try:
+        while True:
             try:
-                if word == b"queued" and read_word(connection, None) == b"go":
-                    connection.settimeout(None)
-                    return connection
-            finally:
-                lost = time.monotonic()
-            connection.close()  # busy: come again
-            time.sleep(time_left(0.5))
-        except OutOfTime:
-            warn("no room within %g s, going on without" % limit)
-            return None
-        except OSError as error:
+                connection = socket.create_connection(("127.0.0.1", port), time_left(5.0))
+                connection.sendall(b"wait\n")
+                word = read_word(connection, 10.0)
+                if word not in (b"queued", b"busy"):
+                    raise ConnectionError("something else answers there")
+                patience = 20.0
+                try:
+                    if word == b"queued" and read_word(connection, None) == b"go":
+                        connection.settimeout(None)
+                        return connection
+                finally:
+                    lost = time.monotonic()
+            except OSError as error:
+                time_left(None)
+                if without_server == "continue" and time.monotonic() - lost >= patience:
+                    warn("no dispatch server (%s), going on without" % error)
+                    return None
+                if not warned:
+                    warned = True
+                    warn("no dispatch server (%s), waiting for it" % error)
             if connection is not None:
                 connection.close()
-            if without_server == "continue" and time.monotonic() - lost >= patience:
-                warn("no dispatch server (%s), going on without" % error)
-                return None
-            if not warned:
-                warned = True
-                warn("no dispatch server (%s), waiting for it" % error)
-            time.sleep(0.5)
+            time.sleep(time_left(0.5))
+    except OutOfTime:
+        warn("no room within %g s, going on without" % limit)
+        return None
