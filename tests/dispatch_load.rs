@@ -7,7 +7,9 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use dispatch_support::{Local, Raw, ScriptedCpu, Served, eventually, free_port, settings, status};
+use dispatch_support::{
+    BusyMachine, Local, Raw, ScriptedCpu, Served, eventually, free_port, settings, status,
+};
 use progression_boost::dispatch::settings::Settings;
 use progression_boost::support::descriptors::raise_limit;
 
@@ -123,10 +125,12 @@ fn two_hundred_a_second_for_twenty_seconds_are_all_served() {
 fn hostile_clients_take_neither_memory_nor_descriptors() {
     make_room();
     // A server of its own, so that its memory can be told from ours. Nobody is
-    // released: a reading is never below zero percent, and 0.1 is all there is.
+    // released: with a busy thread the CPU is never below 0.1 %.
+    let busy = BusyMachine::start();
     let server = Served::start(free_port(), &["--max-cpu", "0.1", "--worker-cpu", "99"]);
     let process = server.child.id();
     let port = server.port;
+    busy.wait_until_seen(port);
     let before = footprint(process);
 
     let (honest, first) = Raw::wait(port);

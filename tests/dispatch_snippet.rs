@@ -7,11 +7,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dispatch_support::{Local, Raw, ScriptedCpu, Served, eventually, free_port, program, settings, status};
+use dispatch_support::{
+    BusyMachine, Local, Raw, ScriptedCpu, Served, eventually, free_port, program, settings, status,
+};
 use progression_boost::dispatch::settings::Settings;
 
 /// Oldest minor version of Python 3 that the snippet promises to work on.
@@ -178,35 +178,19 @@ fn a_killed_server_that_returns_finds_its_workers_waiting() {
     let never = ["--max-cpu", "0.1", "--worker-cpu", "0.1"];
     let busy = BusyMachine::start();
     let first = Served::start(port, &never);
+    busy.wait_until_seen(port);
     let script = script(port, &[]);
     let python = any_python();
     let workers: Vec<_> = (0..4).map(|_| Worker::start(&python, &script)).collect();
     eventually("four wait", || status(port).waiting == 4);
     drop(first); // killed, not asked
     let _second = Served::start(port, &never);
+    busy.wait_until_seen(port);
     eventually("four wait again", || status(port).waiting == 4);
     drop(workers);
     eventually("the queue is empty", || status(port).waiting == 0);
     assert_eq!(status(port).released, 0);
     drop(busy);
-}
-
-/// One busy thread, so that the machine is never idle.
-struct BusyMachine(Arc<AtomicBool>);
-
-impl BusyMachine {
-    fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        std::thread::spawn(move || while !seen.load(Ordering::Relaxed) {});
-        Self(stop)
-    }
-}
-
-impl Drop for BusyMachine {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -211,5 +212,28 @@ impl Raw {
 
     pub fn close_half(&self) {
         self.0.get_ref().shutdown(Shutdown::Write).unwrap();
+    }
+}
+
+/// One busy thread, so that the machine is never idle.
+pub struct BusyMachine(Arc<AtomicBool>);
+
+impl BusyMachine {
+    pub fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        std::thread::spawn(move || while !seen.load(Ordering::Relaxed) {});
+        Self(stop)
+    }
+
+    /// Until it shows in a server's readings.
+    pub fn wait_until_seen(&self, port: u16) {
+        eventually("the CPU is busy", || status(port).cpu.used.is_some_and(|used| used > 0.1));
+    }
+}
+
+impl Drop for BusyMachine {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
