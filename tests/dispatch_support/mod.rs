@@ -65,11 +65,23 @@ pub struct Local {
 
 impl Local {
     pub fn start(settings: &Settings, cpu: impl CpuMeter + 'static) -> Self {
+        Self::start_watched(settings, cpu, |_| {})
+    }
+
+    /// `watch` sees every message when it is emitted, on the server's thread.
+    pub fn start_watched(
+        settings: &Settings,
+        cpu: impl CpuMeter + 'static,
+        watch: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
         let messages = Arc::new(Mutex::new(Vec::new()));
         let events = Events::new({
             let messages = Arc::clone(&messages);
             move |event| match event {
-                Event::Note { text } | Event::Warning { text } => messages.lock().unwrap().push(text.clone()),
+                Event::Note { text } | Event::Warning { text } => {
+                    watch(text);
+                    messages.lock().unwrap().push(text.clone());
+                }
                 other => panic!("the server emitted {other:?}"),
             }
         });
