@@ -2,6 +2,7 @@
 
 mod dispatch_support;
 
+use std::collections::{BTreeSet, HashMap};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -134,16 +135,18 @@ fn silent_clients_are_sent_away_and_slow_ones_served() {
 
 #[test]
 fn too_many_connections_are_told_to_come_again() {
-    let limits = Settings { max_clients: 3, ..settings() };
+    let limits = Settings { max_clients: 3, metrics: Some(free_port()), ..settings() };
     let server = Local::start(&limits, ScriptedCpu::at(100.0));
     let mut queue: Vec<_> = (0..3).map(|_| Raw::wait(server.port).0).collect();
     let mut refused = Raw::say(server.port, b"wait\n");
     assert_eq!(refused.line(), "busy");
     let error = client::status(server.port).unwrap_err().to_string();
     assert!(error.contains("no place for another connection"), "{error}");
+    let mut prometheus = Raw::say(server.metrics.unwrap(), b"GET /metrics HTTP/1.1\r\n\r\n");
+    assert_eq!(prometheus.line(), "HTTP/1.1 503 Service Unavailable");
     // Far beyond the limit there is not even an answer, and no descriptor is held.
     let crowd: Vec<_> = (0..200).map(|_| Raw::connect(server.port)).collect();
-    drop((crowd, refused));
+    drop((crowd, refused, prometheus));
     queue.pop();
     eventually("there is room again", || client::status(server.port).is_ok_and(|state| state.waiting == 2));
     assert_eq!(Raw::wait(server.port).1, 2);
@@ -232,6 +235,56 @@ fn a_port_in_use_is_an_error_that_says_so() {
     let error = Server::bind(&same, machine, &Events::silent()).unwrap_err().to_string();
     assert!(error.contains(&format!("127.0.0.1:{}", server.port)), "{error}");
     assert!(error.contains("is another server running"), "{error}");
+}
+
+/// What the documentation shows happens, line by line.
+#[test]
+fn the_documented_transcript_is_what_happens() {
+    let page = include_str!("../examples/dispatch-transcript.md");
+    let (_, transcript) = page.split_once("```text\n").unwrap();
+    let (transcript, _) = transcript.split_once("```").unwrap();
+    let cpu = ScriptedCpu::at(85.0);
+    let limits = Settings { worker_cpu: 20.0, max_cpu: 80.0, ..settings() };
+    let server = Local::start(&limits, cpu.clone());
+    eventually("the CPU is read", || status(server.port).cpu.used.is_some());
+    let mut clients = HashMap::new();
+    let mut gave_up = 0;
+    for line in transcript.lines() {
+        if let Some(percent) = line.strip_prefix("the CPU is at ") {
+            cpu.set(percent.trim_end_matches(" %").parse().unwrap());
+            continue;
+        }
+        let (name, what) = line.split_once(' ').unwrap();
+        if let Some(request) = what.strip_prefix("> ") {
+            clients.insert(name, Raw::say(server.port, format!("{request}\n").as_bytes()));
+        } else if let Some(answer) = what.strip_prefix("< ") {
+            assert_eq!(
+                without_times(&clients.get_mut(name).unwrap().line()),
+                without_times(answer),
+                "{line}"
+            );
+        } else if what == "is closed" {
+            assert_eq!(clients.remove(name).unwrap().rest(), "", "{line}");
+        } else {
+            assert_eq!(what, "closes", "{line}");
+            clients.remove(name);
+            gave_up += u64::from(name == "B");
+            eventually("the server has noticed", || status(server.port).gave_up == gave_up);
+        }
+    }
+    assert_eq!(clients.into_keys().collect::<BTreeSet<_>>(), BTreeSet::from(["C", "E"]));
+}
+
+/// A status with its times set to zero, any other answer as it is.
+fn without_times(answer: &str) -> String {
+    match serde_json::from_str::<Status>(answer) {
+        Ok(status) => {
+            let wait = status.longest_wait_seconds.map(|_| 0.0);
+            let fixed = Status { uptime_seconds: 0.0, longest_wait_seconds: wait, ..status };
+            serde_json::to_string(&fixed).unwrap()
+        }
+        Err(_) => answer.to_owned(),
+    }
 }
 
 /// Standard output, standard error and success of our program.

@@ -26,7 +26,7 @@ const RESERVE: Duration = Duration::from_secs(1);
 /// `wait` comes where a user pastes the snippet.
 fn script(wait: &str) -> String {
     format!(
-        r#"
+        r"
 import vapoursynth as vs
 core = vs.core
 
@@ -42,7 +42,7 @@ def scene(n):
 clip = core.std.Splice([scene(n) for n in range({SCENES})])
 {wait}
 clip.set_output()
-"#
+"
     )
 }
 

@@ -7,9 +7,11 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use dispatch_support::until_busy;
 use dispatch_support::{
     BusyMachine, Local, Raw, ScriptedCpu, Served, eventually, free_port, settings, status,
 };
+use progression_boost::dispatch::client;
 use progression_boost::dispatch::settings::Settings;
 use progression_boost::support::descriptors::raise_limit;
 
@@ -22,6 +24,7 @@ const MOST_MEMORY: u64 = 64 * 1024;
 /// Highest resident memory in KiB and open descriptors of a process, where the
 /// system tells.
 #[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_wraps)] // not on other systems
 fn footprint(process: u32) -> Option<(u64, usize)> {
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -126,11 +129,11 @@ fn hostile_clients_take_neither_memory_nor_descriptors() {
     make_room();
     // A server of its own, so that its memory can be told from ours. Nobody is
     // released: with a busy thread the CPU is never below 0.1 %.
-    let busy = BusyMachine::start();
+    let _busy = BusyMachine::start();
     let server = Served::start(free_port(), &["--max-cpu", "0.1", "--worker-cpu", "99"]);
     let process = server.child.id();
     let port = server.port;
-    busy.wait_until_seen(port);
+    until_busy(port);
     let before = footprint(process);
 
     let (honest, first) = Raw::wait(port);
@@ -174,4 +177,18 @@ fn hostile_clients_take_neither_memory_nor_descriptors() {
     assert!(open_full >= open_before + 2000, "{open_full}");
     assert!(memory < MOST_MEMORY, "{memory} KiB");
     assert!(memory - memory_before < 8 * 1024, "{memory_before} KiB grew to {memory} KiB");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_low_limit_on_descriptors_makes_the_server_refuse_not_fail() {
+    // 128 are kept for other things, so 72 clients fit.
+    let server = Served::start_limited(free_port(), 200);
+    let mut crowd: Vec<_> = (0..300).map(|_| Raw::connect(server.port)).collect();
+    assert_eq!(crowd[299].rest(), "", "a client far beyond the limit");
+    assert_eq!(crowd[72].line(), "busy");
+    drop(crowd);
+    eventually("there is room again", || client::status(server.port).is_ok());
+    let clients: Vec<_> = (0..70).map(|_| Raw::say(server.port, b"wait\n").line()).collect();
+    assert!(clients.iter().all(|line| line.starts_with("queued ")), "{clients:?}");
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dispatch_support::until_busy;
 use dispatch_support::{
     BusyMachine, Local, Raw, ScriptedCpu, Served, eventually, free_port, program, settings, status,
 };
@@ -176,21 +177,20 @@ fn a_killed_server_that_returns_finds_its_workers_waiting() {
     let port = free_port();
     // Nobody is released: with a busy thread the CPU is never below 0.1 %.
     let never = ["--max-cpu", "0.1", "--worker-cpu", "0.1"];
-    let busy = BusyMachine::start();
+    let _busy = BusyMachine::start();
     let first = Served::start(port, &never);
-    busy.wait_until_seen(port);
+    until_busy(port);
     let script = script(port, &[]);
     let python = any_python();
     let workers: Vec<_> = (0..4).map(|_| Worker::start(&python, &script)).collect();
     eventually("four wait", || status(port).waiting == 4);
     drop(first); // killed, not asked
     let _second = Served::start(port, &never);
-    busy.wait_until_seen(port);
+    until_busy(port);
     eventually("four wait again", || status(port).waiting == 4);
     drop(workers);
     eventually("the queue is empty", || status(port).waiting == 0);
     assert_eq!(status(port).released, 0);
-    drop(busy);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use mio::{Interest, Registry, Token};
 
 use super::connection::{Connection, Door, Phase, Received};
 use super::gate::Gate;
-use super::metrics::{Metrics, bad_request};
+use super::metrics::{self, Metrics};
 use super::protocol::{CpuStatus, Reply, Request, Status, VramStatus};
 use super::sensors::Reading;
 use super::server::FIRST_CLIENT;
@@ -98,7 +98,11 @@ impl Clients {
         self.connections.insert(token, Connection::new(stream, door, now + TIME_TO_ASK));
         if full {
             self.complain("more connections than allowed", now);
-            self.answer_last(token, Reply::Busy.line().as_bytes(), now);
+            let answer = match door {
+                Door::Queue => Reply::Busy.line().into_bytes(),
+                Door::Metrics => metrics::unavailable(),
+            };
+            self.answer_last(token, &answer, now);
         }
     }
 
@@ -231,7 +235,7 @@ impl Clients {
     fn refuse(&mut self, token: Token, why: &'static str, now: Duration) {
         self.complain(why, now);
         let answer = match self.connections.get(&token).map(|connection| connection.door) {
-            Some(Door::Metrics) => bad_request(),
+            Some(Door::Metrics) => metrics::bad_request(),
             _ => Reply::Error(why).line().into_bytes(),
         };
         self.answer_last(token, &answer, now);

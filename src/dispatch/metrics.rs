@@ -117,6 +117,10 @@ pub fn bad_request() -> Vec<u8> {
     response("400 Bad Request", "not an HTTP request of at most 8 KiB\n")
 }
 
+pub fn unavailable() -> Vec<u8> {
+    response("503 Service Unavailable", "too many connections\n")
+}
+
 fn response(code: &str, body: &str) -> Vec<u8> {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let length = body.len();

@@ -137,7 +137,28 @@ impl Served {
         let port_text = port.to_string();
         let mut all = vec!["serve", "--port", &port_text, "--worker-vram", "0"];
         all.extend_from_slice(args);
-        let mut child = program(&all).stderr(Stdio::null()).spawn().unwrap();
+        Self::started(port, &mut program(&all))
+    }
+
+    /// With a limit on open descriptors that it cannot raise.
+    #[cfg(unix)]
+    pub fn start_limited(port: u16, descriptors: usize) -> Self {
+        let command = program(&[]);
+        let ours = command.get_program().to_owned();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")).arg(ours);
+        shell.args(["dispatch", "serve", "--worker-vram", "0", "--port", &port.to_string()]);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        Self::started(port, &mut shell)
+    }
+
+    fn started(port: u16, command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         eventually("the server listens", || {
             assert_eq!(child.try_wait().unwrap(), None, "the server ended");
             client::status(port).is_ok()
@@ -237,11 +258,11 @@ impl BusyMachine {
         std::thread::spawn(move || while !seen.load(Ordering::Relaxed) {});
         Self(stop)
     }
+}
 
-    /// Until it shows in a server's readings.
-    pub fn wait_until_seen(&self, port: u16) {
-        eventually("the CPU is busy", || status(port).cpu.used.is_some_and(|used| used > 0.1));
-    }
+/// Until some load shows in a server's readings.
+pub fn until_busy(port: u16) {
+    eventually("the CPU is busy", || status(port).cpu.used.is_some_and(|used| used > 0.1));
 }
 
 impl Drop for BusyMachine {
