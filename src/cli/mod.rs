@@ -2,6 +2,7 @@
 //! terminal never leave this module.
 
 mod boost;
+mod dispatch;
 mod input;
 mod presets;
 mod render;
@@ -38,6 +39,7 @@ struct Cli {
 enum Command {
     /// List, print or copy presets
     Presets(presets::PresetsArgs),
+    Dispatch(dispatch::DispatchArgs),
 }
 
 /// Options of every command.
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     match cli.command {
         Some(Command::Presets(args)) => presets::run(&args, &mut std::io::stdout()),
+        Some(Command::Dispatch(args)) => dispatch::run(&args, events, cancel),
         None => boost::run(cli.boost, events, cancel),
     }
 }

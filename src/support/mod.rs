@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cancel;
+pub mod descriptors;
 pub mod events;
 pub mod fingerprint;
 pub mod journal;
