@@ -9,8 +9,8 @@ const SAMPLES: u32 = (BLOCK * BLOCK) as u32;
 /// searched for: a quarter of an 8-bit code value a sample.
 const UNCHANGED: u32 = SAMPLES * 4;
 /// Added to a block's own texture, so that grain in flat areas counts little:
-/// four 8-bit code values a sample.
-const NOISE: u32 = SAMPLES * 64;
+/// six 8-bit code values a sample.
+const NOISE: u32 = SAMPLES * 96;
 /// The longest motion of the whole picture looked for is this part of its side.
 const GLOBAL_REACH: usize = 4;
 /// Steps of the descent from the best candidate.

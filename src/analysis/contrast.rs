@@ -57,5 +57,6 @@ fn either_way(a: &Reduced, b: &Reduced) -> f64 {
 fn level_change(a: &Reduced, b: &Reduced) -> f64 {
     let apart: u64 = a.cumulative.iter().zip(&b.cumulative).map(|(&a, &b)| u64::from(a.abs_diff(b))).sum();
     let levels = apart as f64 / a.samples.len().max(1) as f64;
-    levels / (levels + LEVEL_HALF)
+    let squared = levels * levels;
+    squared / (squared + LEVEL_HALF * LEVEL_HALF)
 }

@@ -1,40 +1,64 @@
 //! From contrasts to cuts.
+//!
+//! A cut is a boundary whose contrast stands out from what motion, fades and
+//! grain make of the boundaries around it, on both sides.
 
 /// Contrast below which no boundary is a cut.
 const LEAST: f64 = 0.2;
-/// How many times the contrast of a cut exceeds that of the motion around it.
-const RATIO: f64 = 1.6;
-/// Boundaries on either side that tell how much the shots move.
-const AROUND: usize = 8;
-/// Of two boundaries closer than this only the stronger can be a cut.
-const NEAREST: usize = 3;
+/// Of two boundaries at most this far apart only the stronger can be a cut.
+const APART: usize = 3;
+/// Boundaries that tell how much the shots beside a cut move.
+const NEAR: usize = 4;
+/// How many times the contrast of a cut exceeds that of all near boundaries.
+const OVER_NEAR: f64 = 1.4;
+/// And by how much, so that a jolt in a slow shot is none.
+const ABOVE_NEAR: f64 = 0.12;
+/// Boundaries further off, which may have slowed down or sped up since.
+const FAR: usize = 10;
+/// How many times it exceeds that of the far ones, but for one on each side.
+const OVER_FAR: f64 = 1.15;
+/// A boundary this like another one within two frames is one end of a flash…
+const LIKE: f64 = 0.65;
+/// …so that the pictures on both sides of the flash are three frames apart,
+/// and so is the motion that has to be exceeded.
+const FLASH_FRAMES: usize = 2;
+const OVER_NEAR_FLASH: f64 = 2.5;
 
 /// Which frames begin a new shot, given the contrast before every frame.
 pub(super) fn decide(contrast: &[f64]) -> Vec<bool> {
-    (0..contrast.len()).map(|n| is_cut(contrast, n)).collect()
+    (0..contrast.len()).map(|n| n > 0 && is_cut(contrast, n)).collect()
 }
 
 fn is_cut(contrast: &[f64], n: usize) -> bool {
     let own = contrast[n];
-    if n == 0 || own < LEAST {
-        return false;
-    }
-    let before = &contrast[n.saturating_sub(AROUND).max(1)..n];
-    let after = &contrast[n + 1..contrast.len().min(n + 1 + AROUND)];
-    let near_before = &before[before.len().saturating_sub(NEAREST)..];
-    let near_after = &after[..after.len().min(NEAREST)];
     // The later of equals, as everywhere.
-    if near_before.iter().any(|&c| c > own) || near_after.iter().any(|&c| c >= own) {
+    let strongest = || around(contrast, n, APART).all(|(m, c)| if m < n { c <= own } else { c < own });
+    if own < LEAST || !strongest() {
         return false;
     }
-    own >= RATIO * motion(before).max(motion(after))
+    let other_end =
+        around(contrast, n, FLASH_FRAMES).filter(|&(_, c)| c >= LIKE * own).map(|(m, _)| m).next();
+    let in_flash = |m: usize| other_end.is_some_and(|end| (n.min(end)..=n.max(end)).contains(&m));
+    let over = if other_end.is_some() { OVER_NEAR_FLASH } else { OVER_NEAR };
+    let near = around(contrast, n, NEAR).filter(|&(m, _)| !in_flash(m)).map(|(_, c)| c).fold(0.0, f64::max);
+    if own < over * near || own < near + ABOVE_NEAR {
+        return false;
+    }
+    let before = &contrast[n.saturating_sub(FAR).max(1)..n.saturating_sub(NEAR).max(1)];
+    let after = &contrast[contrast.len().min(n + 1 + NEAR)..contrast.len().min(n + 1 + FAR)];
+    own >= OVER_FAR * second_highest(before).max(second_highest(after))
 }
 
-/// The contrast that the moving shot on one side makes: the second highest, so
-/// that another cut nearby does not count as motion.
-fn motion(side: &[f64]) -> f64 {
+/// The boundaries within `reach` of `n`, but for `n` itself and the clip's start.
+fn around(contrast: &[f64], n: usize, reach: usize) -> impl Iterator<Item = (usize, f64)> {
+    let range = n.saturating_sub(reach).max(1)..contrast.len().min(n + 1 + reach);
+    range.filter(move |&m| m != n).map(|m| (m, contrast[m]))
+}
+
+/// So that another cut does not count as motion.
+fn second_highest(contrast: &[f64]) -> f64 {
     let (mut highest, mut second) = (0.0f64, 0.0f64);
-    for &c in side {
+    for &c in contrast {
         if c > highest {
             (highest, second) = (c, highest);
         } else {
@@ -42,4 +66,46 @@ fn motion(side: &[f64]) -> f64 {
         }
     }
     second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cuts(contrast: &[f64]) -> Vec<usize> {
+        let flags = decide(contrast);
+        (0..flags.len()).filter(|&n| flags[n]).collect()
+    }
+
+    fn with(base: f64, changes: &[(usize, f64)]) -> Vec<f64> {
+        let mut contrast = vec![base; 60];
+        for &(n, c) in changes {
+            contrast[n] = c;
+        }
+        contrast
+    }
+
+    #[test]
+    fn a_boundary_that_stands_out_is_a_cut_and_motion_is_not() {
+        assert_eq!(cuts(&with(0.03, &[(0, 0.0), (20, 0.5), (40, 0.25)])), [20, 40]);
+        assert_eq!(cuts(&with(0.20, &[(20, 0.45), (40, 0.28)])), [20]);
+        assert_eq!(cuts(&with(0.03, &[(20, 0.18)])), [0; 0]);
+        // A shot that speeds up and slows down again.
+        assert_eq!(cuts(&with(0.1, &[(19, 0.2), (20, 0.3), (21, 0.32), (22, 0.2)])), [0; 0]);
+    }
+
+    #[test]
+    fn both_ends_of_a_flash_amid_motion_are_no_cuts() {
+        assert_eq!(cuts(&with(0.2, &[(20, 0.42), (21, 0.05), (22, 0.4)])), [0; 0]);
+        assert_eq!(cuts(&with(0.2, &[(20, 0.42), (21, 0.4)])), [0; 0]);
+    }
+
+    #[test]
+    fn of_two_cuts_a_frame_apart_the_stronger_or_later_counts_and_the_first_frame_never() {
+        assert_eq!(cuts(&with(0.02, &[(20, 0.5), (21, 0.5)])), [21]);
+        assert_eq!(cuts(&with(0.02, &[(20, 0.6), (21, 0.4)])), [20]);
+        assert_eq!(cuts(&with(0.02, &[(0, 0.9)])), [0; 0]);
+        assert_eq!(cuts(&with(0.02, &[(59, 0.5)])), [59]);
+        assert_eq!(cuts(&[]), [0; 0]);
+    }
 }

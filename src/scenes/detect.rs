@@ -237,3 +237,7 @@ fn external_scenes(list: &[Scene], zone: &Zone, path: &Path, events: &Events) ->
     }
     Ok(scenes)
 }
+
+#[cfg(test)]
+#[path = "detect_tests.rs"]
+mod tests;

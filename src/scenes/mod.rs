@@ -4,14 +4,16 @@ mod av1an;
 mod best;
 mod detect;
 pub mod external;
+mod report;
 mod score;
 mod split;
 
 use serde::{Deserialize, Serialize};
 
 pub use detect::{Detection, Plan, ZoneMethod, detect, name, plan};
+pub use report::{write_plot, write_stats};
 pub use score::scores;
-pub use split::{SplitParams, split};
+pub use split::{SplitParams, THRESHOLDS, split};
 
 /// Frames `start..end` that are encoded on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

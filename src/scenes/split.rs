@@ -79,6 +79,9 @@ const BEYOND_EXTRA_SPLIT: [Rule; 6] = [
     rule(f64::NEG_INFINITY, Parts::Any, Modulo::Free, Some(0.0)),
 ];
 
+/// The scores at which the rules begin to differ, for pictures of them.
+pub const THRESHOLDS: [f64; 5] = [0.09, 1.09, 1.15, 1.18, 1.24];
+
 const PERIODS: [Option<usize>; 5] = [Some(32), Some(16), Some(8), Some(4), None];
 
 /// Splits frames `0..scores.len()` into scenes that cover them in order.
@@ -259,6 +262,15 @@ mod tests {
         assert_eq!(starts(&scores, params), [0, 33]);
         scores[33] = 1.14;
         assert_eq!(starts(&scores, params), [0, 40]);
+    }
+
+    #[test]
+    fn the_thresholds_are_those_of_the_rules() {
+        let rules = UP_TO_TWO_TARGETS.iter().chain(&UP_TO_EXTRA_SPLIT).chain(&BEYOND_EXTRA_SPLIT);
+        let mut scores: Vec<f64> = rules.map(|r| r.score).filter(|s| s.is_finite()).collect();
+        scores.sort_by(f64::total_cmp);
+        scores.dedup();
+        assert_eq!(scores, THRESHOLDS);
     }
 
     proptest! {

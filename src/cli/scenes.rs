@@ -1,0 +1,173 @@
+//! `scenes`: scene detection on its own.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::ArgGroup;
+
+use super::Usage;
+use super::input::InputArgs;
+use crate::analysis::{AnalysisOptions, analyse};
+use crate::output::av1an::{SceneEntry, write_scenes, write_zones};
+use crate::scenes::{self, Detection};
+use crate::settings::{self, Request, Resolved, Typed, ZoneList};
+use crate::source;
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+
+/// The preset that stands for no boosting: its scene settings are the defaults here.
+const PRESET: &str = "scene-detection";
+
+/// Finds the scenes of a clip and writes them for av1an, without boosting.
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("outputs")
+    .args(["output", "zones_out", "stats_out", "plot"])
+    .required(true)
+    .multiple(true))]
+pub struct Args {
+    /// VapourSynth script (.vpy) or video file
+    input: PathBuf,
+
+    /// Write the scenes for `av1an --scenes`
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Write the scenes as zones for `av1an --zones`
+    #[arg(long, value_name = "FILE")]
+    zones_out: Option<PathBuf>,
+
+    /// Write the statistics, verdicts and scores of every frame as CSV
+    #[arg(long, value_name = "FILE")]
+    stats_out: Option<PathBuf>,
+
+    /// Draw the scores, the thresholds and the scene starts as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+
+    /// Preset that the scene settings come from
+    #[arg(short, long, value_name = "NAME|FILE", default_value = PRESET)]
+    preset: String,
+
+    /// wwxd, scxvid, wwxd_scxvid, builtin, av1an, av1an_fast or external: this very one, without fall-back
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+
+    /// Code range of the source, limited or full [default: what its frames say]
+    #[arg(long, value_name = "RANGE")]
+    range: Option<String>,
+
+    /// Longest scene wanted, in frames
+    #[arg(long, value_name = "FRAMES")]
+    extra_split: Option<String>,
+
+    /// Shortest scene, in frames
+    #[arg(long, value_name = "FRAMES")]
+    min_scene_len: Option<String>,
+
+    /// Scenes up to this many frames are not divided further
+    #[arg(long, value_name = "FRAMES")]
+    target_split: Option<String>,
+
+    /// Take the scenes of this file instead of detecting them
+    #[arg(long, value_name = "FILE")]
+    input_scenes: Option<String>,
+
+    /// Parts of the clip with settings of their own: lines of `start end NAME`
+    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
+    zones: Option<PathBuf>,
+
+    /// The same on the command line: `0 1440 opening …`
+    #[arg(long, value_name = "ZONES")]
+    zones_string: Option<String>,
+
+    /// Let the plugins WWXD and Scxvid see the clip in one strictly sequential pass (slower)
+    #[arg(long)]
+    sequential: bool,
+
+    #[command(flatten)]
+    script: InputArgs,
+}
+
+/// Detects the scenes and writes what was asked for; tells on standard output what it wrote.
+pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
+    let settings = args.resolve()?;
+    let clip = source::open(&args.input, &args.script.options(settings.source.provider)?)?;
+    let mut warnings = settings.warnings.clone();
+    let zones = settings.zones(clip.info().frames, &mut warnings)?;
+    for warning in &warnings {
+        events.warn(warning);
+    }
+    let plan = scenes::plan(&zones, clip.session(), events)?;
+    let options = AnalysisOptions { sequential_plugins: args.sequential };
+    let analysis = analyse(&clip, &plan.detectors, options, events, cancel)?;
+    let detection = scenes::detect(&zones, &plan, &analysis, events)?;
+
+    let mut written = Vec::new();
+    if let Some(path) = &args.output {
+        let entries: Vec<SceneEntry> = detection.scenes.iter().copied().map(SceneEntry::plain).collect();
+        write_scenes(path, &entries)?;
+        written.push(path);
+    }
+    if let Some(path) = &args.zones_out {
+        write_zones(path, &detection.scenes, "svt-av1")?;
+        written.push(path);
+    }
+    if let Some(path) = &args.stats_out {
+        scenes::write_stats(path, &analysis, &detection)?;
+        written.push(path);
+    }
+    if let Some(path) = &args.plot {
+        scenes::write_plot(path, &detection)?;
+        written.push(path);
+    }
+    println!("{}", summary(&detection));
+    for path in written {
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+impl Args {
+    fn resolve(&self) -> Result<Resolved> {
+        let flags = [
+            ("--method", "scenes.method", &self.method),
+            ("--range", "scenes.range", &self.range),
+            ("--extra-split", "scenes.extra_split", &self.extra_split),
+            ("--min-scene-len", "scenes.min_scene_len", &self.min_scene_len),
+            ("--target-split", "scenes.target_split", &self.target_split),
+            ("--input-scenes", "scenes.input_scenes", &self.input_scenes),
+        ];
+        let mut typed: Vec<Typed> = flags
+            .iter()
+            .filter_map(|(flag, key, value)| Some(Typed::flag(flag, key, value.as_ref()?)))
+            .collect();
+        if self.input_scenes.is_some() && self.method.is_none() {
+            typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
+        }
+        let zones = match (&self.zones, &self.zones_string) {
+            (Some(file), _) => Some(ZoneList::File(file.clone())),
+            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
+            (None, None) => None,
+        };
+        let request = Request { preset: Some(self.preset.clone()), typed, zones, preset_folder: None };
+        settings::resolve(&request).map_err(|error| Usage::from_error(&error))
+    }
+}
+
+/// One line: how many scenes, how long, found by what.
+fn summary(detection: &Detection) -> String {
+    let mut lengths: Vec<usize> = detection.scenes.iter().map(|s| s.frames()).collect();
+    lengths.sort_unstable();
+    let mut methods: Vec<&str> = detection.zones.iter().map(|z| scenes::name(z.method)).collect();
+    methods.dedup();
+    let (Some(shortest), Some(longest)) = (lengths.first(), lengths.last()) else {
+        return "no frames".to_owned();
+    };
+    format!(
+        "{} frames, {} scenes of {shortest} to {longest} frames (median {}), found by {}",
+        detection.scores.len(),
+        lengths.len(),
+        lengths[lengths.len() / 2],
+        methods.join(", ")
+    )
+}
