@@ -1,0 +1,144 @@
+//! From maps to ROI lines and CRF on the golden figures, and from masks to maps
+//! against VapourSynth's own filters.
+
+use std::path::Path;
+
+use ndarray::Array2;
+use progression_boost::character::{self, Blocks, RoiMap, SceneMasks};
+use progression_boost::settings::{CharacterBackend, CharacterSettings};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Golden {
+    cases: Vec<Case>,
+    neighbourhood: Neighbourhood,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    frames: usize,
+    /// Columns, rows.
+    blocks: [usize; 2],
+    luma_diff: Vec<f64>,
+    analysed: Vec<usize>,
+    /// At every fourth frame; `None` where the frame is not analysed.
+    maps: Vec<Option<Vec<f32>>>,
+    coverage: f64,
+    roi_boost_max: f64,
+    crf_boost_max: f64,
+    crf_curve: u8,
+    motion_boost_max: f64,
+    crf_in: f64,
+    /// The frame, then its values.
+    roi_lines: Vec<Vec<i64>>,
+    crf_out: f64,
+}
+
+#[derive(Deserialize)]
+struct Neighbourhood {
+    blocks: [usize; 2],
+    input: Vec<f32>,
+    output: Vec<f64>,
+}
+
+fn golden() -> Golden {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden/character.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn grid([columns, rows]: [usize; 2]) -> Blocks {
+    Blocks { columns, rows }
+}
+
+impl Case {
+    fn masks(&self) -> SceneMasks {
+        let blocks = grid(self.blocks);
+        let maps = (0..)
+            .step_by(4)
+            .zip(&self.maps)
+            .filter_map(|(offset, map)| {
+                Some((offset, Array2::from_shape_vec(blocks.shape(), map.clone()?).unwrap()))
+            })
+            .collect();
+        SceneMasks::new(blocks, self.frames, self.coverage, maps).unwrap()
+    }
+
+    fn settings(&self) -> CharacterSettings {
+        CharacterSettings {
+            enable: true,
+            backend: CharacterBackend::Auto,
+            roi_boost_max: self.roi_boost_max,
+            crf_boost_max: self.crf_boost_max,
+            crf_curve: self.crf_curve,
+            motion_boost_max: self.motion_boost_max,
+            model: None,
+        }
+    }
+}
+
+#[test]
+fn the_frames_to_analyse_are_the_golden_ones() {
+    let golden = golden();
+    assert_eq!(golden.cases.len(), 6);
+    for case in golden.cases {
+        assert_eq!(character::analysed(&case.luma_diff), case.analysed, "{}", case.name);
+    }
+}
+
+#[test]
+fn roi_lines_and_crf_are_the_golden_ones() {
+    for case in golden().cases {
+        let boosted =
+            character::boost(&case.masks(), &case.luma_diff, &case.settings(), case.crf_in, true).unwrap();
+        let lines: Vec<Vec<i64>> = boosted.roi.as_ref().map_or(Vec::new(), |roi| {
+            roi.lines()
+                .iter()
+                .map(|line| {
+                    std::iter::once(line.frame as i64)
+                        .chain(line.values.iter().map(|&v| i64::from(v)))
+                        .collect()
+                })
+                .collect()
+        });
+        assert_eq!(lines, case.roi_lines, "{}", case.name);
+        assert!(
+            (boosted.crf - case.crf_out).abs() < 1e-6,
+            "{}: {} for {}",
+            case.name,
+            boosted.crf,
+            case.crf_out
+        );
+    }
+}
+
+#[test]
+fn golden_maps_pass_the_validator_and_come_back_from_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for (scene, case) in golden().cases.iter().enumerate() {
+        let Some(roi) = character::boost(&case.masks(), &case.luma_diff, &case.settings(), case.crf_in, true)
+            .unwrap()
+            .roi
+        else {
+            continue;
+        };
+        let path = folder.path().join(RoiMap::file_name(scene));
+        roi.write(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(RoiMap::parse(&text, grid(case.blocks)).unwrap(), roi);
+        let first: Vec<String> = case.roi_lines[0].iter().map(ToString::to_string).collect();
+        assert_eq!(text.lines().next().unwrap(), first.join(" "), "{}", case.name);
+    }
+    assert!(folder.path().join("roi-map-00004.txt").exists());
+}
+
+#[test]
+fn the_neighbourhood_rule_is_the_golden_one() {
+    let golden = golden().neighbourhood;
+    let blocks = grid(golden.blocks);
+    let input = Array2::from_shape_vec(blocks.shape(), golden.input).unwrap();
+    let output = character::neighbourhood(&input);
+    for (ours, wanted) in output.iter().zip(&golden.output) {
+        assert!((f64::from(*ours) - wanted).abs() < 1e-6, "{ours} for {wanted}");
+    }
+}
