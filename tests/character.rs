@@ -6,6 +6,7 @@ use std::path::Path;
 use ndarray::Array2;
 use progression_boost::character::{self, Blocks, RoiMap, SceneMasks};
 use progression_boost::settings::{CharacterBackend, CharacterSettings};
+use progression_boost::source::{self, OpenOptions, Row};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -140,5 +141,47 @@ fn the_neighbourhood_rule_is_the_golden_one() {
     let output = character::neighbourhood(&input);
     for (ours, wanted) in output.iter().zip(&golden.output) {
         assert!((f64::from(*ours) - wanted).abs() < 1e-6, "{ours} for {wanted}");
+    }
+}
+
+/// `std.Maximum` and `resize.Bicubic` with b = 0, c = 0 do the same work
+/// elsewhere; they must agree to the precision of their floats.
+#[test]
+fn the_reduction_is_that_of_vapoursynth_s_own_filters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("masks.vpy");
+    // 16-bit values survive the way out of VapourSynth as integers.
+    let script = "import random\nimport vapoursynth as vs\ncore = vs.core\n\
+         cells = core.std.BlankClip(format=vs.GRAY8, width=40, height=24, length=1, keep=True)\n\
+         values = random.Random(4).randbytes(40 * 24)\n\
+         def fill(n, f):\n    \
+             g = f.copy()\n    \
+             p = g[0]\n    \
+             for y in range(24):\n        \
+                 for x in range(40):\n            \
+                     p[y, x] = values[y * 40 + x] if values[y * 40 + x] > 128 else 0\n    \
+             return g\n\
+         mask = core.std.ModifyFrame(cells, cells, fill)\n\
+         mask = core.resize.Point(mask, 320, 192, format=vs.GRAY16, range_in=1, range=1)\n\
+         grown = core.std.Maximum(mask)\n\
+         small = core.resize.Bicubic(core.resize.Point(grown, format=vs.GRAYS, range_in=1), 5, 3, filter_param_a=0, filter_param_b=0)\n\
+         small = core.resize.Point(small, format=vs.GRAY16, range=1)\n\
+         mask.set_output(0)\ngrown.set_output(1)\nsmall.set_output(2)\n";
+    std::fs::write(&path, script).unwrap();
+    let output = |index| {
+        let options = OpenOptions { output_index: index, ..OpenOptions::default() };
+        let frame = source::open(&path, &options).unwrap().frame(0).unwrap();
+        Array2::from_shape_fn((frame.height(0), frame.width(0)), |(y, x)| match frame.row(0, y) {
+            Row::Words(row) => f32::from(row[x]) / 65535.0,
+            Row::Bytes(_) => unreachable!("the script asks for 16 bits"),
+        })
+    };
+    let grown = character::maximum_3x3(&output(0));
+    assert_eq!(grown, output(1));
+    assert!(grown.iter().any(|&v| v == 0.0) && grown.iter().any(|&v| v > 0.9));
+    let small = character::reduce(&grown, Blocks { columns: 5, rows: 3 });
+    for (ours, theirs) in small.iter().zip(&output(2)) {
+        // Half a 16-bit step, and the rounding of zimg's coefficients.
+        assert!((ours - theirs).abs() < 4e-5, "{ours} for {theirs}");
     }
 }

@@ -5,4 +5,6 @@ pub mod cancel;
 pub mod events;
 pub mod fingerprint;
 pub mod journal;
+pub mod lines;
 pub mod lock;
+pub mod process;
