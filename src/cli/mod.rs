@@ -2,7 +2,9 @@
 //! terminal never leave this module.
 
 mod boost;
+mod models;
 mod render;
+mod roi;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,7 +35,12 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// List the networks that Character Boost can use
+    Models(models::ModelsArgs),
+    /// Check or draw regions of interest
+    Roi(roi::RoiArgs),
+}
 
 /// Options of every command.
 #[derive(Debug, clap::Args)]
@@ -90,7 +97,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     match cli.command {
-        Some(command) => match command {},
+        Some(Command::Models(args)) => models::run(&args, &mut std::io::stdout()),
+        Some(Command::Roi(args)) => roi::run(&args, &mut std::io::stdout()),
         None => boost::run(cli.boost, events, cancel),
     }
 }
