@@ -228,3 +228,34 @@ fn a_missing_plugin_is_told_with_its_package() {
     let error = open(&settings(&model, CharacterBackend::Ncnn), &clip, &Events::silent()).unwrap_err();
     assert!(format!("{error:#}").contains("pip install vapoursynth-mlrt-ncnn"), "{error:#}");
 }
+
+/// The library's own tests use this network as a file, because they cannot see
+/// how it is made.
+#[test]
+fn the_stored_network_is_the_drawn_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/red.onnx");
+    assert_eq!(std::fs::read(path).unwrap(), drawn::red_network());
+}
+
+/// Threads of the network give way to the encoders.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_the_cpu_the_networks_threads_are_nice() {
+    let nice_threads = || {
+        std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .flatten()
+            .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
+            // Field 19 (proc(5)), counted behind the name, which may hold spaces.
+            .filter(|stat| {
+                let nice = stat.rsplit(')').next().and_then(|rest| rest.split_ascii_whitespace().nth(16));
+                nice.is_some_and(|nice| nice.parse::<i32>().is_ok_and(|nice| nice >= 10))
+            })
+            .count()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let model = write_network(folder.path(), &drawn::red_network());
+    let clip = Drawing { frames: 1, ..MOVING }.open(folder.path());
+    let _segmenter = open(&settings(&model, CharacterBackend::Ort), &clip, &Events::silent()).unwrap();
+    println!("{} nice threads", nice_threads());
+}

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use ndarray::{Array2, ArrayView1};
 use vapoursynth::format::SampleType;
 use vapoursynth::frame::FrameRef;
@@ -83,6 +83,15 @@ pub fn mask(frame: &FrameRef<'static>) -> Array2<f32> {
     mask
 }
 
+/// A frame could not be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("frame {frame}: {text}")]
+pub struct FrameFailed {
+    /// Counted from the clip's first one.
+    pub frame: usize,
+    text: String,
+}
+
 type Rendered = (usize, std::result::Result<FrameRef<'static>, String>);
 
 /// Renders `frames` of `node`, `at_once` of them at a time, and hands each with
@@ -106,7 +115,7 @@ pub fn render(
             return Ok(());
         }
         let (n, frame) = pending.wait(cancel)?;
-        take(n, &frame.map_err(|error| anyhow!("frame {n}: {error}"))?);
+        take(n, &frame.map_err(|text| FrameFailed { frame: n, text })?);
     }
 }
 

@@ -9,7 +9,7 @@ use vapoursynth::node::Node;
 use super::backend::{self, Backend, Job, Options};
 use super::blocks::Blocks;
 use super::hierarchy;
-use super::infer;
+use super::infer::{self, FrameFailed};
 use super::mask::FrameMap;
 use super::masks::SceneMasks;
 use super::models;
@@ -19,6 +19,7 @@ use crate::settings::CharacterSettings;
 use crate::source::Clip;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
+use crate::support::priority::with_low_priority;
 
 /// Finds characters in a clip. Shared between threads by reference; scenes may
 /// be asked for from several at once, which share the back end.
@@ -144,15 +145,20 @@ impl Segmenter {
 
     /// Goes on to the next candidate, unless another thread has done so already.
     fn replace(&self, failed: &Arc<Running>, error: &anyhow::Error, cancel: &Cancel) -> Result<()> {
+        if let Some(failure) = error.downcast_ref::<FrameFailed>() {
+            // No other back end helps when the picture itself cannot be rendered.
+            infer::render(&self.pictures, &[failure.frame], 1, cancel, |_, _| {})
+                .context("the source failed")?;
+        }
         let mut running = self.running();
         if !Arc::ptr_eq(&running, failed) {
             return Ok(());
         }
-        let name = self.candidates[failed.place].name;
+        let failure = format!("{} failed: {error:#}", self.candidates[failed.place].name);
         if failed.place + 1 == self.candidates.len() {
-            bail!("{name} failed: {error:#}");
+            bail!(failure);
         }
-        self.events.warn(format!("{name} failed and is given up: {error:#}"));
+        self.events.warn(format!("{failure}; another back end is tried"));
         let job = Job {
             session: self.clip.session(),
             pictures: &self.pictures,
@@ -161,7 +167,8 @@ impl Segmenter {
             network: &self.network,
             options: &self.options,
         };
-        *running = Arc::new(start(&self.candidates, failed.place + 1, &job, &self.events, cancel)?);
+        let next = start(&self.candidates, failed.place + 1, &job, &self.events, cancel);
+        *running = Arc::new(next.context(failure)?);
         Ok(())
     }
 
@@ -200,8 +207,120 @@ fn start(
 }
 
 fn trial(backend: &Backend, job: &Job<'_>, events: &Events, cancel: &Cancel) -> Result<Node<'static>> {
-    let masks = backend.masks(job, events, cancel)?;
+    let masks = if backend.on_gpu {
+        backend.masks(job, events, cancel)?
+    } else {
+        // The network's threads are made here, and the probes' encoders go first.
+        with_low_priority(|| backend.masks(job, events, cancel))?
+    };
     infer::check(&masks, job.blocks)?;
     infer::render(&masks, &[0], 1, cancel, |_, _| {})?;
     Ok(masks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::CharacterBackend;
+    use crate::source::{self, OpenOptions};
+
+    /// Marks saturated red; tests/character_network.rs says how it is made.
+    const RED: &[u8] = include_bytes!("../../tests/data/red.onnx");
+
+    const SCRIPT: &str = "import vapoursynth as vs\ncore = vs.core\n\
+        red = core.std.BlankClip(format=vs.YUV444P8, width=128, height=64, length=30, color=[80, 90, 240])\n\
+        def memory(n):\n    \
+            if n >= 4:\n        \
+                raise ValueError('out of GPU memory')\n    \
+            return masks\n\
+        masks = core.std.BlankClip(format=vs.GRAYS, width=128, height=64, length=30)\n\
+        def tape(n):\n    \
+            if n >= 8:\n        \
+                raise ValueError('tape torn')\n    \
+            return red\n\
+        red.set_output(0)\n\
+        core.std.FrameEval(masks, memory).set_output(1)\n\
+        core.std.FrameEval(red, tape).set_output(2)\n";
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        warnings: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("red.onnx"), RED).unwrap();
+            std::fs::write(folder.path().join("clip.vpy"), SCRIPT).unwrap();
+            Self { folder, warnings: Arc::default() }
+        }
+
+        fn output(&self, index: i32) -> Clip {
+            let options = OpenOptions { output_index: index, ..OpenOptions::default() };
+            source::open(&self.folder.path().join("clip.vpy"), &options).unwrap()
+        }
+
+        fn segmenter(&self, clip: &Clip) -> Segmenter {
+            let settings = CharacterSettings {
+                enable: true,
+                backend: CharacterBackend::Ort,
+                roi_boost_max: 0.0,
+                crf_boost_max: 0.0,
+                crf_curve: 0,
+                motion_boost_max: 0.0,
+                model: Some(self.folder.path().join("red.onnx")),
+            };
+            let warnings = Arc::clone(&self.warnings);
+            let events = Events::new(move |event| {
+                if let crate::support::events::Event::Warning { text } = event {
+                    warnings.lock().unwrap().push(text.clone());
+                }
+            });
+            Segmenter::open(&settings, clip, Options::default(), &events, &Cancel::new()).unwrap()
+        }
+    }
+
+    const SCENE: Scene = Scene { start: 0, end: 20 };
+
+    #[test]
+    fn a_back_end_that_fails_on_the_way_is_replaced_and_its_words_are_passed_on() {
+        let fixture = Fixture::new();
+        let mut segmenter = fixture.segmenter(&fixture.output(0));
+        // Two candidates, the first of which gives out at the fourth frame.
+        segmenter.candidates = vec![segmenter.candidates[0]; 2];
+        let failing = Running { place: 0, masks: fixture.output(1).node().clone() };
+        segmenter.running = Mutex::new(Arc::new(failing));
+        let masks = segmenter.scene(SCENE, &[0.02; 20], &Cancel::new()).unwrap();
+        assert!((masks.coverage() - 1.0).abs() < 1e-6);
+        assert_eq!(masks.maps().count(), 5);
+        let warnings = fixture.warnings.lock().unwrap().join("\n");
+        assert!(
+            warnings.contains("out of GPU memory") && warnings.contains("another back end"),
+            "{warnings}"
+        );
+    }
+
+    #[test]
+    fn the_last_back_end_s_failure_is_the_run_s() {
+        let fixture = Fixture::new();
+        let mut segmenter = fixture.segmenter(&fixture.output(0));
+        let failing = Running { place: 0, masks: fixture.output(1).node().clone() };
+        segmenter.running = Mutex::new(Arc::new(failing));
+        let error = segmenter.scene(SCENE, &[0.02; 20], &Cancel::new()).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(
+            error.contains("ONNX Runtime (CPU) failed") && error.contains("out of GPU memory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_broken_source_is_not_blamed_on_the_back_end() {
+        let fixture = Fixture::new();
+        let segmenter = fixture.segmenter(&fixture.output(2));
+        let error = segmenter.scene(SCENE, &[0.02; 20], &Cancel::new()).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.starts_with("the source failed: frame 8") && error.contains("tape torn"), "{error}");
+        assert!(fixture.warnings.lock().unwrap().is_empty());
+    }
 }
