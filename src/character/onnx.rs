@@ -247,13 +247,13 @@ mod tests {
     /// from onnx.proto and the protocol buffers' encoding.
     const BYTES: &[u8] = &[
         0x08, 0x08, // ir_version 8
-        0x3a, 0x1d, // graph, 29 bytes
-        0x5a, 0x1b, // input, 27 bytes
+        0x3a, 0x1b, // graph, 27 bytes
+        0x5a, 0x19, // input, 25 bytes
         0x0a, 0x01, b'x', // name
-        0x12, 0x16, // type, 22 bytes
-        0x0a, 0x14, // tensor_type, 20 bytes
+        0x12, 0x14, // type, 20 bytes
+        0x0a, 0x12, // tensor_type, 18 bytes
         0x08, 0x01, // elem_type float
-        0x12, 0x10, // shape, 16 bytes
+        0x12, 0x0e, // shape, 14 bytes
         0x0a, 0x02, 0x08, 0x01, // 1
         0x0a, 0x02, 0x08, 0x03, // 3
         0x0a, 0x02, 0x08, 0x40, // 64
