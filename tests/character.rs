@@ -185,3 +185,39 @@ fn the_reduction_is_that_of_vapoursynth_s_own_filters() {
         assert!((ours - theirs).abs() < 4e-5, "{ours} for {theirs}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever the masks and the strength, encoders can read the map, and
+    /// blocks with more of a character never get less.
+    #[test]
+    fn every_map_keeps_the_rules(
+        values in proptest::collection::vec(0.0f32..=1.0, 3 * 12),
+        strength in 0.1f64..=60.0,
+        frames in 9usize..50,
+    ) {
+        let blocks = Blocks { columns: 4, rows: 3 };
+        let maps = (0..)
+            .step_by(4)
+            .zip(values.chunks(12))
+            .map(|(offset, map)| (offset, Array2::from_shape_vec(blocks.shape(), map.to_vec()).unwrap()))
+            .collect();
+        let masks = SceneMasks::new(blocks, frames, 0.5, maps).unwrap();
+        let settings = CharacterSettings {
+            enable: true,
+            backend: CharacterBackend::Auto,
+            roi_boost_max: strength,
+            crf_boost_max: 0.0,
+            crf_curve: 0,
+            motion_boost_max: 0.0,
+            model: None,
+        };
+        let boosted = character::boost(&masks, &vec![0.02; frames], &settings, 30.0, true).unwrap();
+        let roi = boosted.roi.unwrap();
+        proptest::prop_assert_eq!(&RoiMap::parse(&roi.to_text(), blocks).unwrap(), &roi);
+        for (offset, map) in masks.maps() {
+            let mut pairs: Vec<(f32, i16)> = map.iter().copied().zip(roi.at(offset).unwrap().iter().copied()).collect();
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+            proptest::prop_assert!(pairs.is_sorted_by(|a, b| a.1 >= b.1), "{:?}", pairs);
+        }
+    }
+}

@@ -136,7 +136,7 @@ fn spends_more_inside(program: &Path, step: f64) {
     let (mut low, mut high) = (10.0, 60.0);
     let (mut near, mut plain) = (f64::MAX, PathBuf::new());
     while low <= high {
-        let middle = ((low + high) / 2.0 / step).round() * step;
+        let middle = (f64::midpoint(low, high) / step).round() * step;
         let (bytes, path) = film.encode(program, middle, false);
         let ratio = bytes as f64 / size as f64 - 1.0;
         if ratio.abs() < f64::abs(near) {

@@ -10,7 +10,7 @@ use drawn::{Drawing, settings, write_network};
 use progression_boost::character::{self, Blocks, Options, SceneMasks, Segmenter};
 use progression_boost::scenes::Scene;
 use progression_boost::settings::{CharacterBackend, CharacterSettings};
-use progression_boost::source::Clip;
+use progression_boost::source::{Clip, OpenOptions};
 use progression_boost::support::cancel::Cancel;
 use progression_boost::support::events::{Event, Events};
 
@@ -152,11 +152,38 @@ fn a_clip_with_odd_sides_and_other_formats_is_segmented() {
              color={colour})\nc.set_output()\n"
         );
         std::fs::write(&path, script).unwrap();
-        let clip = progression_boost::source::open(&path, &Default::default()).unwrap();
+        let clip = progression_boost::source::open(&path, &OpenOptions::default()).unwrap();
         let segmenter = open(&settings(&model, CharacterBackend::Ort), &clip, &Events::silent()).unwrap();
         let masks = segmenter.scene(Scene { start: 1, end: 3 }, &[0.02, 0.0], &Cancel::new()).unwrap();
         let wanted = if format.starts_with("GRAY") { 0.0 } else { 1.0 };
         assert!((masks.coverage() - wanted).abs() < 1e-6, "{format}: {}", masks.coverage());
+    }
+}
+
+#[test]
+fn unusual_colour_and_field_order_are_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = write_network(folder.path(), &drawn::red_network());
+    for props in [
+        "_Matrix=9, _Transfer=16, _Primaries=9",
+        "_Matrix=9, _Transfer=18, _Primaries=9",
+        "_Matrix=2, _Transfer=2, _Primaries=2",
+        "_Matrix=1, _Transfer=13, _Primaries=1",
+        "_Matrix=6, _Transfer=6, _Primaries=5",
+        "_Matrix=1, _Transfer=8, _Primaries=12",
+        "_FieldBased=2",
+    ] {
+        let path = folder.path().join("colour.vpy");
+        // Red in limited range, strong enough to be red by every matrix.
+        let script = format!(
+            "import vapoursynth as vs\nc = vs.core.std.BlankClip(format=vs.YUV420P8, width=66, height=50, length=1, \
+             color=[81, 90, 240])\nc = vs.core.std.SetFrameProps(c, {props})\nc.set_output()\n"
+        );
+        std::fs::write(&path, script).unwrap();
+        let clip = progression_boost::source::open(&path, &OpenOptions::default()).unwrap();
+        let segmenter = open(&settings(&model, CharacterBackend::Ort), &clip, &Events::silent()).unwrap();
+        let masks = segmenter.scene(Scene { start: 0, end: 1 }, &[0.0], &Cancel::new()).unwrap();
+        assert!(masks.coverage() > 0.9, "{props}: {}", masks.coverage());
     }
 }
 

@@ -24,10 +24,17 @@ const SRGB: i64 = 13;
 /// whole blocks.
 pub fn pictures(clip: &Clip, blocks: Blocks) -> Result<Node<'static>> {
     let (info, session) = (clip.info(), clip.session());
+    // A frame that says it is interlaced would be converted field by field,
+    // which not every height allows; it is encoded as a whole picture anyway.
+    let whole = session.invoke(
+        "std",
+        "SetFieldBased",
+        &[("clip", Arg::Node(clip.node())), ("value", Arg::Int(0))],
+    )?;
     // Said outright for every clip, because an unspecified side of a conversion is an error.
     let color = info.color.resolve(info.height);
     let mut args = vec![
-        ("clip", Arg::Node(clip.node())),
+        ("clip", Arg::Node(&whole)),
         ("format", Arg::Int(RGBS)),
         ("transfer_in", Arg::Int(color.transfer)),
         ("transfer", Arg::Int(SRGB)),

@@ -1,7 +1,7 @@
 //! From the mask of a frame, one value a pixel, to its map, one value a block
 //! (spec 04, "Mask to map").
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, Zip, s};
+use ndarray::{Array2, ArrayView1, Axis, Zip, s};
 
 use super::blocks::{BLOCK, Blocks};
 
@@ -64,11 +64,11 @@ pub fn reduce(mask: &Array2<f32>, blocks: Blocks) -> Array2<f32> {
     let kernel = kernel();
     let mut narrow = Array2::zeros((mask.nrows(), blocks.columns));
     for (row, mut to) in mask.rows().into_iter().zip(narrow.rows_mut()) {
-        to.iter_mut().enumerate().for_each(|(block, v)| *v = weighted(row, block, &kernel));
+        to.iter_mut().enumerate().for_each(|(block, v)| *v = weighted(&row, block, &kernel));
     }
     let mut map = Array2::zeros(blocks.shape());
     for (column, mut to) in narrow.columns().into_iter().zip(map.columns_mut()) {
-        to.iter_mut().enumerate().for_each(|(block, v)| *v = weighted(column, block, &kernel));
+        to.iter_mut().enumerate().for_each(|(block, v)| *v = weighted(&column, block, &kernel));
     }
     map
 }
@@ -82,7 +82,7 @@ fn kernel() -> [f32; 2 * BLOCK] {
     })
 }
 
-fn weighted(line: ArrayView1<'_, f32>, block: usize, kernel: &[f32; 2 * BLOCK]) -> f32 {
+fn weighted(line: &ArrayView1<'_, f32>, block: usize, kernel: &[f32; 2 * BLOCK]) -> f32 {
     let first = (block * BLOCK) as isize - (BLOCK / 2) as isize;
     let length = line.len() as isize;
     let mirrored = |i: isize| {
@@ -96,15 +96,14 @@ fn weighted(line: ArrayView1<'_, f32>, block: usize, kernel: &[f32; 2 * BLOCK]) 
 /// they do not a lone block is lowered: with `sur` the sum of the eight
 /// neighbours (borders repeat), `min(1, max(x · sur^0.75, sur / 8))`.
 pub fn neighbourhood(map: &Array2<f32>) -> Array2<f32> {
-    let view = map.view();
     Array2::from_shape_fn(map.dim(), |(row, column)| {
         let x = f64::from(map[(row, column)]);
-        let sur = (sum_3x3(view, row, column) - x).max(0.0);
+        let sur = (sum_3x3(map, row, column) - x).max(0.0);
         (x * sur.powf(0.75)).max(sur / 8.0).min(1.0) as f32
     })
 }
 
-fn sum_3x3(map: ArrayView2<'_, f32>, row: usize, column: usize) -> f64 {
+fn sum_3x3(map: &Array2<f32>, row: usize, column: usize) -> f64 {
     let around = |at: usize, length: usize| [at.saturating_sub(1), at, (at + 1).min(length - 1)];
     let (rows, columns) = map.dim();
     around(row, rows).into_iter().flat_map(|r| around(column, columns).map(|c| f64::from(map[(r, c)]))).sum()

@@ -14,6 +14,7 @@ use super::blocks::Blocks;
 use super::hierarchy::STEP;
 use super::mask::FrameMap;
 use crate::support::atomic;
+use crate::support::fingerprint::Fingerprint;
 
 /// What segmentation found in a scene.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,12 @@ pub struct SceneMasks {
 
 /// Begins every stored file; the digit is the version of the layout.
 const MAGIC: &[u8; 4] = b"PBM1";
+
+/// Names the masks that the network `model` makes of a given source: stored
+/// ones are good for a later run as long as this and the source stay the same.
+pub fn masks_key(model: &Path) -> Result<Fingerprint> {
+    Ok(Fingerprint::of(&(MAGIC, Fingerprint::of_file(model)?)))
+}
 
 /// Larger grids are no picture that AV1 can carry (65536 pixels a side).
 const MAX_BLOCKS_A_SIDE: usize = 1024;
@@ -186,6 +193,18 @@ mod tests {
         let path = folder.path().join("scene.masks");
         example().store(&path).unwrap();
         assert_eq!(SceneMasks::load(&path).unwrap(), example());
+    }
+
+    #[test]
+    fn another_network_has_another_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("a.onnx");
+        std::fs::write(&model, b"one").unwrap();
+        let key = masks_key(&model).unwrap();
+        assert_eq!(masks_key(&model).unwrap(), key);
+        std::fs::write(&model, b"two").unwrap();
+        assert_ne!(masks_key(&model).unwrap(), key);
+        assert!(masks_key(folder.path().join("none").as_path()).is_err());
     }
 
     #[test]

@@ -147,10 +147,10 @@ fn sides(shape: &[u8]) -> Result<Vec<Dimension>> {
             match field? {
                 // Exporters write 0 or -1 for "any".
                 (1, Value::Number(size)) if (1..=1 << 32).contains(&size) => {
-                    dimension = Dimension::Fixed(size)
+                    dimension = Dimension::Fixed(size);
                 }
                 (2, Value::Bytes(name)) => {
-                    dimension = Dimension::Free(String::from_utf8_lossy(name).into_owned())
+                    dimension = Dimension::Free(String::from_utf8_lossy(name).into_owned());
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! Runs the network over the scenes of a clip.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -16,7 +16,7 @@ use super::models;
 use super::onnx::Network;
 use crate::scenes::Scene;
 use crate::settings::CharacterSettings;
-use crate::source::Clip;
+use crate::source::{Clip, Session};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::priority::with_low_priority;
@@ -44,6 +44,12 @@ struct Running {
     masks: Node<'static>,
 }
 
+/// The network that `settings` name, or the first that is found. An error tells
+/// which file is missing and where to put it.
+pub fn find_model(settings: &CharacterSettings, session: Session) -> Result<PathBuf> {
+    models::find(settings.model.as_deref(), &models::places(Some(session)))
+}
+
 impl Segmenter {
     /// Finds the network and the first back end that segments a frame of `clip`
     /// (the one in `settings`, or any for `auto`), and tells which it is and why
@@ -56,8 +62,7 @@ impl Segmenter {
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let model = models::find(settings.model.as_deref(), &models::places(Some(clip.session())))?;
-        let model = std::path::absolute(model)?;
+        let model = std::path::absolute(find_model(settings, clip.session())?)?;
         let network = Network::open(&model)?;
         let blocks = Blocks::over(clip.info().width, clip.info().height);
         let pictures = infer::pictures(clip, blocks).context("Character Boost cannot convert the clip")?;
@@ -90,7 +95,7 @@ impl Segmenter {
     }
 
     /// The network file in use.
-    pub fn model(&self) -> &std::path::Path {
+    pub fn model(&self) -> &Path {
         &self.model
     }
 

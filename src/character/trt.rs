@@ -16,7 +16,7 @@ use crate::support::fingerprint::Fingerprint;
 use crate::support::process;
 
 /// A build takes minutes; one that takes this long hangs.
-const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+const BUILD_LIMIT: Duration = Duration::from_hours(1);
 
 /// A smaller file is no engine.
 const SMALLEST_ENGINE: u64 = 1024;
