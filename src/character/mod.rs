@@ -1,1 +1,34 @@
-//! (in the making)
+//! Character Boost: a segmentation network finds drawn characters, and bits are
+//! moved to them (spec 04).
+//!
+//! [`Segmenter`] runs the network and yields the [`SceneMasks`] of a scene,
+//! which can be stored; [`boost()`] turns them into a CRF and a [`RoiMap`].
+
+mod backend;
+mod blocks;
+mod boost;
+mod draw;
+mod hierarchy;
+mod infer;
+mod mask;
+mod masks;
+pub mod models;
+mod motion;
+mod onnx;
+mod roi;
+mod roi_check;
+mod segmenter;
+mod trt;
+
+pub use backend::Options;
+pub use blocks::{BLOCK, Blocks};
+pub use boost::{Boost, boost, roi_warning};
+pub use draw::{Overlay, draw_png};
+pub use hierarchy::analysed;
+pub use mask::{FrameMap, maximum_3x3, neighbourhood, reduce};
+pub use masks::{SceneMasks, masks_key};
+pub use onnx::Network;
+pub use roi::{RoiLine, RoiMap};
+pub use roi_check::{Problem, read as check_roi};
+pub use segmenter::{Segmenter, find_model};
+pub use trt::{Engine, find_trtexec};

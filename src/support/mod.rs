@@ -8,4 +8,5 @@ pub mod fingerprint;
 pub mod journal;
 pub mod lines;
 pub mod lock;
+pub mod priority;
 pub mod process;
