@@ -1,1 +1,5 @@
-//! (in the making)
+//! Probe encodes: from their files back to pictures.
+
+pub mod decode;
+
+pub use decode::ProbeFrames;

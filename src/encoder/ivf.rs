@@ -1,0 +1,230 @@
+//! IVF: the little container around the encoder's output.
+//!
+//! A header of 32 bytes (signature `DKIF`, version, header length, codec, size,
+//! time base, frame count), then per frame 4 bytes length, 8 bytes time stamp
+//! and the data; all little endian.
+
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+pub(super) const HEADER: usize = 32;
+const FRAME_HEADER: usize = 12;
+
+/// What the first 32 bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    pub width: u16,
+    pub height: u16,
+    /// Time stamps count in `time_base.0 / time_base.1` seconds.
+    pub time_base: (u32, u32),
+    /// 0 while the encoder still writes.
+    pub frames: u32,
+}
+
+/// The data of one frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    pub time: u64,
+    pub data: Vec<u8>,
+}
+
+/// Reads an AV1 IVF file from front to back.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: BufReader<File>,
+    header: Header,
+    /// Frames read so far.
+    read: usize,
+}
+
+impl Reader {
+    /// Opens `path` and checks its header.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let mut bytes = [0; HEADER];
+        let header = read_up_to(&mut file, &mut bytes)
+            .map_err(anyhow::Error::from)
+            .and_then(|n| parse_header(&bytes[..n]))
+            .with_context(|| format!("{} is no AV1 IVF file", path.display()))?;
+        Ok(Self { path: path.to_path_buf(), file, header, read: 0 })
+    }
+
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The next frame; `None` at the end of the file.
+    pub fn next_packet(&mut self) -> Result<Option<Packet>> {
+        let Some((size, time)) = self.frame_header()? else { return Ok(None) };
+        let mut data = Vec::new();
+        // `take` rather than a buffer of `size`: a damaged length must not
+        // allocate gigabytes.
+        (&mut self.file)
+            .take(u64::from(size))
+            .read_to_end(&mut data)
+            .with_context(|| format!("cannot read {}", self.path.display()))?;
+        if data.len() != size as usize {
+            return Err(self.cut_off(&format!("{} of {size} bytes", data.len())));
+        }
+        self.read += 1;
+        Ok(Some(Packet { time, data }))
+    }
+
+    /// Steps over the next frame; `false` at the end of the file.
+    fn skip_packet(&mut self, file_size: u64) -> Result<bool> {
+        let Some((size, _)) = self.frame_header()? else { return Ok(false) };
+        let at = self.file.stream_position()?;
+        if at + u64::from(size) > file_size {
+            return Err(self.cut_off(&format!("{} of {size} bytes", file_size - at)));
+        }
+        self.file.seek_relative(i64::from(size))?;
+        self.read += 1;
+        Ok(true)
+    }
+
+    fn frame_header(&mut self) -> Result<Option<(u32, u64)>> {
+        let mut bytes = [0; FRAME_HEADER];
+        let n = read_up_to(&mut self.file, &mut bytes)
+            .with_context(|| format!("cannot read {}", self.path.display()))?;
+        match n {
+            0 => Ok(None),
+            FRAME_HEADER => Ok(Some((u32_at(&bytes, 0), u64_at(&bytes, 4)))),
+            _ => Err(self.cut_off(&format!("{n} of {FRAME_HEADER} bytes of its header"))),
+        }
+    }
+
+    fn cut_off(&self, what: &str) -> anyhow::Error {
+        anyhow::anyhow!("{} is cut off: frame {} has {what}", self.path.display(), self.read)
+    }
+}
+
+/// Frames that are really there and the size of the file in bytes. The count
+/// in the header must agree: a full disk leaves a header without its frames.
+pub fn verify(path: &Path) -> Result<(usize, u64)> {
+    let mut reader = Reader::open(path)?;
+    let bytes = reader.file.seek(SeekFrom::End(0))?;
+    reader.file.seek(SeekFrom::Start(HEADER as u64))?;
+    while reader.skip_packet(bytes)? {}
+    if reader.read != reader.header.frames as usize {
+        bail!("{} holds {} frames, its header says {}", path.display(), reader.read, reader.header.frames);
+    }
+    Ok((reader.read, bytes))
+}
+
+fn parse_header(bytes: &[u8]) -> Result<Header> {
+    if bytes.len() < HEADER {
+        bail!("it has {} bytes, the header alone takes {HEADER}", bytes.len());
+    }
+    if &bytes[..4] != b"DKIF" {
+        bail!("the signature is {:?} instead of \"DKIF\"", String::from_utf8_lossy(&bytes[..4]));
+    }
+    let length = u16_at(bytes, 6);
+    if usize::from(length) != HEADER {
+        bail!("the header claims {length} bytes instead of {HEADER}");
+    }
+    if &bytes[8..12] != b"AV01" {
+        bail!("the codec is {:?} instead of \"AV01\"", String::from_utf8_lossy(&bytes[8..12]));
+    }
+    Ok(Header {
+        width: u16_at(bytes, 12),
+        height: u16_at(bytes, 14),
+        time_base: (u32_at(bytes, 20), u32_at(bytes, 16)),
+        frames: u32_at(bytes, 24),
+    })
+}
+
+/// Fills as much of `bytes` as the reader has.
+fn read_up_to(reader: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match reader.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Header as SvtAv1EncApp 1.4.1 writes it for 64×48 at 24 fps.
+    fn file(frames: u32, packets: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = b"DKIF\x00\x00\x20\x00AV01\x40\x00\x30\x00\x18\x00\x00\x00\x01\x00\x00\x00".to_vec();
+        bytes.extend(frames.to_le_bytes());
+        bytes.extend([0; 4]);
+        for (n, packet) in packets.iter().enumerate() {
+            bytes.extend((packet.len() as u32).to_le_bytes());
+            bytes.extend((n as u64).to_le_bytes());
+            bytes.extend(*packet);
+        }
+        bytes
+    }
+
+    fn on_disk(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn packets_come_with_time_and_data() {
+        let file = on_disk(&file(2, &[b"abc", b"defgh"]));
+        let mut reader = Reader::open(file.path()).unwrap();
+        assert_eq!(reader.header(), Header { width: 64, height: 48, time_base: (1, 24), frames: 2 });
+        assert_eq!(reader.next_packet().unwrap().unwrap().data, b"abc");
+        assert_eq!(reader.next_packet().unwrap(), Some(Packet { time: 1, data: b"defgh".to_vec() }));
+        assert_eq!(reader.next_packet().unwrap(), None);
+        assert_eq!(verify(file.path()).unwrap(), (2, 32 + 24 + 8));
+    }
+
+    #[test]
+    fn damage_is_told_with_its_place() {
+        let whole = file(2, &[b"abc", b"defgh"]);
+        for (bytes, wanted) in [
+            (&whole[..whole.len() - 2], "is cut off: frame 1 has 3 of 5 bytes"),
+            (&whole[..32 + 15 + 7], "is cut off: frame 1 has 7 of 12 bytes of its header"),
+            (&whole[..32 + 15], "holds 1 frames, its header says 2"),
+            (&file(0, &[b"abc"]), "holds 1 frames, its header says 0"),
+            (&whole[..20], "no AV1 IVF file: it has 20 bytes"),
+            (b"RIFFxxxxAVI xxxxxxxxxxxxxxxxxxxxxx".as_slice(), "signature is \"RIFF\""),
+        ] {
+            let file = on_disk(bytes);
+            let error = format!("{:#}", verify(file.path()).unwrap_err());
+            assert!(error.contains(wanted), "{error}");
+        }
+        let file = on_disk(&whole[..whole.len() - 2]);
+        let mut reader = Reader::open(file.path()).unwrap();
+        reader.next_packet().unwrap();
+        assert!(reader.next_packet().unwrap_err().to_string().contains("frame 1 has 3 of 5 bytes"));
+    }
+
+    #[test]
+    fn a_damaged_length_allocates_nothing() {
+        let mut bytes = file(1, &[b"abc"]);
+        bytes[32..36].copy_from_slice(&u32::MAX.to_le_bytes());
+        let file = on_disk(&bytes);
+        let error = Reader::open(file.path()).unwrap().next_packet().unwrap_err();
+        assert!(error.to_string().contains("3 of 4294967295 bytes"), "{error}");
+    }
+}
