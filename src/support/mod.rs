@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod cancel;
 pub mod events;
+pub mod fingerprint;
 pub mod journal;
 pub mod lines;
 pub mod lock;
