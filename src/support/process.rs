@@ -249,15 +249,16 @@ impl Shared {
 }
 
 /// Runs `command` to its end with nothing on standard input, at most `limit`
-/// long, and returns what it wrote to standard output. Any status is returned;
-/// only a child that cannot be started or had to be ended is an error.
-pub fn capture(command: &mut Command, limit: Duration, cancel: &Cancel) -> Result<Ended> {
+/// long, and returns what it wrote to standard output. A child that fails is an
+/// error with its [`Failure`].
+pub fn capture(command: &mut Command, limit: Duration, cancel: &Cancel) -> Result<Vec<u8>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut process = Process::spawn(command, |_| {})?;
     process.watch(cancel, Some(limit), || Some(0))?;
     let ended = process.wait()?;
     match ended.stopped {
-        None => Ok(ended),
+        None if ended.status.success() => Ok(ended.stdout),
+        None => Err(process.failure(&ended).into()),
         Some(Stop::Interrupted) => Err(super::cancel::Interrupted.into()),
         Some(Stop::Stalled(_)) => {
             Err(process.failed(format!("did not end within {} s", limit.as_secs_f64())).into())
@@ -415,8 +416,8 @@ mod tests {
     #[test]
     fn the_child_leads_its_own_process_group() {
         let mut command = shell("ps -o pgid= -p $$; echo $$");
-        let ended = capture(&mut command, Duration::from_secs(20), &Cancel::new()).unwrap();
-        let text = String::from_utf8(ended.stdout).unwrap();
+        let stdout = capture(&mut command, Duration::from_secs(20), &Cancel::new()).unwrap();
+        let text = String::from_utf8(stdout).unwrap();
         let numbers: Vec<u32> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
         assert_eq!(numbers[0], numbers[1]);
     }
@@ -425,6 +426,8 @@ mod tests {
     fn a_capture_that_takes_too_long_is_an_error() {
         let error = capture(&mut shell("sleep 60"), Duration::from_millis(100), &Cancel::new()).unwrap_err();
         assert!(error.to_string().contains("did not end within 0.1 s"), "{error}");
+        let error = capture(&mut shell("exit 2"), Duration::from_secs(20), &Cancel::new()).unwrap_err();
+        assert!(error.to_string().starts_with("sh ended with exit code 2\n"), "{error}");
     }
 
     #[test]
