@@ -1,6 +1,22 @@
-//! Per-frame facts about the source, found in one pass.
+//! Per-frame facts about the source: luma statistics and the detectors' verdicts.
 
+mod av1an;
+mod contrast;
+mod cuts;
+mod luma;
+mod pass;
+mod plugins;
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
+
+use crate::source::{Clip, Family};
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+
+pub use plugins::{Plugin, unavailable};
 
 /// Luma statistics of every frame of a clip (spec 01); all vectors have one
 /// entry a frame.
@@ -17,4 +33,100 @@ pub struct LumaStats {
     pub max: Vec<u16>,
     /// Mean absolute difference to the frame before, 0..1 of the code range; 0 for frame 0.
     pub diff: Vec<f64>,
+}
+
+/// What can look for cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detector {
+    /// Ours.
+    Builtin,
+    /// The crate av-scenechange as av1an calls it, standard analysis.
+    Av1an,
+    /// The same, fast analysis.
+    Av1anFast,
+    /// The plugin WWXD.
+    Wwxd,
+    /// The plugin Scxvid.
+    Scxvid,
+}
+
+/// How [`analyse`] works; the defaults suit everyone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AnalysisOptions {
+    /// Let the plugins see every clip in one strictly sequential pass. Otherwise
+    /// long clips are cut into overlapping segments that run side by side; near
+    /// the seams Scxvid, which remembers its last cut, may then decide otherwise.
+    pub sequential_plugins: bool,
+}
+
+/// What is known about every frame of a clip. All vectors have one entry a
+/// frame; those of detectors that were not asked for are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    pub luma: LumaStats,
+    pub builtin: Option<Builtin>,
+    pub av1an: Option<Vec<Av1anFrame>>,
+    pub av1an_fast: Option<Vec<Av1anFrame>>,
+    /// Whether the plugin sees a cut before the frame.
+    pub wwxd: Option<Vec<bool>>,
+    /// Whether the plugin sees a cut before the frame.
+    pub scxvid: Option<Vec<bool>>,
+}
+
+/// The built-in detector's view.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Builtin {
+    /// How little the frames from here on have in common with those before,
+    /// flashes aside: 0 (everything) to 1; 0 for frame 0.
+    pub contrast: Vec<f64>,
+    /// Whether a new shot begins with the frame.
+    pub cuts: Vec<bool>,
+}
+
+/// What av-scenechange says of a frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Av1anFrame {
+    /// A cut, if it is far enough from the one before.
+    pub cut: bool,
+    /// Inter cost as a multiple of the adaptive threshold; `None` for the first
+    /// and the last frames, which are not judged.
+    pub cost: Option<f64>,
+}
+
+/// Reads the whole clip and runs the wanted detectors.
+///
+/// Luma statistics, [`Detector::Builtin`] and av-scenechange come out of one
+/// pass that requests each source frame once and keeps all cores busy; every
+/// plugin makes a pass of its own. Integer YUV and grey of 8 to 16 bits is read
+/// as it is, anything else as 10-bit 4:2:0. The result does not depend on the
+/// number of threads. Fails on a frame that cannot be rendered, on a plugin that
+/// is not there (see [`unavailable`]) and when `cancel` is set.
+pub fn analyse(
+    clip: &Clip,
+    wanted: &BTreeSet<Detector>,
+    options: AnalysisOptions,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<Analysis> {
+    let mut analysis = pass::run(&readable(clip)?, wanted, events, cancel)?;
+    for plugin in [Plugin::Wwxd, Plugin::Scxvid] {
+        if wanted.contains(&plugin.detector()) {
+            let verdicts = plugins::run(plugin, clip, options, events, cancel)?;
+            match plugin {
+                Plugin::Wwxd => analysis.wwxd = Some(verdicts),
+                Plugin::Scxvid => analysis.scxvid = Some(verdicts),
+            }
+        }
+    }
+    Ok(analysis)
+}
+
+/// The clip itself when its luma can be read as integers, else a conversion.
+fn readable(clip: &Clip) -> Result<Clip> {
+    let info = clip.info();
+    if !info.float && info.family != Family::Rgb && (8..=16).contains(&info.bits) {
+        return Ok(clip.clone());
+    }
+    Ok(clip.working(10)?.clip)
 }

@@ -56,6 +56,11 @@ impl Frame {
         }
     }
 
+    /// An integer frame property.
+    pub fn int_property(&self, key: &str) -> Option<i64> {
+        self.frame.props().get_int(key).ok()
+    }
+
     /// A copy in the layout of the encoder and the metrics; the clip is 4:2:0.
     pub fn to_picture(&self) -> Picture {
         let plane = |p: usize| {

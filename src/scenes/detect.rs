@@ -1,0 +1,239 @@
+//! Which method each zone uses, and from its verdicts to scenes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::score::scores;
+use super::{Scene, SplitParams, av1an, external, split};
+use crate::analysis::{Analysis, Av1anFrame, Detector, Plugin, unavailable};
+use crate::settings::{SceneMethod, Zone};
+use crate::source::Session;
+use crate::support::events::Events;
+
+/// A piece of an external scene at a zone boundary that is shorter is reported
+/// where nothing else would show it.
+const SHORT_PIECE: usize = 5;
+
+/// How the scenes of every zone are found, settled before anything is analysed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// One entry a zone, in their order.
+    pub zones: Vec<ZoneMethod>,
+    /// What [`crate::analysis::analyse`] must run.
+    pub detectors: BTreeSet<Detector>,
+}
+
+/// The method a zone uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneMethod {
+    pub frames: Range<usize>,
+    pub method: SceneMethod,
+    /// Why it is not the method of the settings: a whole sentence.
+    pub fallback: Option<String>,
+}
+
+/// The scenes of a clip and how they came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// In order, covering the clip.
+    pub scenes: Vec<Scene>,
+    /// One score a frame; see [`super::scores`].
+    pub scores: Vec<f64>,
+    pub zones: Vec<ZoneMethod>,
+}
+
+/// Resolves the method of every zone against the plugins of `session`. A method
+/// whose plugins do not load is an error if the user asked for it by name
+/// (`strict`), else `builtin` takes its place; [`ZoneMethod::fallback`], also
+/// emitted as a note, says why.
+pub fn plan(zones: &[Zone], session: Session, events: &Events) -> Result<Plan> {
+    let plan = plan_with(zones, |plugin| unavailable(plugin, session))?;
+    let sentences: BTreeSet<&String> = plan.zones.iter().filter_map(|z| z.fallback.as_ref()).collect();
+    for sentence in sentences {
+        events.note(sentence);
+    }
+    Ok(plan)
+}
+
+fn plan_with(zones: &[Zone], missing: impl Fn(Plugin) -> Option<String>) -> Result<Plan> {
+    let mut plan = Plan { zones: Vec::new(), detectors: BTreeSet::new() };
+    for zone in zones {
+        let settings = &zone.settings.scenes;
+        SplitParams::new(settings.extra_split, settings.min_scene_len, settings.target_split)?;
+        let wanted = settings.method;
+        let reason = plugins(wanted).iter().find_map(|&plugin| missing(plugin));
+        let (method, fallback) = match reason {
+            None => (wanted, None),
+            Some(reason) if settings.strict => bail!(
+                "scene detection `{}` cannot run: {reason}; `--method builtin` needs no plugin",
+                name(wanted)
+            ),
+            Some(reason) => {
+                let sentence =
+                    format!("Scenes are found by `builtin` instead of `{}`: {reason}.", name(wanted));
+                (SceneMethod::Builtin, Some(sentence))
+            }
+        };
+        plan.detectors.extend(detectors(method));
+        plan.zones.push(ZoneMethod { frames: zone.frames.clone(), method, fallback });
+    }
+    Ok(plan)
+}
+
+/// The name a method has in settings and messages.
+pub fn name(method: SceneMethod) -> &'static str {
+    match method {
+        SceneMethod::Wwxd => "wwxd",
+        SceneMethod::Scxvid => "scxvid",
+        SceneMethod::WwxdScxvid => "wwxd_scxvid",
+        SceneMethod::Builtin => "builtin",
+        SceneMethod::Av1an => "av1an",
+        SceneMethod::Av1anFast => "av1an_fast",
+        SceneMethod::External => "external",
+    }
+}
+
+fn plugins(method: SceneMethod) -> &'static [Plugin] {
+    match method {
+        SceneMethod::Wwxd => &[Plugin::Wwxd],
+        SceneMethod::Scxvid => &[Plugin::Scxvid],
+        SceneMethod::WwxdScxvid => &[Plugin::Wwxd, Plugin::Scxvid],
+        _ => &[],
+    }
+}
+
+fn detectors(method: SceneMethod) -> &'static [Detector] {
+    match method {
+        SceneMethod::Wwxd => &[Detector::Wwxd],
+        SceneMethod::Scxvid => &[Detector::Scxvid],
+        SceneMethod::WwxdScxvid => &[Detector::Wwxd, Detector::Scxvid],
+        SceneMethod::Builtin => &[Detector::Builtin],
+        SceneMethod::Av1an => &[Detector::Av1an],
+        SceneMethod::Av1anFast => &[Detector::Av1anFast],
+        SceneMethod::External => &[],
+    }
+}
+
+/// The scenes of the clip that `analysis` describes. `zones` cover it in order
+/// and `plan` was made for them. Fails on an external list that does not fit and
+/// on an analysis that lacks a detector of the plan.
+pub fn detect(zones: &[Zone], plan: &Plan, analysis: &Analysis, events: &Events) -> Result<Detection> {
+    let mut detection = Detection { scenes: Vec::new(), scores: Vec::new(), zones: plan.zones.clone() };
+    let mut lists = BTreeMap::new();
+    for (zone, chosen) in zones.iter().zip(&plan.zones) {
+        let settings = &zone.settings.scenes;
+        let frames = zone.frames.clone();
+        let (scenes, zone_scores) = match verdicts(chosen.method, analysis)? {
+            Verdicts::Frames(verdict) => {
+                let params =
+                    SplitParams::new(settings.extra_split, settings.min_scene_len, settings.target_split)?;
+                let zone_scores = scores(&analysis.luma, frames.clone(), settings.full_range, verdict);
+                let scenes = split(&zone_scores, params)
+                    .iter()
+                    .map(|s| Scene { start: s.start + frames.start, end: s.end + frames.start })
+                    .collect();
+                (scenes, zone_scores)
+            }
+            Verdicts::Av1an(list) => {
+                let scenes =
+                    av1an::scenes(list, frames.clone(), settings.min_scene_len, settings.extra_split);
+                listed(analysis, zone, scenes)
+            }
+            Verdicts::External => {
+                let path = settings.input_scenes.as_deref().context(
+                    "scene method `external` needs a scene list; name it with --input-scenes FILE",
+                )?;
+                let list = list_of(&mut lists, path, analysis.luma.diff.len())?;
+                let scenes = external_scenes(list, zone, path, events)?;
+                listed(analysis, zone, scenes)
+            }
+        };
+        detection.scenes.extend(scenes);
+        detection.scores.extend(zone_scores);
+    }
+    Ok(detection)
+}
+
+enum Verdicts<'a> {
+    Frames(Box<dyn Fn(usize) -> f64 + 'a>),
+    Av1an(&'a [Av1anFrame]),
+    External,
+}
+
+fn verdicts(method: SceneMethod, analysis: &Analysis) -> Result<Verdicts<'_>> {
+    let missing = || format!("the analysis holds no verdicts for `{}`; run it again", name(method));
+    let flag = |flags: &[bool], n: usize| f64::from(u8::from(flags[n]));
+    Ok(match method {
+        SceneMethod::Builtin => {
+            let cuts = &analysis.builtin.as_ref().with_context(missing)?.cuts;
+            Verdicts::Frames(Box::new(move |n| flag(cuts, n)))
+        }
+        SceneMethod::Wwxd => {
+            let cuts = analysis.wwxd.as_ref().with_context(missing)?;
+            Verdicts::Frames(Box::new(move |n| flag(cuts, n)))
+        }
+        SceneMethod::Scxvid => {
+            let cuts = analysis.scxvid.as_ref().with_context(missing)?;
+            Verdicts::Frames(Box::new(move |n| flag(cuts, n)))
+        }
+        SceneMethod::WwxdScxvid => {
+            let wwxd = analysis.wwxd.as_ref().with_context(missing)?;
+            let scxvid = analysis.scxvid.as_ref().with_context(missing)?;
+            Verdicts::Frames(Box::new(move |n| flag(wwxd, n) + flag(scxvid, n) / 2.0))
+        }
+        SceneMethod::Av1an => Verdicts::Av1an(analysis.av1an.as_ref().with_context(missing)?),
+        SceneMethod::Av1anFast => Verdicts::Av1an(analysis.av1an_fast.as_ref().with_context(missing)?),
+        SceneMethod::External => Verdicts::External,
+    })
+}
+
+/// A finished list with scores that show its starts as cuts.
+fn listed(analysis: &Analysis, zone: &Zone, scenes: Vec<Scene>) -> (Vec<Scene>, Vec<f64>) {
+    let starts: BTreeSet<usize> = scenes.iter().map(|s| s.start).collect();
+    let verdict = |n: usize| if starts.contains(&n) { 1.0 } else { 0.0 };
+    let scores = scores(&analysis.luma, zone.frames.clone(), zone.settings.scenes.full_range, verdict);
+    (scenes, scores)
+}
+
+fn list_of<'a>(
+    lists: &'a mut BTreeMap<PathBuf, Vec<Scene>>,
+    path: &Path,
+    frames: usize,
+) -> Result<&'a [Scene]> {
+    if !lists.contains_key(path) {
+        lists.insert(path.to_path_buf(), external::read(path, frames)?);
+    }
+    Ok(&lists[path])
+}
+
+/// The part of an external list that lies in `zone`, cut at its boundaries.
+fn external_scenes(list: &[Scene], zone: &Zone, path: &Path, events: &Events) -> Result<Vec<Scene>> {
+    let (start, end) = (zone.frames.start, zone.frames.end);
+    let covered = list.first().zip(list.last()).is_some_and(|(a, b)| a.start <= start && b.end >= end);
+    if !covered {
+        bail!("{}: its scenes do not cover frames {start} to {end}", path.display());
+    }
+    let mut scenes = Vec::new();
+    for (number, whole) in list.iter().enumerate() {
+        let piece = Scene { start: whole.start.max(start), end: whole.end.min(end) };
+        if piece.start >= piece.end {
+            continue;
+        }
+        if piece != *whole && piece.frames() < SHORT_PIECE && !zone.settings.metric.enable {
+            events.warn(format!(
+                "scene {number} of {} is cut at the zone boundary, which leaves a scene of {} frames \
+                 ({} to {}); move the zone or the scene",
+                path.display(),
+                piece.frames(),
+                piece.start,
+                piece.end
+            ));
+        }
+        scenes.push(piece);
+    }
+    Ok(scenes)
+}
