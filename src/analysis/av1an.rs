@@ -15,6 +15,9 @@ use crate::source::{ClipInfo, Frame, Row};
 
 /// Frames the crate looks ahead; its default, which av1an does not change.
 const LOOKAHEAD: usize = 5;
+/// Border around the picture that the crate's decoders leave, and that its
+/// block search, rounded up to superblocks, reaches into.
+const PADDING: usize = 64 + 24;
 /// Depth beyond which the crate's 16-bit sums overflow; deeper samples are reduced.
 const DEEPEST: u8 = 12;
 
@@ -158,6 +161,10 @@ impl Sample for u16 {
 fn picture<T: Sample>(frame: &Frame) -> Result<Arc<Picture<T>>> {
     let bits = frame.bits().min(DEEPEST);
     let mut picture = FrameBuilder::new(frame.width(0), frame.height(0), ChromaSubsampling::Monochrome, bits)
+        .luma_padding_left(PADDING)
+        .luma_padding_right(PADDING)
+        .luma_padding_top(PADDING)
+        .luma_padding_bottom(PADDING)
         .build::<T>()
         .context("av-scenechange cannot take the clip's format")?;
     for (y, row) in picture.y_plane.rows_mut().enumerate() {
