@@ -2,6 +2,7 @@
 //! terminal never leave this module.
 
 mod boost;
+mod presets;
 mod render;
 
 use std::path::PathBuf;
@@ -33,7 +34,10 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// List, print or copy presets
+    Presets(presets::PresetsArgs),
+}
 
 /// Options of every command.
 #[derive(Debug, clap::Args)]
@@ -90,7 +94,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     match cli.command {
-        Some(command) => match command {},
+        Some(Command::Presets(args)) => presets::run(&args, &mut std::io::stdout()),
         None => boost::run(cli.boost, events, cancel),
     }
 }

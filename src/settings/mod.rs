@@ -1,5 +1,27 @@
 //! Presets, flags and zones become validated settings, once.
+//!
+//! [`resolve`] takes what was typed (a [`Request`]): [`library`] finds the
+//! preset and what it extends, [`layer`] reads each file key by key against the
+//! table in [`schema`], [`draft`] puts the layers on top of each other,
+//! [`conflicts`] compares what came of it. Everything that is wrong is
+//! reported at once, with its place. [`Resolved::zones`] then covers a clip.
 
+mod assign;
+mod conflicts;
+mod draft;
+pub mod dynamic;
+pub mod guide;
+mod layer;
+pub mod library;
+mod names;
+mod nearest;
+mod params;
+mod problem;
+mod resolve;
+mod schema;
 mod types;
+mod zones;
 
+pub use problem::{Origin, Place, Problem, Problems};
+pub use resolve::{Request, Resolved, Typed, ZoneList, resolve};
 pub use types::*;

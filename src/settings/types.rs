@@ -95,9 +95,11 @@ pub struct FamilyParams {
     pub probing: Vec<String>,
     #[serde(rename = "final")]
     pub final_: Vec<String>,
-    /// The user gave them: an option the encoder does not know is an error,
-    /// where one of ours is dropped with a note.
-    pub by_user: bool,
+    /// The user gave `probing`: an option the encoder does not know is an
+    /// error, where one of ours is dropped with a note.
+    pub probing_by_user: bool,
+    /// The same for `final_`.
+    pub final_by_user: bool,
 }
 
 /// What is measured and how it becomes a target (spec 03).
@@ -233,12 +235,29 @@ pub enum CharacterBackend {
     Ncnn,
 }
 
+/// How an input that is no script is opened; the same for the whole clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SourceSettings {
+    pub provider: SourceProvider,
+}
+
+/// The VapourSynth plugin that reads video files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceProvider {
+    /// The first of the others that is installed.
+    Auto,
+    Bestsource,
+    Lsmash,
+    Ffms2,
+}
+
 /// What the final encode gets besides the CRF.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FinalSettings {
     /// Lowest CRF written, after all boosts.
     pub min_crf: f64,
-    /// av1an's photon noise strength (ISO), `None` = off.
+    /// av1an's photon noise strength, 1 to 64, hundreds of ISO; `None` = off.
     pub photon_noise: Option<u32>,
     pub photon_noise_height: Option<u32>,
     pub photon_noise_width: Option<u32>,

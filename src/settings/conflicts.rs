@@ -1,0 +1,136 @@
+//! Keys that are fine each and wrong together.
+
+use super::draft::Draft;
+use super::problem::Problems;
+use super::{Metric, MetricBackend, SceneMethod, Settings};
+
+/// Between this and above, a target is SSIMULACRA2's; below, Butteraugli's:
+/// the one is out of the useful range of the other.
+pub const SSIMU2_FROM: f64 = 15.0;
+
+struct Conflict {
+    /// The keys that contradict each other; the one written last is blamed.
+    keys: &'static [&'static str],
+    /// What is wrong, if it is.
+    text: fn(&Settings) -> Option<String>,
+}
+
+const CONFLICTS: [Conflict; 8] = [
+    Conflict {
+        keys: &["scenes.extra_split", "scenes.min_scene_len"],
+        text: |s| {
+            let (longest, shortest) = (s.scenes.extra_split, s.scenes.min_scene_len);
+            (longest < 2 * shortest).then(|| {
+                format!(
+                    "scenes.extra_split {longest}: must be at least twice scenes.min_scene_len {shortest}, \
+                     so that a scene that is too long can be split"
+                )
+            })
+        },
+    },
+    Conflict {
+        keys: &["scenes.method", "scenes.input_scenes"],
+        text: |s| {
+            (s.scenes.method == SceneMethod::External && s.scenes.input_scenes.is_none()).then(|| {
+                "scenes.method external: set scenes.input_scenes to the scene list (--input-scenes FILE)".to_owned()
+            })
+        },
+    },
+    Conflict {
+        keys: &["metric.min_crf", "metric.max_crf"],
+        text: |s| {
+            let (min, max) = (s.metric.min_crf, s.metric.max_crf);
+            (min > max).then(|| format!("metric.min_crf {min}: must not be above metric.max_crf {max}"))
+        },
+    },
+    Conflict {
+        keys: &["final.min_crf", "metric.max_crf"],
+        text: |s| {
+            let (min, max) = (s.output.min_crf, s.metric.max_crf);
+            (s.metric.enable && min > max)
+                .then(|| format!("final.min_crf {min}: must not be above metric.max_crf {max}"))
+        },
+    },
+    Conflict {
+        keys: &["final.min_crf", "metric.base_crf"],
+        text: |s| {
+            let (min, base) = (s.output.min_crf, s.metric.base_crf);
+            (!s.metric.enable && min > base)
+                .then(|| format!("final.min_crf {min}: must not be above metric.base_crf {base}"))
+        },
+    },
+    Conflict {
+        keys: &["metric.metric", "metric.target"],
+        text: |s| {
+            let (metric, target) = (s.metric.metric, s.metric.target);
+            match (metric == Metric::Ssimu2, target < SSIMU2_FROM) {
+                (true, true) => Some(format!(
+                    "metric.target {target}: must be {SSIMU2_FROM} to 100 with metric.metric ssimu2 (80 looks very good)"
+                )),
+                (false, false) => Some(format!(
+                    "metric.target {target}: must be 0.01 to {SSIMU2_FROM} with Butteraugli (0.95 looks very good)"
+                )),
+                _ => None,
+            }
+        },
+    },
+    Conflict {
+        keys: &["metric.metric", "metric.backend"],
+        text: |s| {
+            (s.metric.backend == MetricBackend::Vszip && s.metric.metric != Metric::Ssimu2).then(|| {
+                "metric.backend vszip: measures only ssimu2; Butteraugli needs auto, vship, native or ffvship"
+                    .to_owned()
+            })
+        },
+    },
+    Conflict {
+        keys: &[
+            "metric.frames.highest_diff_frames",
+            "metric.frames.highest_probing_diff_frames",
+            "metric.frames.upper_bracket_frames",
+            "metric.frames.lower_bracket_frames",
+            "metric.frames.upper_bracket_fallback_frames",
+            "metric.frames.first_frame",
+            "metric.frames.last_frame",
+        ],
+        text: |s| {
+            let f = &s.metric.frames;
+            let counts = f.highest_diff_frames
+                + f.highest_probing_diff_frames
+                + f.upper_bracket_frames
+                + f.lower_bracket_frames
+                + f.upper_bracket_fallback_frames;
+            (s.metric.enable && counts == 0 && !f.first_frame && !f.last_frame)
+                .then(|| "metric.frames selects no frame: at least one of its counts must be above 0".to_owned())
+        },
+    },
+];
+
+/// Reports every contradiction in `draft` at the key that was written last.
+/// Keys that were refused or never read say nothing.
+pub fn find(draft: &Draft, settings: &Settings, problems: &mut Problems) {
+    for conflict in &CONFLICTS {
+        let known = |key: &&str| draft.places.contains_key(*key) && !problems.is_refused(key);
+        if !conflict.keys.iter().all(known) {
+            continue;
+        }
+        let Some(text) = (conflict.text)(settings) else { continue };
+        let last = conflict.keys.iter().filter_map(|key| draft.places.get(key)).max_by_key(|(rank, _)| *rank);
+        if let Some((_, place)) = last {
+            problems.push(place.clone(), text);
+        }
+    }
+}
+
+/// What is allowed, but hardly meant.
+pub fn doubts(settings: &Settings) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let scenes = &settings.scenes;
+    if scenes.target_split > scenes.extra_split {
+        doubts.push(format!(
+            "scenes.target_split {} is above scenes.extra_split {}: scenes up to the former stay whole",
+            scenes.target_split, scenes.extra_split
+        ));
+    }
+    doubts
+}

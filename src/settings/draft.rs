@@ -1,0 +1,137 @@
+//! Settings in the making: presets, zone tables and flags are applied to a
+//! draft one after the other, and it remembers who wrote what.
+
+use std::collections::BTreeMap;
+
+use super::layer::Entry;
+use super::problem::{Origin, Place};
+use super::{
+    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection, Metric,
+    MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneMethod,
+    SceneSettings, Settings, SourceProvider, SourceSettings,
+};
+
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub source: SourceSettings,
+    pub settings: Settings,
+    /// Kept beside [`Pooling`], which holds it only when it is used.
+    pub percentile: f64,
+    /// When (a running number) and where each key's value was written.
+    pub places: BTreeMap<&'static str, (usize, Place)>,
+    written: usize,
+}
+
+impl Draft {
+    /// Before any preset: the values are placeholders, the preset at the root
+    /// of every `extends` chain states all of them (see the tests of `schema`).
+    pub fn blank() -> Self {
+        Self {
+            source: SourceSettings { provider: SourceProvider::Auto },
+            percentile: 0.0,
+            places: BTreeMap::new(),
+            written: 0,
+            settings: Settings {
+                scenes: SceneSettings {
+                    method: SceneMethod::Builtin,
+                    strict: false,
+                    full_range: None,
+                    extra_split: 0,
+                    min_scene_len: 0,
+                    target_split: 0,
+                    input_scenes: None,
+                },
+                encoder: EncoderSettings {
+                    program: std::path::PathBuf::new(),
+                    probing_preset: 0,
+                    final_preset: 0,
+                    lp: 0,
+                    workers: None,
+                    params: BTreeMap::new(),
+                },
+                metric: blank_metric(),
+                model: ModelSettings { kind: ModelKind::Reference, calibrate: 0, tolerance: 0.0 },
+                character: CharacterSettings {
+                    enable: false,
+                    backend: CharacterBackend::Auto,
+                    roi_boost_max: 0.0,
+                    crf_boost_max: 0.0,
+                    crf_curve: 0,
+                    motion_boost_max: 0.0,
+                    model: None,
+                },
+                output: FinalSettings {
+                    min_crf: 0.0,
+                    photon_noise: None,
+                    photon_noise_height: None,
+                    photon_noise_width: None,
+                    chroma_noise: false,
+                },
+                dynamic: DynamicRules::default(),
+            },
+        }
+    }
+
+    /// The settings as the stages get them: with what follows from who wrote a value.
+    pub fn finish(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.scenes.strict = matches!(self.origin("scenes.method"), Some(Origin::Flag(_)));
+        if let Pooling::Percentile(percentile) = &mut settings.metric.pooling {
+            *percentile = self.percentile;
+        }
+        for (family, params) in &mut settings.encoder.params {
+            let by_user = |list: &str| {
+                let key = format!("encoder.params.{}.{list}", family.name());
+                matches!(self.origin(&key), Some(Origin::File(_) | Origin::Flag(_)))
+            };
+            params.probing_by_user = by_user("probing");
+            params.final_by_user = by_user("final");
+        }
+        settings
+    }
+
+    /// Remembers that `key` was written at `place`.
+    pub fn wrote(&mut self, key: &'static str, place: Place) {
+        self.written += 1;
+        self.places.insert(key, (self.written, place));
+    }
+
+    /// Writes `entry` on top of what is there.
+    pub fn apply(&mut self, entry: &Entry) {
+        // It was accepted when it was read, so nothing can be wrong with it now.
+        let accepted = entry.key.assign(self, &entry.value, &entry.place);
+        debug_assert!(accepted.is_ok(), "{accepted:?}");
+    }
+
+    fn origin(&self, key: &str) -> Option<&Origin> {
+        self.places.get(key).map(|(_, place)| &place.origin)
+    }
+}
+
+fn blank_metric() -> MetricSettings {
+    MetricSettings {
+        enable: false,
+        metric: Metric::Ssimu2,
+        backend: MetricBackend::Auto,
+        pooling: Pooling::Mean,
+        target: 0.0,
+        intensity: 0.0,
+        crop: [0; 4],
+        min_crf: 0.0,
+        max_crf: 0.0,
+        unreliable_crf: None,
+        base_crf: 0.0,
+        mix: MixCoefficients::default(),
+        frames: FrameSelection {
+            highest_diff_frames: 0,
+            highest_diff_min_separation: 0,
+            highest_probing_diff_frames: 0,
+            upper_bracket_frames: 0,
+            bracket_min_separation: 0,
+            lower_bracket_frames: 0,
+            upper_bracket_fallback_frames: 0,
+            first_frame: false,
+            last_frame: false,
+        },
+    }
+}

@@ -1,0 +1,203 @@
+//! One preset file, read and checked key by key.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
+
+use super::draft::Draft;
+use super::problem::{Origin, Place, Problems, did_you_mean};
+use super::schema::{self, Key, Scope};
+
+/// A value for a key, known to be valid.
+#[derive(Clone)]
+pub struct Entry {
+    pub key: &'static Key,
+    pub value: Value,
+    pub place: Place,
+}
+
+/// What a preset file says, without what it inherits.
+#[derive(Default)]
+pub struct Layer {
+    pub description: Option<String>,
+    pub extends: Option<(String, Place)>,
+    pub entries: Vec<Entry>,
+    /// The `[zones.NAME]` tables.
+    pub zones: BTreeMap<String, Vec<Entry>>,
+}
+
+impl Layer {
+    /// Reads a preset; whatever is wrong goes to `problems` and is left out.
+    pub fn parse(text: &str, origin: &Origin, problems: &mut Problems) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader { text, origin, problems };
+        for error in &errors {
+            reader.complain(error.span().unwrap_or_default(), error.message());
+        }
+        let mut layer = Self::default();
+        for (name, value) in table.get_ref() {
+            match name.get_ref().as_ref() {
+                "description" => layer.description = reader.text_of("description", value),
+                "extends" => {
+                    let place = reader.place(&value.span());
+                    layer.extends = reader.text_of("extends", value).map(|base| (base, place));
+                }
+                "zones" => reader.zones(value, &mut layer.zones),
+                _ => reader.item(&mut layer.entries, "", name, value),
+            }
+        }
+        layer
+    }
+}
+
+/// Checks `value` for every key that `path` sets and adds the entries; the error says what is wrong.
+pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<Entry>) -> Result<(), String> {
+    let keys = schema::lookup(path);
+    if keys.is_empty() {
+        return Err(unknown_key(path));
+    }
+    for key in &keys {
+        key.assign(&mut Draft::blank(), value, place)?;
+    }
+    let found = keys.iter().map(|key| Entry { key, value: value.clone(), place: place.clone() });
+    if keys.len() > 1 {
+        // What is said for every encoder family gives way to what is said for one.
+        entries.splice(0..0, found);
+    } else {
+        entries.extend(found);
+    }
+    Ok(())
+}
+
+fn unknown_key(path: &str) -> String {
+    let near = did_you_mean(path, schema::paths());
+    if !near.is_empty() {
+        return format!("{path} is not a key{near}");
+    }
+    let section = path.rsplit_once('.').map_or("", |(section, _)| section);
+    let keys: Vec<_> = schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
+    if keys.is_empty() {
+        let mut sections: Vec<_> = schema::paths().filter_map(|key| key.split('.').next()).collect();
+        sections.dedup();
+        return format!("{path} is not a section or key; the sections are {}, zones", sections.join(", "));
+    }
+    format!("{path} is not a key; [{section}] has {}", keys.join(", "))
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    origin: &'a Origin,
+    problems: &'a mut Problems,
+}
+
+impl Reader<'_> {
+    fn place(&self, span: &Range<usize>) -> Place {
+        Place::in_text(self.origin.clone(), self.text, span.start)
+    }
+
+    fn complain(&mut self, span: Range<usize>, text: impl Into<String>) {
+        let place = self.place(&span);
+        self.problems.push(place, text);
+    }
+
+    fn text_of(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let text = value.get_ref().as_str().map(str::to_owned);
+        if text.is_none() {
+            self.complain(value.span(), format!("{name} must be a text in quotes"));
+        }
+        text
+    }
+
+    /// A key, or a table of keys, below the section `above`.
+    fn item(
+        &mut self,
+        entries: &mut Vec<Entry>,
+        above: &str,
+        name: &Spanned<std::borrow::Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let path = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(table) if schema::is_section(&path) => {
+                for (name, value) in table {
+                    self.item(entries, &path, name, value);
+                }
+            }
+            _ if schema::is_section(&path) => {
+                self.complain(name.span(), format!("{path} is a section: write [{path}] and its keys below it"));
+            }
+            _ if schema::lookup(&path).is_empty() => self.complain(name.span(), unknown_key(&path)),
+            _ => {
+                let place = self.place(&value.span());
+                let read = owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
+                if let Err(text) = read {
+                    self.problems.refuse(&path, place, text);
+                }
+            }
+        }
+    }
+
+    fn zones(&mut self, value: &Spanned<DeValue<'_>>, zones: &mut BTreeMap<String, Vec<Entry>>) {
+        let Some(tables) = value.get_ref().as_table() else {
+            self.complain(value.span(), "zones holds tables: write [zones.NAME] or [zones.NAME.metric]");
+            return;
+        };
+        for (name, value) in tables {
+            let zone = name.get_ref().to_string();
+            if zone.is_empty() || zone.contains(char::is_whitespace) {
+                self.complain(name.span(), format!("zone name {zone:?}: must be one word"));
+            }
+            let Some(table) = value.get_ref().as_table() else {
+                self.complain(
+                    value.span(),
+                    format!("zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"),
+                );
+                continue;
+            };
+            let mut entries = Vec::new();
+            for (name, value) in table {
+                self.item(&mut entries, "", name, value);
+            }
+            for entry in &entries {
+                if let Err(text) = zoneable(entry.key) {
+                    self.problems.push(entry.place.clone(), text);
+                }
+            }
+            zones.insert(zone, entries);
+        }
+    }
+}
+
+/// Refuses keys that hold for the whole clip.
+pub fn zoneable(key: &Key) -> Result<(), String> {
+    if key.scope == Scope::Clip {
+        return Err(format!("{} cannot differ between zones: set it outside [zones]", key.path));
+    }
+    Ok(())
+}
+
+/// The value without borrows; the error tells of numbers that do not fit.
+pub fn owned(value: &DeValue<'_>) -> Result<Value, String> {
+    Ok(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Value::Integer)
+            .map_err(|_| format!("{number} does not fit into 64 bits"))?,
+        DeValue::Float(number) => Value::Float(
+            number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?,
+        ),
+        DeValue::Boolean(switch) => Value::Boolean(*switch),
+        DeValue::Datetime(date) => Value::Datetime(*date),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| owned(item.get_ref())).collect::<Result<_, _>>()?)
+        }
+        DeValue::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(name, value)| Ok((name.get_ref().to_string(), owned(value.get_ref())?)))
+                .collect::<Result<_, String>>()?,
+        ),
+    })
+}

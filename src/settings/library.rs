@@ -1,0 +1,147 @@
+//! Where presets come from: the program, a path, or the user's folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::layer::Layer;
+use super::nearest::nearest;
+use super::problem::{Origin, Place, Problems};
+
+/// The presets that are part of the program, by name.
+pub const BUILT_IN: [(&str, &str); 8] = [
+    ("butteraugli-max", include_str!("../../presets/butteraugli-max.toml")),
+    ("butteraugli-mean", include_str!("../../presets/butteraugli-mean.toml")),
+    ("ssimu2-mean", include_str!("../../presets/ssimu2-mean.toml")),
+    ("character-boost-butteraugli-max", include_str!("../../presets/character-boost-butteraugli-max.toml")),
+    ("character-boost-butteraugli-mean", include_str!("../../presets/character-boost-butteraugli-mean.toml")),
+    ("character-boost-ssimu2-mean", include_str!("../../presets/character-boost-ssimu2-mean.toml")),
+    ("character-boost", include_str!("../../presets/character-boost.toml")),
+    ("scene-detection", include_str!("../../presets/scene-detection.toml")),
+];
+
+/// The preset that is used when none is named, and that every other one
+/// extends in the end: it states every key.
+pub const ROOT: &str = "butteraugli-mean";
+
+/// The folder of the user's own presets; `None` where the system has no such place.
+pub fn user_folder() -> Option<PathBuf> {
+    let folders = directories::ProjectDirs::from("", "", "progression-boost")?;
+    Some(folders.config_dir().join("presets"))
+}
+
+/// A preset's text and where it was found.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub origin: Origin,
+    pub text: String,
+}
+
+/// Looks presets up.
+#[derive(Debug, Clone)]
+pub struct Library {
+    folder: Option<PathBuf>,
+}
+
+impl Library {
+    /// With the user's presets in `folder`.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// Names and sources of all presets: the program's, then the user's by name.
+    pub fn list(&self) -> Vec<(String, Origin)> {
+        let ours = BUILT_IN.iter().map(|(name, _)| ((*name).to_owned(), Origin::BuiltIn(name)));
+        let mut theirs: Vec<_> = self
+            .folder
+            .iter()
+            .filter_map(|folder| std::fs::read_dir(folder).ok())
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .filter_map(|path| {
+                let name = path.file_stem()?.to_str()?.to_owned();
+                Some((name, Origin::File(Arc::new(path))))
+            })
+            .filter(|(name, _)| BUILT_IN.iter().all(|(ours, _)| ours != name))
+            .collect();
+        theirs.sort_by(|a, b| a.0.cmp(&b.0));
+        ours.chain(theirs).collect()
+    }
+
+    /// Finds a preset by path (what ends in `.toml` or names a folder) or by
+    /// name; relative paths start at `folder`, else where the program runs.
+    pub fn find(&self, name: &str, folder: Option<&Path>) -> Result<Source, String> {
+        let path = Path::new(name);
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml")) || path.components().count() > 1 {
+            return read(folder.map_or_else(|| path.to_path_buf(), |folder| folder.join(path)));
+        }
+        if let Some((name, text)) = BUILT_IN.iter().find(|(ours, _)| *ours == name) {
+            return Ok(Source { origin: Origin::BuiltIn(name), text: (*text).to_owned() });
+        }
+        let all = self.list();
+        match all.iter().find(|(theirs, _)| theirs == name) {
+            Some((_, Origin::File(path))) => read(path.to_path_buf()),
+            _ => Err(self.unknown(name, &all)),
+        }
+    }
+
+    fn unknown(&self, name: &str, all: &[(String, Origin)]) -> String {
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let near = nearest(name, names.iter().copied())
+            .map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        let folder = self
+            .folder
+            .as_ref()
+            .map_or_else(String::new, |folder| format!(", or put {name}.toml into {}", folder.display()));
+        format!(
+            "there is no preset {name:?}{near} (there are {}); name one of them or a .toml file{folder}",
+            names.join(", ")
+        )
+    }
+
+    /// The preset and what it extends, the root first. A preset that extends
+    /// nothing extends [`ROOT`]. `asked` is where the name was written.
+    pub fn chain(&self, name: &str, asked: &Place, problems: &mut Problems) -> Vec<(Source, Layer)> {
+        let mut chain: Vec<(Source, Layer)> = Vec::new();
+        let mut next = Some((name.to_owned(), asked.clone()));
+        while let Some((name, place)) = next {
+            let source = match self.find(&name, place.origin.folder()) {
+                Ok(source) => source,
+                Err(text) => {
+                    problems.push(place, text);
+                    break;
+                }
+            };
+            if let Some(first) = chain.iter().position(|(seen, _)| same(&seen.origin, &source.origin)) {
+                let mut round: Vec<_> = chain[first..].iter().map(|(seen, _)| seen.origin.to_string()).collect();
+                round.push(source.origin.to_string());
+                problems.push(place, format!("extends goes round in a circle: {}", round.join(" → ")));
+                break;
+            }
+            let layer = Layer::parse(&source.text, &source.origin, problems);
+            next = layer.extends.clone().or_else(|| {
+                let root = matches!(source.origin, Origin::BuiltIn(name) if name == ROOT);
+                (!root).then(|| (ROOT.to_owned(), Place::whole(source.origin.clone())))
+            });
+            chain.push((source, layer));
+        }
+        chain.reverse();
+        chain
+    }
+}
+
+fn read(path: PathBuf) -> Result<Source, String> {
+    let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read preset {}: {e}", path.display()))?;
+    Ok(Source { origin: Origin::File(Arc::new(path)), text })
+}
+
+/// Whether both are one preset, however the paths are spelt.
+fn same(a: &Origin, b: &Origin) -> bool {
+    match (a, b) {
+        (Origin::File(a), Origin::File(b)) => {
+            a == b || std::fs::canonicalize(&**a).ok().zip(std::fs::canonicalize(&**b).ok()).is_some_and(|(a, b)| a == b)
+        }
+        _ => a == b,
+    }
+}

@@ -1,0 +1,157 @@
+//! Zones: parts of the clip with settings of their own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use super::problem::{Origin, Place, Problems};
+use super::resolve::{Resolved, ZoneList};
+use super::{Settings, Zone};
+
+/// A zone as listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub start: usize,
+    /// Exclusive; `None` is the end of the clip.
+    pub end: Option<usize>,
+    pub name: String,
+    /// Where its name stands.
+    pub place: Place,
+}
+
+/// A zone with its settings, before the clip's length is known.
+#[derive(Debug, Clone)]
+pub struct ZoneEntry {
+    pub start: usize,
+    pub end: Option<usize>,
+    pub name: String,
+    pub settings: Settings,
+}
+
+/// Reads a list of `start end name` entries, in order of their starts. What is
+/// wrong with an entry by itself or with its neighbour goes to `problems`.
+pub fn read(list: Option<&ZoneList>, problems: &mut Problems) -> Vec<Listed> {
+    let (text, origin) = match list {
+        None => return Vec::new(),
+        Some(ZoneList::Text(text)) => (text.clone(), Origin::Flag("--zones-string".to_owned())),
+        Some(ZoneList::File(path)) => match std::fs::read_to_string(path) {
+            Ok(text) => (text, Origin::File(Arc::new(path.clone()))),
+            Err(e) => {
+                let text = format!("cannot read the zones: {e}");
+                problems.push(Place::whole(Origin::File(Arc::new(PathBuf::clone(path)))), text);
+                return Vec::new();
+            }
+        },
+    };
+    let mut zones = parse(&text, &origin, problems);
+    zones.sort_by_key(|zone| zone.start);
+    for pair in zones.windows(2) {
+        let (first, second) = (&pair[0], &pair[1]);
+        if first.end.is_none_or(|end| end > second.start) {
+            let text = format!("zone {} overlaps zone {}: zones share no frame", spelt(second), spelt(first));
+            problems.push(second.place.clone(), text);
+        }
+    }
+    zones
+}
+
+fn spelt(zone: &Listed) -> String {
+    let end = zone.end.map_or_else(|| "-1".to_owned(), |end| end.to_string());
+    format!("{} {end} {}", zone.start, zone.name)
+}
+
+fn parse(text: &str, origin: &Origin, problems: &mut Problems) -> Vec<Listed> {
+    let words = words(text);
+    let mut zones = Vec::new();
+    for entry in words.chunks(3) {
+        let place = |word: usize| Place::in_text(origin.clone(), text, entry[word].0);
+        let &[(_, start), (_, end), (_, name)] = entry else {
+            let rest: Vec<_> = entry.iter().map(|(_, word)| *word).collect();
+            let text = format!("{:?} is left over: every zone is `start end name`", rest.join(" "));
+            problems.push(place(0), text);
+            continue;
+        };
+        let start_frame = start.parse::<usize>();
+        if start_frame.is_err() {
+            problems.push(place(0), format!("start {start:?}: must be a frame number from 0"));
+        }
+        let end_frame = if end == "-1" { Ok(None) } else { end.parse::<usize>().map(Some) };
+        if end_frame.is_err() {
+            problems.push(place(1), format!("end {end:?}: must be a frame number (exclusive), or -1 for the clip's end"));
+        }
+        let (Ok(start), Ok(end)) = (start_frame, end_frame) else { continue };
+        if let Some(end) = end.filter(|end| *end <= start) {
+            problems.push(place(1), format!("end {end}: must be above the zone's start {start}"));
+            continue;
+        }
+        zones.push(Listed { start, end, name: name.to_owned(), place: place(2) });
+    }
+    zones
+}
+
+/// The words of `text` with their offsets; `#` begins a comment.
+fn words(text: &str) -> Vec<(usize, &str)> {
+    let mut words = Vec::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let mut at = offset;
+        for piece in line.split('#').next().unwrap_or_default().split_inclusive(char::is_whitespace) {
+            let word = piece.trim_end();
+            if !word.is_empty() {
+                words.push((at, word));
+            }
+            at += piece.len();
+        }
+        offset += line.len();
+    }
+    words
+}
+
+impl Resolved {
+    /// The zones of a clip of `total_frames`: in order, without gaps, the base
+    /// settings between those that were asked for. An end beyond the clip is
+    /// moved to its end, a zone beyond the clip left out, both with a warning.
+    pub fn zones(&self, total_frames: usize, warnings: &mut Vec<String>) -> Result<Vec<Zone>> {
+        if total_frames == 0 {
+            bail!("the clip has 0 frames: nothing to encode");
+        }
+        let mut zones = Vec::new();
+        let mut next = 0;
+        let base = |frames| Zone { name: None, frames, settings: self.base.clone() };
+        for zone in &self.zones {
+            let (start, end) = (zone.start, zone.end.unwrap_or(total_frames));
+            if start >= total_frames {
+                warnings.push(format!(
+                    "zone {} starts at frame {start}, the clip has {total_frames}: left out",
+                    zone.name
+                ));
+                continue;
+            }
+            if end > total_frames {
+                warnings.push(format!(
+                    "zone {} ends at frame {end}, the clip has {total_frames}: it ends with the clip",
+                    zone.name
+                ));
+            }
+            if next < start {
+                zones.push(base(next..start));
+            }
+            next = end.min(total_frames);
+            let settings = zone.settings.clone();
+            zones.push(Zone { name: Some(zone.name.clone()), frames: start..next, settings });
+        }
+        if next < total_frames {
+            zones.push(base(next..total_frames));
+        }
+        Ok(zones)
+    }
+
+    /// Names of the zones that were asked for, in order, without repeats.
+    pub fn zone_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.zones.iter().map(|zone| zone.name.as_str()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
+}
