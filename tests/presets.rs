@@ -108,10 +108,10 @@ fn lists(settings: &Settings, family: EncoderFamily) -> [String; 2] {
 
 #[test]
 fn psychovisual_forks_get_the_parameters_of_the_specification() {
-    let common = "--keyint -1 --input-depth 10 --scm 0 --tune 3 --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10";
+    let common =
+        "--keyint -1 --input-depth 10 --scm 0 --tune 3 --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10";
     for (name, psy_rd) in [("butteraugli-mean", "1.0"), ("ssimu2-mean", "1.0"), ("butteraugli-max", "2.0")] {
-        let expected =
-            [0, 1].map(|hvs| format!("{common} --psy-rd {psy_rd} --spy-rd 0 --complex-hvs {hvs}"));
+        let expected = [0, 1].map(|hvs| format!("{common} --psy-rd {psy_rd} --spy-rd 0 --complex-hvs {hvs}"));
         assert_eq!(lists(&preset(name).base, EncoderFamily::Psyex), expected, "{name}");
     }
 }

@@ -1,10 +1,15 @@
 //! The default command: boost a clip.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
-use crate::source::Provider;
+use super::Usage;
+use super::input::InputArgs;
+use crate::pipeline::{self, OnSceneFailure};
+use crate::settings::{self, Typed, ZoneList};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
@@ -14,9 +19,233 @@ pub struct Args {
     /// VapourSynth script (.vpy) or video file
     #[arg(required = true)]
     input: Option<PathBuf>,
+
+    /// Where to write the scenes for av1an [default: INPUT's name with .scenes.json, beside it]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    preset: PresetArgs,
+
+    #[command(flatten)]
+    script: InputArgs,
+
+    /// Cheap, unfiltered source of the same frames for statistics, scene detection and segmentation
+    #[arg(long, value_name = "FILE")]
+    analysis_input: Option<PathBuf>,
+
+    #[command(flatten)]
+    run: RunArgs,
 }
 
-pub fn run(_args: Args, _events: &Events, _cancel: &Cancel) -> Result<()> {
-    let _ = Provider::Auto;
-    bail!("in the making")
+/// Which settings hold.
+#[derive(Debug, Default, clap::Args)]
+pub struct PresetArgs {
+    /// Preset: a name from `progression-boost presets list`, or a TOML file
+    #[arg(short, long, value_name = "NAME|FILE")]
+    preset: Option<String>,
+
+    /// Override one key of the preset, such as metric.target=82; repeatable
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+
+    /// Score wanted for every scene (metric.target)
+    #[arg(long, value_name = "SCORE")]
+    target: Option<String>,
+
+    /// SVT-AV1 preset of the probes (encoder.probing_preset)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    probing_preset: Option<String>,
+
+    /// SVT-AV1 preset of the final encode (encoder.final_preset)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    final_preset: Option<String>,
+
+    /// Encoder parameters of the probes, instead of the preset's
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    probing_params: Option<String>,
+
+    /// Encoder parameters of the final encode, instead of the preset's
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    final_params: Option<String>,
+
+    /// SvtAv1EncApp to use [default: the one on the PATH]
+    #[arg(long, value_name = "FILE")]
+    encoder_path: Option<String>,
+
+    /// Encoder processes at once [default: logical CPUs / lp]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+
+    /// SVT-AV1's level of parallelism for one process (encoder.lp)
+    #[arg(long, value_name = "N")]
+    lp: Option<String>,
+
+    /// How scenes are found; this very method, without fall-back
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+
+    /// Take the scenes of this file instead of detecting them
+    #[arg(long, value_name = "FILE")]
+    input_scenes: Option<String>,
+
+    /// Parts of the clip with settings of their own: lines of `start end NAME`
+    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
+    zones: Option<PathBuf>,
+
+    /// The same on the command line: `0 1440 opening …`
+    #[arg(long, value_name = "ZONES")]
+    zones_string: Option<String>,
+}
+
+/// How the run works.
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// Work folder, for --resume [default: INPUT's name with .boost, beside it]
+    #[arg(long, value_name = "DIR")]
+    temp: Option<PathBuf>,
+
+    /// Continue an earlier run: redo only what is missing or has changed
+    #[arg(long)]
+    resume: bool,
+
+    /// Keep the probe encodes after they are scored
+    #[arg(long)]
+    keep: bool,
+
+    /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+
+    /// What to do when a scene's probes fail twice
+    #[arg(long, value_enum, default_value_t = SceneFailure::Fail)]
+    on_scene_failure: SceneFailure,
+
+    /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    encoder_timeout: u64,
+
+    /// Probe all scenes phase by phase instead of each as a chain (slower; for comparison)
+    #[arg(long)]
+    staged: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SceneFailure {
+    /// Finish the other scenes, then fail naming the scene
+    Fail,
+    /// Give the scene a CRF between its neighbours' and say so
+    Fallback,
+}
+
+/// Boosts and prints the summary.
+pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
+    let input = args.input.context("an input is required")?;
+    let settings = args.preset.resolve()?;
+    for warning in &settings.warnings {
+        events.warn(warning);
+    }
+    let output = args.output.unwrap_or_else(|| beside(&input, "scenes.json"));
+    let request = pipeline::Request {
+        folder: args.run.temp.unwrap_or_else(|| beside(&input, "boost")),
+        open: args.script.options(settings.source.provider)?,
+        input,
+        analysis_input: args.analysis_input,
+        output,
+        settings,
+        resume: args.run.resume,
+        keep_probes: args.run.keep,
+        memory: args.run.memory,
+        on_scene_failure: match args.run.on_scene_failure {
+            SceneFailure::Fail => OnSceneFailure::Fail,
+            SceneFailure::Fallback => OnSceneFailure::Fallback,
+        },
+        stall: (args.run.encoder_timeout > 0).then(|| Duration::from_secs(args.run.encoder_timeout)),
+        staged: args.run.staged,
+    };
+    let summary = pipeline::run(&request, events, cancel)?;
+    print!("{}", summary.text());
+    println!("wrote {}", summary.output.display());
+    Ok(())
+}
+
+impl PresetArgs {
+    /// The validated settings; what is wrong with them is an error of usage.
+    pub fn resolve(&self) -> Result<settings::Resolved> {
+        let flags: [(&str, &str, &Option<String>); 8] = [
+            ("--target", "metric.target", &self.target),
+            ("--probing-preset", "encoder.probing_preset", &self.probing_preset),
+            ("--final-preset", "encoder.final_preset", &self.final_preset),
+            ("--encoder-path", "encoder.program", &self.encoder_path),
+            ("--workers", "encoder.workers", &self.workers),
+            ("--lp", "encoder.lp", &self.lp),
+            ("--method", "scenes.method", &self.method),
+            ("--input-scenes", "scenes.input_scenes", &self.input_scenes),
+        ];
+        let mut typed: Vec<Typed> = self.sets.iter().map(|set| Typed::set(set)).collect();
+        if self.input_scenes.is_some() && self.method.is_none() {
+            typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
+        }
+        typed.extend(
+            flags.iter().filter_map(|(flag, key, value)| Some(Typed::flag(flag, key, value.as_ref()?))),
+        );
+        typed.extend(self.probing_params.as_ref().map(Typed::probing_params));
+        typed.extend(self.final_params.as_ref().map(Typed::final_params));
+        let zones = match (&self.zones, &self.zones_string) {
+            (Some(file), _) => Some(ZoneList::File(file.clone())),
+            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
+            (None, None) => None,
+        };
+        let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
+        settings::resolve(&request).map_err(|error| Usage::from_error(&error))
+    }
+}
+
+/// `ep01.vpy` and `scenes.json` give `ep01.scenes.json` in the same folder.
+pub fn beside(input: &Path, extension: &str) -> PathBuf {
+    let mut name = input.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(extension);
+    input.with_file_name(name)
+}
+
+/// A size in bytes, with an optional unit: 800MiB, 4G, 6GiB.
+fn parse_size(text: &str) -> Result<u64> {
+    const UNITS: [(&str, u64); 3] = [("k", 1 << 10), ("m", 1 << 20), ("g", 1 << 30)];
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = lower[digits.len()..].trim_end_matches('b').trim_end_matches('i');
+    let factor = match UNITS.iter().find(|(name, _)| *name == unit) {
+        Some((_, factor)) => *factor,
+        None if unit.is_empty() => 1,
+        None => bail!("{text}: the units are KiB, MiB and GiB"),
+    };
+    let number: f64 = digits.trim().parse().with_context(|| format!("{text}: not a size such as 4GiB"))?;
+    let bytes = number * factor as f64;
+    if !(bytes >= f64::from(64 << 20) && bytes.is_finite()) {
+        bail!("{text}: must be at least 64MiB");
+    }
+    Ok(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_lie_beside_the_input() {
+        assert_eq!(beside(Path::new("a/ep01.vpy"), "scenes.json"), Path::new("a/ep01.scenes.json"));
+        assert_eq!(beside(Path::new("show.e01.mkv"), "boost"), Path::new("show.e01.boost"));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("4GiB").unwrap(), 4 << 30);
+        assert_eq!(parse_size("1.5g").unwrap(), 3 << 29);
+        assert_eq!(parse_size("800 MB").unwrap(), 800 << 20);
+        assert_eq!(parse_size("104857600").unwrap(), 100 << 20);
+        for wrong in ["", "GiB", "-4G", "4TB", "1k", "NaN", "inf"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
 }

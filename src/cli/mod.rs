@@ -2,6 +2,7 @@
 //! terminal never leave this module.
 
 mod boost;
+mod input;
 mod presets;
 mod render;
 

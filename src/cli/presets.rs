@@ -76,7 +76,11 @@ fn export(name: &str, output: Option<PathBuf>, force: bool, out: &mut dyn Write)
     };
     let mut options = OpenOptions::new();
     options.write(true);
-    if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if force {
+        options.create(true).truncate(true)
+    } else {
+        options.create_new(true)
+    };
     let mut file = options.open(&path).map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => anyhow!("{} exists: --force replaces it", path.display()),
         _ => anyhow!("cannot write {}: {e}", path.display()),

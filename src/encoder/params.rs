@@ -18,7 +18,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// For messages: the key of the preset that sets the parameters.
-    fn key(self) -> &'static str {
+    pub fn key(self) -> &'static str {
         match self {
             Self::Probing => "probing",
             Self::Final => "final",
@@ -134,7 +134,8 @@ impl ParameterList {
         let usual = FamilyParams {
             probing: defaults::words(family, defaults::Look::Mean, Purpose::Probing),
             final_: defaults::words(family, defaults::Look::Mean, Purpose::Final),
-            by_user: false,
+            probing_by_user: false,
+            final_by_user: false,
         };
         let params = settings.params.get(&family).or_else(|| settings.params.get(&EncoderFamily::Other));
         let params = params.unwrap_or(&usual);
@@ -142,7 +143,10 @@ impl ParameterList {
             Purpose::Probing => (settings.probing_preset, &params.probing),
             Purpose::Final => (settings.final_preset, &params.final_),
         };
-        let by_user = params.by_user;
+        let by_user = match purpose {
+            Purpose::Probing => params.probing_by_user,
+            Purpose::Final => params.final_by_user,
+        };
         Self::new(encoder, &Request { purpose, preset, lp: settings.lp, words, by_user, color })
     }
 

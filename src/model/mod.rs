@@ -60,6 +60,13 @@ pub struct Solution {
     pub path: Path,
 }
 
+impl Solution {
+    /// The order of the scores contradicted the order of the CRFs.
+    pub fn contradicts(&self) -> bool {
+        matches!(self.path, Path::CoarserContradicts | Path::FinerContradicts)
+    }
+}
+
 /// Rounds to what the encoder takes: quarter steps or integers; ties go up.
 pub fn round_crf(crf: f64, quarter_steps: bool) -> f64 {
     let steps = if quarter_steps { 4.0 } else { 1.0 };

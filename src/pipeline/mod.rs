@@ -1,3 +1,52 @@
-//! The order of the stages, and what runs them.
+//! The order of the stages, and what runs them. No stage knows of another;
+//! this module does.
 
+mod boost;
+mod finish;
+mod frames;
+mod plan;
+mod probing;
 pub mod scheduler;
+pub mod store;
+mod tools;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use boost::run;
+
+use crate::settings::Resolved;
+use crate::source::OpenOptions;
+
+/// A boosting run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub input: PathBuf,
+    pub open: OpenOptions,
+    /// A cheaper source of the same frames, for everything but probes and scores.
+    pub analysis_input: Option<PathBuf>,
+    /// The scenes file to write.
+    pub output: PathBuf,
+    /// The work folder.
+    pub folder: PathBuf,
+    pub settings: Resolved,
+    /// Continue what an earlier run left in the work folder.
+    pub resume: bool,
+    pub keep_probes: bool,
+    /// Bytes for frames that wait to be scored; `None`: a quarter of the RAM.
+    pub memory: Option<u64>,
+    pub on_scene_failure: OnSceneFailure,
+    /// After this long without input or output an encoder counts as hung.
+    pub stall: Option<Duration>,
+    /// Barriers between the phases of probing, for comparison.
+    pub staged: bool,
+}
+
+/// What becomes of a run when a scene's probes failed twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSceneFailure {
+    /// The other scenes are finished and kept, then the run fails.
+    Fail,
+    /// The scene gets a CRF between those of its neighbours.
+    Fallback,
+}

@@ -45,7 +45,7 @@ pub enum Step {
 /// The work itself; called from many threads, never twice at once for a scene.
 pub trait Work: Sync {
     /// Where the chain starts: anywhere, for a resumed run.
-    fn first(&self, scene: usize) -> Step;
+    fn first(&self, scene: usize) -> Result<Step>;
     /// Encodes a probe; runs on an encoder slot.
     fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()>;
     /// Scores a probe and says what comes next; runs on a scoring thread.
@@ -75,7 +75,7 @@ pub fn run(
     work: &impl Work,
     cancel: &Cancel,
 ) -> Result<Vec<(usize, Error)>> {
-    let board = Board::new(chains, *limits, work);
+    let board = Board::new(chains, *limits, work)?;
     thread::scope(|scope| {
         for _ in 0..limits.workers.max(1) {
             scope.spawn(|| board.serve(Kind::Encode, work, cancel));
@@ -146,7 +146,7 @@ struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    fn new(chains: &'a [Chain], limits: Limits, work: &impl Work) -> Self {
+    fn new(chains: &'a [Chain], limits: Limits, work: &impl Work) -> Result<Self> {
         let mut state = State {
             encode: BinaryHeap::new(),
             score: BinaryHeap::new(),
@@ -159,9 +159,9 @@ impl<'a> Board<'a> {
             fatal: None,
         };
         for (scene, chain) in chains.iter().enumerate() {
-            state.enqueue(scene, chain.weight, work.first(scene));
+            state.enqueue(scene, chain.weight, work.first(scene)?);
         }
-        Self { chains, limits, state: Mutex::new(state), changed: Condvar::new() }
+        Ok(Self { chains, limits, state: Mutex::new(state), changed: Condvar::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -312,11 +312,11 @@ mod tests {
     }
 
     impl Work for Script {
-        fn first(&self, scene: usize) -> Step {
+        fn first(&self, scene: usize) -> Result<Step> {
             if self.starts_at_score.contains(&scene) {
-                return Step::Score { probe: 1, crf: 40.0 };
+                return Ok(Step::Score { probe: 1, crf: 40.0 });
             }
-            Step::Encode { probe: 0, crf: 24.0 }
+            Ok(Step::Encode { probe: 0, crf: 24.0 })
         }
 
         fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {

@@ -32,7 +32,8 @@ const CONFLICTS: [Conflict; 8] = [
         keys: &["scenes.method", "scenes.input_scenes"],
         text: |s| {
             (s.scenes.method == SceneMethod::External && s.scenes.input_scenes.is_none()).then(|| {
-                "scenes.method external: set scenes.input_scenes to the scene list (--input-scenes FILE)".to_owned()
+                "scenes.method external: set scenes.input_scenes to the scene list (--input-scenes FILE)"
+                    .to_owned()
             })
         },
     },
@@ -100,8 +101,9 @@ const CONFLICTS: [Conflict; 8] = [
                 + f.upper_bracket_frames
                 + f.lower_bracket_frames
                 + f.upper_bracket_fallback_frames;
-            (s.metric.enable && counts == 0 && !f.first_frame && !f.last_frame)
-                .then(|| "metric.frames selects no frame: at least one of its counts must be above 0".to_owned())
+            (s.metric.enable && counts == 0 && !f.first_frame && !f.last_frame).then(|| {
+                "metric.frames selects no frame: at least one of its counts must be above 0".to_owned()
+            })
         },
     },
 ];

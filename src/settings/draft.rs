@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::layer::Entry;
 use super::problem::{Origin, Place};
 use super::{
-    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection, Metric,
-    MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneMethod,
+    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
+    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneMethod,
     SceneSettings, Settings, SourceProvider, SourceSettings,
 };
 

@@ -23,8 +23,14 @@ const MAX_DEPTH: usize = 64;
 const MAX_SIZE: usize = 16_384;
 
 /// Names of av1an encoders: as av1an's command line and as its scene list spells them.
-const ENCODERS: [(&str, &str); 6] =
-    [("aom", "aom"), ("rav1e", "rav1e"), ("vpx", "vpx"), ("svt-av1", "svt_av1"), ("x264", "x264"), ("x265", "x265")];
+const ENCODERS: [(&str, &str); 6] = [
+    ("aom", "aom"),
+    ("rav1e", "rav1e"),
+    ("vpx", "vpx"),
+    ("svt-av1", "svt_av1"),
+    ("x264", "x264"),
+    ("x265", "x265"),
+];
 
 /// What a rule may know of a scene.
 #[derive(Debug, Clone)]
@@ -40,7 +46,14 @@ pub struct SceneFacts {
 impl SceneFacts {
     /// Scene number `scene`, which is `frames` of the clip, and its luma
     /// statistics: the values of exactly these frames, in the units of spec 01.
-    pub fn new<A, B>(scene: usize, frames: Range<usize>, average: &[A], min: &[B], max: &[B], diff: &[A]) -> Self
+    pub fn new<A, B>(
+        scene: usize,
+        frames: Range<usize>,
+        average: &[A],
+        min: &[B],
+        max: &[B],
+        diff: &[A],
+    ) -> Self
     where
         A: Into<f64> + Copy,
         B: Into<f64> + Copy,
@@ -168,7 +181,8 @@ impl Rules {
         let engine = engine();
         let rule = |key: &'static str, text: &Option<String>| -> Result<Option<Rule>> {
             let Some(text) = text else { return Ok(None) };
-            let ast = compile(&engine, text).map_err(|e| anyhow!("dynamic.{key} = `{text}` does not parse: {e}"))?;
+            let ast = compile(&engine, text)
+                .map_err(|e| anyhow!("dynamic.{key} = `{text}` does not parse: {e}"))?;
             Ok(Some(Rule { key, text: text.clone(), ast }))
         };
         Ok(Self {

@@ -28,7 +28,8 @@ pub fn show(name: &str, folder: Option<PathBuf>) -> Result<String> {
             continue;
         }
         whole["description"] = value("");
-        let header = header(&document, &chain[..n].iter().map(|(s, _)| s.origin.to_string()).collect::<Vec<_>>());
+        let header =
+            header(&document, &chain[..n].iter().map(|(s, _)| s.origin.to_string()).collect::<Vec<_>>());
         let mut table = document.into_table();
         table.remove("extends");
         spread_params(&mut table);

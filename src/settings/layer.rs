@@ -77,7 +77,8 @@ fn unknown_key(path: &str) -> String {
         return format!("{path} is not a key{near}");
     }
     let section = path.rsplit_once('.').map_or("", |(section, _)| section);
-    let keys: Vec<_> = schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
+    let keys: Vec<_> =
+        schema::paths().filter_map(|key| key.strip_prefix(section)?.strip_prefix('.')).collect();
     if keys.is_empty() {
         let mut sections: Vec<_> = schema::paths().filter_map(|key| key.split('.').next()).collect();
         sections.dedup();
@@ -118,7 +119,8 @@ impl Reader<'_> {
         name: &Spanned<std::borrow::Cow<'_, str>>,
         value: &Spanned<DeValue<'_>>,
     ) {
-        let path = if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
+        let path =
+            if above.is_empty() { name.get_ref().to_string() } else { format!("{above}.{}", name.get_ref()) };
         match value.get_ref() {
             DeValue::Table(table) if schema::is_section(&path) => {
                 for (name, value) in table {
@@ -126,12 +128,16 @@ impl Reader<'_> {
                 }
             }
             _ if schema::is_section(&path) => {
-                self.complain(name.span(), format!("{path} is a section: write [{path}] and its keys below it"));
+                self.complain(
+                    name.span(),
+                    format!("{path} is a section: write [{path}] and its keys below it"),
+                );
             }
             _ if schema::lookup(&path).is_empty() => self.complain(name.span(), unknown_key(&path)),
             _ => {
                 let place = self.place(&value.span());
-                let read = owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
+                let read =
+                    owned(value.get_ref()).and_then(|owned| read_entry(&path, &owned, &place, entries));
                 if let Err(text) = read {
                     self.problems.refuse(&path, place, text);
                 }
@@ -152,7 +158,9 @@ impl Reader<'_> {
             let Some(table) = value.get_ref().as_table() else {
                 self.complain(
                     value.span(),
-                    format!("zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"),
+                    format!(
+                        "zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"
+                    ),
                 );
                 continue;
             };
@@ -185,9 +193,9 @@ pub fn owned(value: &DeValue<'_>) -> Result<Value, String> {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(Value::Integer)
             .map_err(|_| format!("{number} does not fit into 64 bits"))?,
-        DeValue::Float(number) => Value::Float(
-            number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?,
-        ),
+        DeValue::Float(number) => {
+            Value::Float(number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?)
+        }
         DeValue::Boolean(switch) => Value::Boolean(*switch),
         DeValue::Datetime(date) => Value::Datetime(*date),
         DeValue::Array(items) => {

@@ -114,7 +114,8 @@ impl Library {
                 }
             };
             if let Some(first) = chain.iter().position(|(seen, _)| same(&seen.origin, &source.origin)) {
-                let mut round: Vec<_> = chain[first..].iter().map(|(seen, _)| seen.origin.to_string()).collect();
+                let mut round: Vec<_> =
+                    chain[first..].iter().map(|(seen, _)| seen.origin.to_string()).collect();
                 round.push(source.origin.to_string());
                 problems.push(place, format!("extends goes round in a circle: {}", round.join(" → ")));
                 break;
@@ -132,7 +133,8 @@ impl Library {
 }
 
 fn read(path: PathBuf) -> Result<Source, String> {
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read preset {}: {e}", path.display()))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|e| format!("cannot read preset {}: {e}", path.display()))?;
     Ok(Source { origin: Origin::File(Arc::new(path)), text })
 }
 
@@ -140,7 +142,11 @@ fn read(path: PathBuf) -> Result<Source, String> {
 fn same(a: &Origin, b: &Origin) -> bool {
     match (a, b) {
         (Origin::File(a), Origin::File(b)) => {
-            a == b || std::fs::canonicalize(&**a).ok().zip(std::fs::canonicalize(&**b).ok()).is_some_and(|(a, b)| a == b)
+            a == b
+                || std::fs::canonicalize(&**a)
+                    .ok()
+                    .zip(std::fs::canonicalize(&**b).ok())
+                    .is_some_and(|(a, b)| a == b)
         }
         _ => a == b,
     }

@@ -5,7 +5,10 @@ use toml::Value;
 
 /// Options that cannot be in a list, and what to do instead.
 const TAKEN: [(&[&str], &str); 9] = [
-    (&["--crf", "--qp", "-q", "--cqp"], "the CRF is chosen per scene (metric.base_crf when metric.enable is false)"),
+    (
+        &["--crf", "--qp", "-q", "--cqp"],
+        "the CRF is chosen per scene (metric.base_crf when metric.enable is false)",
+    ),
     (&["--preset"], "set encoder.probing_preset or encoder.final_preset"),
     (&["--lp"], "set encoder.lp"),
     (&["--rc", "--tbr", "--mbr"], "scenes are encoded at constant quality"),

@@ -120,8 +120,12 @@ struct Stack {
 
 impl Stack {
     fn load(library: &Library, name: &str, asked: &Place, problems: &mut Problems) -> Self {
-        let mut stack =
-            Self { description: String::new(), entries: Vec::new(), typed: Vec::new(), zones: BTreeMap::new() };
+        let mut stack = Self {
+            description: String::new(),
+            entries: Vec::new(),
+            typed: Vec::new(),
+            zones: BTreeMap::new(),
+        };
         for (_, layer) in library.chain(name, asked, problems) {
             stack.add(layer);
         }

@@ -78,14 +78,8 @@ const fn clip(path: &'static str, kind: Kind) -> Key {
 }
 
 pub const KEYS: &[Key] = &[
-    clip(
-        "source.provider",
-        Kind::Choice(words::<SourceProvider>, |d, w| pick(&mut d.source.provider, w)),
-    ),
-    zone(
-        "scenes.method",
-        Kind::Choice(words::<SceneMethod>, |d, w| pick(&mut d.settings.scenes.method, w)),
-    ),
+    clip("source.provider", Kind::Choice(words::<SourceProvider>, |d, w| pick(&mut d.source.provider, w))),
+    zone("scenes.method", Kind::Choice(words::<SceneMethod>, |d, w| pick(&mut d.settings.scenes.method, w))),
     zone(
         "scenes.range",
         Kind::Choice(words::<Option<bool>>, |d, w| pick(&mut d.settings.scenes.full_range, w)),
@@ -98,10 +92,7 @@ pub const KEYS: &[Key] = &[
     zone("encoder.probing_preset", Kind::Preset(|d| &mut d.settings.encoder.probing_preset)),
     zone("encoder.final_preset", Kind::Preset(|d| &mut d.settings.encoder.final_preset)),
     machine("encoder.lp", Kind::Count(1, 64, |d| &mut d.settings.encoder.lp)),
-    clip(
-        "encoder.workers",
-        Kind::OptionalCount("auto", 1, 1_024, |d| &mut d.settings.encoder.workers),
-    ),
+    clip("encoder.workers", Kind::OptionalCount("auto", 1, 1_024, |d| &mut d.settings.encoder.workers)),
     zone("encoder.params.mainline.probing", Kind::ProbingParams(EncoderFamily::Mainline)),
     zone("encoder.params.mainline.final", Kind::FinalParams(EncoderFamily::Mainline)),
     zone("encoder.params.psyex.probing", Kind::ProbingParams(EncoderFamily::Psyex)),
@@ -175,12 +166,12 @@ pub const KEYS: &[Key] = &[
     zone("character.roi_boost_max", Kind::Number(0.0, 8.0, |d| &mut d.settings.character.roi_boost_max)),
     zone("character.crf_boost_max", Kind::Number(0.0, 40.0, |d| &mut d.settings.character.crf_boost_max)),
     zone("character.crf_curve", Kind::Curve(|d| &mut d.settings.character.crf_curve)),
-    zone("character.motion_boost_max", Kind::Number(0.0, 40.0, |d| &mut d.settings.character.motion_boost_max)),
-    zone("final.min_crf", Kind::Number(0.0, MAX_CRF, |d| &mut d.settings.output.min_crf)),
     zone(
-        "final.photon_noise",
-        Kind::OptionalStrength("off", 1, 64, |d| &mut d.settings.output.photon_noise),
+        "character.motion_boost_max",
+        Kind::Number(0.0, 40.0, |d| &mut d.settings.character.motion_boost_max),
     ),
+    zone("final.min_crf", Kind::Number(0.0, MAX_CRF, |d| &mut d.settings.output.min_crf)),
+    zone("final.photon_noise", Kind::OptionalStrength("off", 1, 64, |d| &mut d.settings.output.photon_noise)),
     zone(
         "final.photon_noise_width",
         Kind::OptionalStrength("auto", 1, MAX_SIZE as u32, |d| &mut d.settings.output.photon_noise_width),

@@ -78,7 +78,10 @@ fn parse(text: &str, origin: &Origin, problems: &mut Problems) -> Vec<Listed> {
         }
         let end_frame = if end == "-1" { Ok(None) } else { end.parse::<usize>().map(Some) };
         if end_frame.is_err() {
-            problems.push(place(1), format!("end {end:?}: must be a frame number (exclusive), or -1 for the clip's end"));
+            problems.push(
+                place(1),
+                format!("end {end:?}: must be a frame number (exclusive), or -1 for the clip's end"),
+            );
         }
         let (Ok(start), Ok(end)) = (start_frame, end_frame) else { continue };
         if let Some(end) = end.filter(|end| *end <= start) {

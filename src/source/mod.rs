@@ -7,6 +7,7 @@
 mod clip;
 mod color;
 mod frame;
+mod identity;
 mod picture;
 mod pump;
 pub mod runtime;
@@ -20,9 +21,10 @@ use anyhow::{Context, Result, bail};
 pub use clip::{Clip, ClipInfo, Family, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};
+pub use identity::fingerprint;
 pub use picture::{Picture, chroma_size};
 pub use pump::Frames;
-pub use session::{Arg, OpenOptions, Provider, Session};
+pub use session::{Arg, OpenOptions, Session};
 
 /// Opens a VapourSynth script (`.vpy`, `.py`) in-process, anything else as a video file.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Clip> {

@@ -14,32 +14,35 @@ use vapoursynth::vsscript::{Environment, EvalFlags};
 
 use super::clip::Clip;
 use super::runtime;
-
-/// Which plugin opens video files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Provider {
-    /// The first of the others that is installed.
-    #[default]
-    Auto,
-    BestSource,
-    Lsmash,
-    Ffms2,
-}
+use crate::settings::SourceProvider;
 
 /// How to open an input.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct OpenOptions {
     /// `key=value` pairs set as string variables before the script runs.
     pub variables: Vec<(String, String)>,
     /// Which of the script's outputs to take.
     pub output_index: i32,
-    pub provider: Provider,
+    pub provider: SourceProvider,
     /// Plugin files loaded besides the auto-loaded ones.
     pub plugins: Vec<PathBuf>,
     /// Limit of VapourSynth's own frame cache in bytes.
     pub cache_limit: Option<u64>,
     /// Folder for the index files of source plugins; beside the input otherwise.
     pub index_folder: Option<PathBuf>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            variables: Vec::new(),
+            output_index: 0,
+            provider: SourceProvider::Auto,
+            plugins: Vec::new(),
+            cache_limit: None,
+            index_folder: None,
+        }
+    }
 }
 
 /// A VapourSynth core with its script environment; copies share it.
@@ -295,7 +298,7 @@ fn set(map: &mut Map<'static>, key: &str, value: &Arg<'_>) -> Result<()> {
 }
 
 struct SourcePlugin {
-    provider: Provider,
+    provider: SourceProvider,
     namespace: &'static str,
     function: &'static str,
     package: &'static str,
@@ -311,21 +314,21 @@ enum CacheArgument {
 
 const SOURCE_PLUGINS: [SourcePlugin; 3] = [
     SourcePlugin {
-        provider: Provider::BestSource,
+        provider: SourceProvider::Bestsource,
         namespace: "bs",
         function: "VideoSource",
         package: "vapoursynth-bestsource",
         cache: CacheArgument::Folder("cachepath"),
     },
     SourcePlugin {
-        provider: Provider::Lsmash,
+        provider: SourceProvider::Lsmash,
         namespace: "lsmas",
         function: "LWLibavSource",
         package: "vapoursynth-lsmas",
         cache: CacheArgument::File("cachefile", "lwi"),
     },
     SourcePlugin {
-        provider: Provider::Ffms2,
+        provider: SourceProvider::Ffms2,
         namespace: "ffms2",
         function: "Source",
         package: "vapoursynth-ffms2",
@@ -346,8 +349,8 @@ impl SourcePlugin {
     }
 }
 
-fn providers(wanted: Provider) -> impl Iterator<Item = &'static SourcePlugin> {
-    SOURCE_PLUGINS.iter().filter(move |p| wanted == Provider::Auto || p.provider == wanted)
+fn providers(wanted: SourceProvider) -> impl Iterator<Item = &'static SourcePlugin> {
+    SOURCE_PLUGINS.iter().filter(move |p| wanted == SourceProvider::Auto || p.provider == wanted)
 }
 
 fn utf8(path: &Path) -> Result<&str> {

@@ -1,0 +1,305 @@
+//! Boosting, from the input to the scenes file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::Request;
+use super::finish::{Finisher, SceneOutcome};
+use super::plan::{PlannedScene, plan};
+use super::probing::{Candidate, Probed, Probing};
+use super::scheduler::{self, Limits};
+use super::store::{ANALYSIS, Manifest, Store};
+use super::tools::{self, Backends, Encoding};
+use crate::analysis::{Analysis, AnalysisOptions, analyse};
+use crate::encoder::y4m;
+use crate::output::av1an;
+use crate::output::summary::Summary;
+use crate::scenes;
+use crate::settings::Zone;
+use crate::source::{self, Clip};
+use crate::support::atomic;
+use crate::support::cancel::Cancel;
+use crate::support::events::{Event, Events};
+use crate::support::fingerprint::Fingerprint;
+
+/// Boosts as `request` says and writes its output. On failure or interruption
+/// everything finished is kept in the work folder.
+pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summary> {
+    let mut clock = Clock::default();
+    writable(&request.output)?;
+    let memory = tools::memory(request.memory);
+    let input = clock.time("opening", || Input::open(request, memory, events))?;
+    let mut warnings = Vec::new();
+    let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
+    warnings.iter().for_each(|warning| events.warn(warning));
+    let encoding =
+        clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
+    let working = working(&input.clip, encoding.bits, events)?;
+    let backends =
+        clock.time("opening the metric", || Backends::open(&zones, &working, encoding.bits, events))?;
+    let store = Store::open(&request.folder, request.resume, events)?;
+    store.update_manifest(&manifest(&input, &encoding, &backends, &zones), events)?;
+
+    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
+    let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
+    let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
+    let planned = plan(&detection.scenes, &zones);
+
+    let run = Run {
+        request,
+        input: &input,
+        working: &working,
+        encoding: &encoding,
+        backends: &backends,
+        store: &store,
+        memory,
+        events,
+        cancel,
+    };
+    let outcomes = clock.time("probing", || run.probe(&planned, &analysis))?;
+    let finisher = Finisher::new(&encoding, &analysis.luma);
+    let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
+
+    av1an::write_scenes(&request.output, &entries)?;
+    events.emit(&Event::Result { path: request.output.display().to_string() });
+    let mut used = detectors(&detection.zones);
+    used.extend(backends.describe());
+    used.push(encoding.describe());
+    Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
+}
+
+/// The clips of a run.
+struct Input {
+    /// As the script makes it.
+    clip: Clip,
+    /// What statistics and detection read; usually `clip`.
+    analysed: Clip,
+    /// Everything that its frames depend on.
+    key: Fingerprint,
+    analysed_key: Fingerprint,
+}
+
+impl Input {
+    fn open(request: &Request, memory: u64, events: &Events) -> Result<Self> {
+        let mut options = request.open.clone();
+        // Frames that VapourSynth caches are in nobody's budget but its own.
+        options.cache_limit = Some((memory / 4).min(tools::LARGEST_CACHE));
+        let clip = source::open(&request.input, &options)?;
+        let key = source::fingerprint(&request.input, &options, clip.info())?;
+        let (analysed, analysed_key) = match &request.analysis_input {
+            None => (clip.clone(), key.clone()),
+            Some(path) => {
+                let other = source::open(path, &options)?;
+                let (ours, theirs) = (clip.info().frames, other.info().frames);
+                if ours != theirs {
+                    bail!(
+                        "{} has {theirs} frames, {} has {ours}: the analysis input must show the same frames",
+                        path.display(),
+                        request.input.display()
+                    );
+                }
+                let key = source::fingerprint(path, &options, other.info())?;
+                (other, key)
+            }
+        };
+        let info = clip.info();
+        events.note(format!(
+            "{}: {} frames, {}x{}, {}",
+            request.input.display(),
+            info.frames,
+            info.width,
+            info.height,
+            info.format
+        ));
+        Ok(Self { clip, analysed, key, analysed_key })
+    }
+}
+
+/// A sentence for each scene detection method in use.
+fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
+    let mut lines: Vec<String> = zones
+        .iter()
+        .map(|zone| match &zone.fallback {
+            None => format!("scenes: {}", scenes::name(zone.method)),
+            Some(why) => format!("scenes: {} ({why})", scenes::name(zone.method)),
+        })
+        .collect();
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+/// What the encoder takes and the metrics compare; says what had to be changed.
+fn working(clip: &Clip, bits: u8, events: &Events) -> Result<Clip> {
+    let working = clip.working(bits)?;
+    working.notes.iter().for_each(|note| events.note(note));
+    Ok(working.clip)
+}
+
+fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zone]) -> Manifest {
+    let mut manifest = BTreeMap::from([
+        ("the input".to_owned(), input.key.clone()),
+        ("the analysis input".to_owned(), input.analysed_key.clone()),
+        ("the program".to_owned(), Fingerprint::of(&env!("CARGO_PKG_VERSION"))),
+        ("the encoder".to_owned(), encoding.key()),
+        ("the metric back end".to_owned(), backends.key()),
+    ]);
+    let sections: [(&str, fn(&Zone) -> Fingerprint); 4] = [
+        ("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes)),
+        ("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder)),
+        ("settings of [metric]", |z| Fingerprint::of(&z.settings.metric)),
+        ("dynamic rules", |z| Fingerprint::of(&z.settings.dynamic)),
+    ];
+    for (name, key) in sections {
+        let keys: Vec<Fingerprint> = zones.iter().map(key).collect();
+        manifest.insert(name.to_owned(), Fingerprint::of(&keys));
+    }
+    manifest
+}
+
+/// The analysis of an earlier run when nothing it depends on changed, else a new one.
+fn analysed(
+    store: &Store,
+    input: &Input,
+    plan: &scenes::Plan,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<Analysis> {
+    let key = Fingerprint::of(&(&input.analysed_key, &plan.detectors, env!("CARGO_PKG_VERSION")));
+    if let Some(kept) = store.load(ANALYSIS, &key) {
+        return Ok(kept);
+    }
+    let analysis = analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
+    store.save(ANALYSIS, &key, &analysis)?;
+    Ok(analysis)
+}
+
+struct Run<'a> {
+    request: &'a Request,
+    input: &'a Input,
+    working: &'a Clip,
+    encoding: &'a Encoding,
+    backends: &'a Backends,
+    store: &'a Store,
+    memory: u64,
+    events: &'a Events,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    /// Probes every scene whose zone measures; the others need none.
+    fn probe(&self, planned: &[PlannedScene<'_>], analysis: &Analysis) -> Result<Vec<SceneOutcome>> {
+        let picture = picture_bytes(self.working);
+        let mut candidates = Vec::new();
+        for scene in planned {
+            let Some(backend) = self.backends.of_zone(scene.zone) else { continue };
+            let key = Fingerprint::of(&(
+                &self.input.analysed_key,
+                &scene.settings.metric,
+                backend.describe(),
+                self.backends.color,
+                &analysis.luma.diff[scene.scene.start..scene.scene.end],
+            ));
+            candidates.push(Candidate::new(
+                *scene,
+                tools::goal(&scene.settings.metric),
+                Arc::clone(backend),
+                &analysis.luma,
+                key,
+                self.memory,
+                picture,
+            )?);
+        }
+        let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
+        if candidates.is_empty() {
+            return Ok(outcomes);
+        }
+        let limits = self.limits();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(tools::cpus())
+            .thread_name(|n| format!("score-{n}"))
+            .build()
+            .context("cannot start the scoring threads")?;
+        let stage = self.events.stage("Probing", 2 * candidates.len() as u64, "probes");
+        let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
+        let params =
+            |scene: &PlannedScene<'_>, crf: f64| self.encoding.probe_words(scene, crf, &analysis.luma);
+        let probing = Probing {
+            clip: self.working,
+            format: format(self.working, self.encoding.bits),
+            program: &self.encoding.encoder.identity.path,
+            params: &params,
+            candidates,
+            store: self.store,
+            probe_key: Fingerprint::of(&(&self.input.key, self.encoding.key())),
+            pool: &pool,
+            keep_probes: self.request.keep_probes,
+            stall: self.request.stall,
+            events: self.events,
+            stage: &stage,
+            cancel: self.cancel,
+        };
+        let failed = scheduler::run(&chains, &limits, &probing, self.cancel)?;
+        for candidate in &probing.candidates {
+            let Probed { scored, unreliable } = candidate.probed();
+            outcomes[candidate.planned.index] = SceneOutcome::Probed { scored, unreliable };
+        }
+        for (number, error) in failed {
+            outcomes[probing.candidates[number].planned.index] = SceneOutcome::Failed(error);
+        }
+        Ok(outcomes)
+    }
+
+    fn limits(&self) -> Limits {
+        let encoder = &self.request.settings.base.encoder;
+        let workers = encoder.workers.unwrap_or((tools::cpus() / encoder.lp.max(1)).max(1));
+        Limits {
+            workers,
+            // Scorers decode and wait; the measuring itself runs in the pool.
+            scorers: (tools::cpus() / 2).max(1),
+            memory: self.memory,
+            staged: self.request.staged,
+        }
+    }
+}
+
+fn format(clip: &Clip, bits: u8) -> y4m::Format {
+    let info = clip.info();
+    y4m::Format { width: info.width, height: info.height, bits, fps: y4m::frame_rate(info.fps) }
+}
+
+/// Bytes of one picture in the encoder's layout.
+fn picture_bytes(clip: &Clip) -> usize {
+    let info = clip.info();
+    let (cw, ch) = source::chroma_size(info.width, info.height);
+    2 * (info.width * info.height + 2 * cw * ch)
+}
+
+/// Fails now, and not after hours of work, when `output` cannot be written.
+fn writable(output: &Path) -> Result<()> {
+    if output.is_dir() {
+        bail!("cannot write {}: it is a folder; name a file with -o", output.display());
+    }
+    tempfile::tempfile_in(atomic::folder_of(output))
+        .map(drop)
+        .with_context(|| format!("cannot write {}", output.display()))
+}
+
+/// Time by stage for the summary.
+#[derive(Default)]
+struct Clock {
+    stages: Vec<(String, f64)>,
+}
+
+impl Clock {
+    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work();
+        self.stages.push((stage.to_owned(), started.elapsed().as_secs_f64()));
+        result
+    }
+}

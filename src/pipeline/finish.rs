@@ -1,0 +1,193 @@
+//! From the probes of every scene to the scenes file: model, dynamic rules,
+//! boosts, rounding, final parameters.
+
+use anyhow::{Error, Result, anyhow, bail};
+
+use super::OnSceneFailure;
+use super::plan::PlannedScene;
+use super::tools::{self, Encoding};
+use crate::analysis::LumaStats;
+use crate::model::{Scored, qstep, reference};
+use crate::output::av1an::{SceneEntry, ZoneOverrides};
+use crate::output::summary::SceneResult;
+use crate::support::events::{Event, Events};
+
+/// How a scene's probing ended.
+#[derive(Debug)]
+pub enum SceneOutcome {
+    /// Its zone measures nothing.
+    Unmeasured,
+    Probed {
+        scored: Vec<Scored>,
+        unreliable: bool,
+    },
+    Failed(Error),
+}
+
+/// A scene between its probes and its entry.
+struct Solved {
+    crf: f64,
+    final_preset: i32,
+    probes: Vec<(f64, f64)>,
+    doubtful: bool,
+}
+
+pub struct Finisher<'a> {
+    encoding: &'a Encoding,
+    luma: &'a LumaStats,
+}
+
+impl<'a> Finisher<'a> {
+    pub fn new(encoding: &'a Encoding, luma: &'a LumaStats) -> Self {
+        Self { encoding, luma }
+    }
+
+    /// The entries of the scenes file and the results for the summary, in the
+    /// order of the scenes. Failed scenes are an error that names them all, or
+    /// get a CRF from their neighbours.
+    pub fn finish(
+        &self,
+        planned: &[PlannedScene<'_>],
+        outcomes: Vec<SceneOutcome>,
+        policy: OnSceneFailure,
+        events: &Events,
+    ) -> Result<(Vec<SceneEntry>, Vec<SceneResult>)> {
+        let mut solved = Vec::with_capacity(planned.len());
+        let mut failed = Vec::new();
+        for (scene, outcome) in planned.iter().zip(outcomes) {
+            match self.solve(scene, outcome)? {
+                Ok(done) => solved.push(Some(done)),
+                Err(error) => {
+                    solved.push(None);
+                    failed.push((scene, error));
+                }
+            }
+        }
+        if !failed.is_empty() {
+            report(&failed, policy, events)?;
+            self.fall_back(planned, &mut solved)?;
+        }
+        let mut entries = Vec::with_capacity(planned.len());
+        let mut results = Vec::with_capacity(planned.len());
+        for (scene, solved) in planned.iter().zip(solved.into_iter().flatten()) {
+            let (entry, result) = self.entry(scene, solved)?;
+            let (start, end) = (scene.scene.start, scene.scene.end);
+            events.emit(&Event::Scene { scene: scene.index, start, end, crf: result.crf });
+            entries.push(entry);
+            results.push(result);
+        }
+        Ok((entries, results))
+    }
+
+    /// The model's CRF; the inner error is a failed scene's.
+    fn solve(&self, scene: &PlannedScene<'_>, outcome: SceneOutcome) -> Result<Result<Solved, Error>> {
+        let settings = scene.settings;
+        let encoder = &settings.encoder;
+        let preset = |crf: f64| {
+            let facts = tools::facts(scene, self.luma);
+            self.encoding.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
+        };
+        let (scored, unreliable) = match outcome {
+            SceneOutcome::Failed(error) => return Ok(Err(error)),
+            SceneOutcome::Unmeasured => {
+                let crf = settings.metric.base_crf;
+                let final_preset = preset(crf)?;
+                return Ok(Ok(Solved { crf, final_preset, probes: Vec::new(), doubtful: false }));
+            }
+            SceneOutcome::Probed { scored, unreliable } => (scored, unreliable),
+        };
+        let [first, second] = scored[..] else {
+            bail!("scene {}: the reference model needs two probes, not {}", scene.index, scored.len());
+        };
+        let goal = tools::goal(&settings.metric);
+        let plain = reference::uncorrected(first, second, &goal);
+        let final_preset = preset(plain.crf)?;
+        let solution = reference::solve(first, second, &goal, encoder.probing_preset, final_preset);
+        Ok(Ok(Solved {
+            crf: solution.crf,
+            final_preset,
+            probes: scored.iter().map(|s| (s.crf, s.score)).collect(),
+            doubtful: unreliable || solution.contradicts(),
+        }))
+    }
+
+    /// Gives failed scenes the mean quantiser step of the nearest solved scenes
+    /// before and after, those of their own zone first.
+    fn fall_back(&self, planned: &[PlannedScene<'_>], solved: &mut [Option<Solved>]) -> Result<()> {
+        let known: Vec<Option<(usize, f64)>> = solved
+            .iter()
+            .zip(planned)
+            .map(|(done, scene)| done.as_ref().map(|done| (scene.zone, done.crf)))
+            .collect();
+        for (index, scene) in planned.iter().enumerate().filter(|(i, _)| known[*i].is_none()) {
+            let nearest = |mine: bool| {
+                let fits = |k: &Option<(usize, f64)>| k.filter(|(zone, _)| !mine || *zone == scene.zone);
+                let before = known[..index].iter().rev().find_map(fits);
+                let after = known[index + 1..].iter().find_map(fits);
+                let crfs: Vec<f64> = before.into_iter().chain(after).map(|(_, crf)| crf).collect();
+                (!crfs.is_empty()).then_some(crfs)
+            };
+            let crfs = nearest(true)
+                .or_else(|| nearest(false))
+                .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
+            let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
+            let crf = qstep::to_crf(mean);
+            let facts = tools::facts(scene, self.luma);
+            let rules = &self.encoding.rules[scene.zone];
+            let final_preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
+            solved[index] = Some(Solved { crf, final_preset, probes: Vec::new(), doubtful: true });
+        }
+        Ok(())
+    }
+
+    fn entry(&self, scene: &PlannedScene<'_>, solved: Solved) -> Result<(SceneEntry, SceneResult)> {
+        let settings = scene.settings;
+        let rules = &self.encoding.rules[scene.zone];
+        let facts = tools::facts(scene, self.luma);
+        let crf = rules.crf(&facts, solved.crf)?;
+        let crf = self.encoding.encoder.round_crf(crf.max(settings.output.min_crf));
+        let (encoder, video_params) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
+        let overrides = ZoneOverrides {
+            encoder,
+            passes: 1,
+            video_params,
+            photon_noise: rules.photon_noise(&facts, crf, settings.output.photon_noise)?,
+            photon_noise_height: settings.output.photon_noise_height,
+            photon_noise_width: settings.output.photon_noise_width,
+            chroma_noise: settings.output.chroma_noise,
+            extra_splits_len: Some(settings.scenes.extra_split),
+            min_scene_len: settings.scenes.min_scene_len,
+        };
+        let entry = SceneEntry {
+            start_frame: scene.scene.start,
+            end_frame: scene.scene.end,
+            zone_overrides: Some(overrides),
+        };
+        let zone = scene.zone_name.map(str::to_owned);
+        let Solved { probes, doubtful, .. } = solved;
+        Ok((entry, SceneResult { scene: scene.scene, zone, crf, probes, doubtful }))
+    }
+}
+
+/// Says which scenes failed; an error unless they may fall back.
+fn report(failed: &[(&PlannedScene<'_>, Error)], policy: OnSceneFailure, events: &Events) -> Result<()> {
+    for (_, error) in failed {
+        events.warn(format!("{error:#}"));
+    }
+    let names: Vec<String> = failed
+        .iter()
+        .map(|(s, _)| format!("{} (frames {} to {})", s.index, s.scene.start, s.scene.end))
+        .collect();
+    let names = names.join(", ");
+    match policy {
+        OnSceneFailure::Fallback => {
+            events.warn(format!("these scenes get a CRF between their neighbours': {names}"));
+            Ok(())
+        }
+        OnSceneFailure::Fail => bail!(
+            "probing failed for {} of the scenes: {names}. The others are kept: continue with --resume, or \
+             let --on-scene-failure fallback give these a CRF between their neighbours'",
+            failed.len()
+        ),
+    }
+}

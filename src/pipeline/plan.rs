@@ -1,0 +1,32 @@
+//! The plan of a run: every scene with the settings it lies under.
+
+use crate::scenes::Scene;
+use crate::settings::{Settings, Zone};
+
+/// A scene with its place in the run.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedScene<'a> {
+    pub index: usize,
+    pub scene: Scene,
+    /// Index into the run's zones.
+    pub zone: usize,
+    pub zone_name: Option<&'a str>,
+    pub settings: &'a Settings,
+}
+
+/// Puts each scene into its zone. Zones and scenes are in order and cover the
+/// clip, and no scene crosses a zone boundary, so one walk over both does.
+pub fn plan<'a>(scenes: &[Scene], zones: &'a [Zone]) -> Vec<PlannedScene<'a>> {
+    let mut zone = 0;
+    scenes
+        .iter()
+        .enumerate()
+        .map(|(index, &scene)| {
+            while zone + 1 < zones.len() && scene.start >= zones[zone].frames.end {
+                zone += 1;
+            }
+            let Zone { name, settings, .. } = &zones[zone];
+            PlannedScene { index, scene, zone, zone_name: name.as_deref(), settings }
+        })
+        .collect()
+}

@@ -1,0 +1,195 @@
+//! The work folder: everything finished, found again by what it depends on.
+//!
+//! Results are keyed by a hash over all their inputs, so a resumed run asks
+//! "is the result of exactly this there?" and redoes what changed, whatever
+//! that was. The manifest only serves to tell the user what changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::score::Measurement;
+use crate::support::atomic;
+use crate::support::events::Events;
+use crate::support::fingerprint::Fingerprint;
+use crate::support::journal::Journal;
+use crate::support::lock::FolderLock;
+
+const MANIFEST: &str = "manifest.json";
+const JOURNAL: &str = "journal.ndjson";
+const PROBES: &str = "probes";
+/// Luma statistics and detector verdicts.
+pub const ANALYSIS: &str = "analysis.json";
+/// What a run may create here; a folder given with --temp can hold other files.
+const OURS: [&str; 4] = [MANIFEST, JOURNAL, PROBES, ANALYSIS];
+
+/// What results depend on, part by part, for the message about what changed.
+pub type Manifest = BTreeMap<String, Fingerprint>;
+
+/// A line of the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    Probe(ProbeRecord),
+    Score(ScoreRecord),
+}
+
+/// A finished probe encode; its file is there until it is scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeRecord {
+    pub key: Fingerprint,
+    pub crf: f64,
+    pub bytes: u64,
+    pub seconds: f64,
+}
+
+/// A scored probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRecord {
+    pub key: Fingerprint,
+    pub crf: f64,
+    /// Pooled score of the scene.
+    pub score: f64,
+    /// The pooling found the scores too low to be trusted.
+    pub unreliable: bool,
+    /// Offset from the scene's first frame, and what was measured there.
+    pub frames: Vec<(usize, Measurement)>,
+}
+
+/// An open work folder, locked for this run.
+#[derive(Debug)]
+pub struct Store {
+    folder: PathBuf,
+    _lock: FolderLock,
+    journal: Mutex<Journal<Record>>,
+    probes: Mutex<HashMap<Fingerprint, ProbeRecord>>,
+    scores: Mutex<HashMap<Fingerprint, ScoreRecord>>,
+}
+
+impl Store {
+    /// Locks `folder`, and with `resume` reads what an earlier run finished;
+    /// otherwise that is removed.
+    pub fn open(folder: &Path, resume: bool, events: &Events) -> Result<Self> {
+        let lock = FolderLock::acquire(folder)?;
+        let journal_path = folder.join(JOURNAL);
+        if !resume {
+            if journal_path.exists() {
+                events.note(format!(
+                    "starting over in {}; --resume would have continued the earlier run",
+                    folder.display()
+                ));
+            }
+            clear(folder)?;
+        }
+        let probes = folder.join(PROBES);
+        fs::create_dir_all(&probes).with_context(|| format!("cannot create {}", probes.display()))?;
+        let (journal, records) = Journal::open(&journal_path)?;
+        let mut probes = HashMap::new();
+        let mut scores = HashMap::new();
+        for record in records {
+            match record {
+                Record::Probe(record) => drop(probes.insert(record.key.clone(), record)),
+                Record::Score(record) => drop(scores.insert(record.key.clone(), record)),
+            }
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            _lock: lock,
+            journal: Mutex::new(journal),
+            probes: Mutex::new(probes),
+            scores: Mutex::new(scores),
+        })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Compares with the parts of the earlier run, says what changed and keeps
+    /// the new ones.
+    pub fn update_manifest(&self, manifest: &Manifest, events: &Events) -> Result<()> {
+        let path = self.folder.join(MANIFEST);
+        let old: Option<Manifest> = fs::read(&path).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        if let Some(old) = old {
+            let changed: Vec<&str> = manifest
+                .iter()
+                .filter(|(part, key)| old.get(*part) != Some(key))
+                .map(|(p, _)| &**p)
+                .collect();
+            if !changed.is_empty() {
+                events.note(format!(
+                    "changed since the earlier run: {}; what depends on it is redone",
+                    changed.join(", ")
+                ));
+            }
+        }
+        atomic::write(&path, &serde_json::to_vec_pretty(manifest)?)
+    }
+
+    /// A result kept as a file of its own, when it was made from `key`.
+    pub fn load<T: DeserializeOwned>(&self, name: &str, key: &Fingerprint) -> Option<T> {
+        let file = fs::File::open(self.folder.join(name)).ok()?;
+        let kept: Kept<T> = serde_json::from_reader(std::io::BufReader::new(file)).ok()?;
+        (kept.key == *key).then_some(kept.value)
+    }
+
+    /// Keeps a result as a file of its own.
+    pub fn save<T: Serialize>(&self, name: &str, key: &Fingerprint, value: &T) -> Result<()> {
+        atomic::write_with(&self.folder.join(name), |out| {
+            Ok(serde_json::to_writer(out, &Kept { key: key.clone(), value })?)
+        })
+    }
+
+    /// Where the probe of this key is written.
+    pub fn probe_path(&self, scene: usize, probe: usize, key: &Fingerprint) -> PathBuf {
+        self.folder.join(PROBES).join(format!("{scene:05}-{}-{key}.ivf", probe + 1))
+    }
+
+    pub fn probe(&self, key: &Fingerprint) -> Option<ProbeRecord> {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub fn score(&self, key: &Fingerprint) -> Option<ScoreRecord> {
+        self.scores.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    pub fn add_probe(&self, record: ProbeRecord) -> Result<()> {
+        self.append(&Record::Probe(record.clone()))?;
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).insert(record.key.clone(), record);
+        Ok(())
+    }
+
+    pub fn add_score(&self, record: ScoreRecord) -> Result<()> {
+        self.append(&Record::Score(record.clone()))?;
+        self.scores.lock().unwrap_or_else(PoisonError::into_inner).insert(record.key.clone(), record);
+        Ok(())
+    }
+
+    fn append(&self, record: &Record) -> Result<()> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(record)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept<T> {
+    key: Fingerprint,
+    value: T,
+}
+
+/// Removes what earlier runs left, and nothing that is not ours.
+fn clear(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if !OURS.iter().any(|name| path.ends_with(name)) {
+            continue;
+        }
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}

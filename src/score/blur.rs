@@ -1,0 +1,133 @@
+//! A Gaussian blur whose weights are renormalised where the picture ends.
+
+use std::ops::Range;
+
+/// Samples on each side that the kernel reaches.
+const RADIUS: usize = 8;
+const TAPS: usize = 2 * RADIUS + 1;
+
+/// Columns that are worked on at once, so that their sums stay in registers.
+const LANES: usize = 16;
+
+/// A blur for planes of one size.
+pub(super) struct Blur {
+    width: usize,
+    height: usize,
+    kernel: [f32; TAPS],
+    /// One over the weights inside the picture, by column and by row.
+    across: Vec<f32>,
+    down: Vec<f32>,
+}
+
+impl Blur {
+    pub fn new(width: usize, height: usize, sigma: f64) -> Self {
+        let kernel: [f64; TAPS] =
+            std::array::from_fn(|i| (-(i as f64 - RADIUS as f64).powi(2) / (2.0 * sigma * sigma)).exp());
+        let inverse = |length: usize| {
+            let inside = |at: usize| {
+                let taps = RADIUS.saturating_sub(at)..TAPS.min(length + RADIUS - at);
+                kernel[taps].iter().sum::<f64>().recip() as f32
+            };
+            (0..length).map(inside).collect()
+        };
+        Self {
+            width,
+            height,
+            kernel: kernel.map(|k| k as f32),
+            across: inverse(width),
+            down: inverse(height),
+        }
+    }
+
+    /// The blurred plane whose rows `fill(range of the row in a plane, row)` writes.
+    pub fn plane(&self, mut fill: impl FnMut(Range<usize>, &mut [f32])) -> Vec<f32> {
+        let stride = self.width.next_multiple_of(LANES);
+        // Zeros around a row stand for what is outside the picture.
+        let mut source = vec![0.0; stride + 2 * RADIUS];
+        let mut recent = vec![0.0; TAPS * stride];
+        let mut out = Vec::with_capacity(self.width * self.height);
+        let mut row = vec![0.0; stride];
+        for y in 0..self.height + RADIUS {
+            let slot = &mut recent[y % TAPS * stride..][..stride];
+            if y < self.height {
+                fill(y * self.width..(y + 1) * self.width, &mut source[RADIUS..][..self.width]);
+                self.blur_across(&source, slot);
+            } else {
+                slot.fill(0.0);
+            }
+            if let Some(middle) = y.checked_sub(RADIUS) {
+                self.blur_down(&recent, middle, &mut row);
+                out.extend_from_slice(&row[..self.width]);
+            }
+        }
+        out
+    }
+
+    fn blur_across(&self, source: &[f32], out: &mut [f32]) {
+        for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
+            let mut sums = [0.0; LANES];
+            for (tap, &weight) in self.kernel.iter().enumerate() {
+                let samples = &source[x * LANES + tap..][..LANES];
+                for (sum, sample) in sums.iter_mut().zip(samples) {
+                    *sum += weight * sample;
+                }
+            }
+            out.copy_from_slice(&sums);
+        }
+        for (out, inverse) in out.iter_mut().zip(&self.across) {
+            *out *= inverse;
+        }
+    }
+
+    /// Row `middle` from the rows around it, which `recent` holds in turn.
+    fn blur_down(&self, recent: &[f32], middle: usize, out: &mut [f32]) {
+        let stride = out.len();
+        let rows: [&[f32]; TAPS] = std::array::from_fn(|tap| {
+            // Row `middle + tap − RADIUS`; those above the picture are zeros yet.
+            &recent[(middle + tap + TAPS - RADIUS) % TAPS * stride..][..stride]
+        });
+        for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
+            let mut sums = [0.0; LANES];
+            for (row, &weight) in rows.iter().zip(&self.kernel) {
+                for (sum, sample) in sums.iter_mut().zip(&row[x * LANES..][..LANES]) {
+                    *sum += weight * sample;
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = sum * self.down[middle];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flat_plane_stays_flat_up_to_its_edges() {
+        for (width, height) in [(8, 8), (33, 5), (100, 40)] {
+            let blurred = Blur::new(width, height, 1.5).plane(|_, row| row.fill(0.7));
+            assert_eq!(blurred.len(), width * height);
+            assert!(blurred.iter().all(|v| (v - 0.7).abs() < 1e-6), "{width}x{height}");
+        }
+    }
+
+    /// A single sample becomes the Gaussian itself: exp(−r²/2σ²) / 2πσ².
+    #[test]
+    fn a_point_becomes_a_gaussian() {
+        let blurred = Blur::new(40, 30, 1.5).plane(|row, out| {
+            out.fill(0.0);
+            if row.start == 15 * 40 {
+                out[20] = 1.0;
+            }
+        });
+        let at = |x: usize, y: usize| f64::from(blurred[y * 40 + x]);
+        for (dx, dy) in [(0, 0), (1, 0), (0, 2), (3, 1), (8, 0)] {
+            let squared = (dx * dx + dy * dy) as f64;
+            let wanted = (-squared / 4.5).exp() / (4.5 * std::f64::consts::PI);
+            assert!((at(20 + dx, 15 + dy) - wanted).abs() < 1e-5, "{dx} {dy}");
+        }
+        assert!(at(29, 15).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,273 @@
+//! The CPU back ends: Butteraugli and SSIMULACRA2 with the reference side of a
+//! frame prepared once and used by every probe, as far as memory allows.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, anyhow};
+use butteraugli::{ButteraugliParams, ButteraugliReference};
+
+use super::linear::Linear;
+use super::ssimulacra2::{self, Rgb};
+use super::window::Window;
+use super::{Backend, Measurement, SceneReference};
+use crate::settings::MetricSettings;
+use crate::source::{Picture, ResolvedColor};
+
+/// Memory of a prepared reference per measured pixel, buffers that it keeps
+/// for its comparisons included. Measured with `examples/bench_metrics.rs`.
+const BUTTERAUGLI_BYTES: usize = 200;
+
+/// Vship's (and `butteraugli_main`'s) weight of new artifacts against lost
+/// detail; the crate's own default is 1.
+const HF_ASYMMETRY: f32 = 0.8;
+
+/// Share of the machine's memory that prepared references may take; those that
+/// do not fit are prepared again for every probe, with the same result.
+const MEMORY_SHARE: u64 = 4;
+
+/// Bytes assumed where the system does not tell.
+const SMALL_MACHINE: u64 = 4 << 30;
+
+/// The native back end of one metric.
+pub(super) struct Native {
+    shared: Arc<Shared>,
+    reason: String,
+}
+
+struct Shared {
+    metric: Metric,
+    linear: Linear,
+    budget: Arc<Budget>,
+}
+
+enum Metric {
+    Butteraugli(ButteraugliParams),
+    Ssimulacra2,
+}
+
+/// Bytes that may still be spent on prepared references.
+struct Budget(AtomicUsize);
+
+struct Scene {
+    shared: Arc<Shared>,
+    frames: Vec<Mutex<Reference>>,
+}
+
+/// The reference side of one frame.
+enum Reference {
+    Picture(Arc<Picture>),
+    Prepared(Arc<Kept>),
+}
+
+/// A prepared reference and, if it is kept, its share of the budget.
+struct Kept {
+    prepared: Prepared,
+    _share: Option<Share>,
+}
+
+/// A part of the budget, given back on drop.
+struct Share {
+    bytes: usize,
+    budget: Arc<Budget>,
+}
+
+enum Prepared {
+    Butteraugli(Box<ButteraugliReference>),
+    Ssimulacra2(ssimulacra2::Reference),
+}
+
+impl Native {
+    /// `reason` says why this back end runs, for [`Backend::describe`].
+    pub fn new(
+        settings: &MetricSettings,
+        color: ResolvedColor,
+        window: Window,
+        bits: u8,
+        reason: String,
+    ) -> Result<Self> {
+        let metric = if settings.metric.higher_is_better() {
+            Metric::Ssimulacra2
+        } else {
+            let params = ButteraugliParams::new()
+                .with_intensity_target(settings.intensity as f32)
+                .with_hf_asymmetry(HF_ASYMMETRY);
+            params.validate().map_err(|e| anyhow!("metric.intensity {}: {e}", settings.intensity))?;
+            Metric::Butteraugli(params)
+        };
+        let linear = Linear::new(color, window, bits)?;
+        Ok(Self {
+            shared: Arc::new(Shared { metric, linear, budget: Arc::new(Budget::of_machine()) }),
+            reason,
+        })
+    }
+}
+
+impl Backend for Native {
+    fn describe(&self) -> String {
+        let metric = match &self.shared.metric {
+            Metric::Butteraugli(params) => format!("Butteraugli at {} cd/m²", params.intensity_target()),
+            Metric::Ssimulacra2 => "SSIMULACRA2".to_owned(),
+        };
+        format!(
+            "{metric} on the CPU (native, progression-boost {}): {}",
+            env!("CARGO_PKG_VERSION"),
+            self.reason
+        )
+    }
+
+    fn scene(&self, references: &[Arc<Picture>]) -> Result<Box<dyn SceneReference>> {
+        for (index, picture) in references.iter().enumerate() {
+            self.shared.linear.window().check(picture).with_context(|| format!("reference {index}"))?;
+        }
+        let frames = references.iter().map(|p| Mutex::new(Reference::Picture(Arc::clone(p)))).collect();
+        Ok(Box::new(Scene { shared: Arc::clone(&self.shared), frames }))
+    }
+}
+
+impl SceneReference for Scene {
+    fn measure(&self, _probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
+        let frame = self
+            .frames
+            .get(index)
+            .with_context(|| format!("reference {index} of a scene with {}", self.frames.len()))?;
+        self.shared.linear.window().check(distorted)?;
+        let reference = self.shared.reference(frame)?;
+        self.shared.compare(&reference.prepared, distorted)
+    }
+}
+
+impl Shared {
+    /// The prepared reference of a frame. Threads that need the same frame wait
+    /// for the one that prepares it.
+    fn reference(&self, frame: &Mutex<Reference>) -> Result<Arc<Kept>> {
+        let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
+        let picture = match &*frame {
+            Reference::Prepared(kept) => return Ok(Arc::clone(kept)),
+            Reference::Picture(picture) => Arc::clone(picture),
+        };
+        let window = self.linear.window();
+        let share = Budget::take(&self.budget, window.width * window.height * self.metric.bytes_per_pixel());
+        if share.is_none() {
+            drop(frame);
+            return Ok(Arc::new(Kept { prepared: self.prepare(&picture)?, _share: share }));
+        }
+        let kept = Arc::new(Kept { prepared: self.prepare(&picture)?, _share: share });
+        *frame = Reference::Prepared(Arc::clone(&kept));
+        Ok(kept)
+    }
+
+    fn prepare(&self, picture: &Picture) -> Result<Prepared> {
+        let Window { width, height, .. } = self.linear.window();
+        Ok(match &self.metric {
+            Metric::Butteraugli(params) => {
+                let [r, g, b] = self.planes(picture);
+                let reference = ButteraugliReference::new_linear_planar(
+                    &r,
+                    &g,
+                    &b,
+                    width,
+                    height,
+                    width,
+                    params.clone(),
+                )?;
+                Prepared::Butteraugli(Box::new(reference))
+            }
+            Metric::Ssimulacra2 => {
+                let planes = self.planes(picture);
+                Prepared::Ssimulacra2(ssimulacra2::Reference::new(Rgb { width, height, planes }))
+            }
+        })
+    }
+
+    fn compare(&self, reference: &Prepared, distorted: &Picture) -> Result<Measurement> {
+        let Window { width, height, .. } = self.linear.window();
+        let planes = self.planes(distorted);
+        match reference {
+            Prepared::Butteraugli(reference) => {
+                let [r, g, b] = planes;
+                let mut map = Vec::new();
+                reference.compare_linear_planar_into(&r, &g, &b, width, &mut map)?;
+                Ok(norms(&map))
+            }
+            Prepared::Ssimulacra2(reference) => {
+                Ok(Measurement::Ssimulacra2(reference.compare(Rgb { width, height, planes })))
+            }
+        }
+    }
+
+    /// Linear RGB as three planes.
+    fn planes(&self, picture: &Picture) -> [Vec<f32>; 3] {
+        let window = self.linear.window();
+        let mut planes = [(); 3].map(|()| Vec::with_capacity(window.width * window.height));
+        self.linear.rows(picture, |_, row| {
+            for (plane, row) in planes.iter_mut().zip([row.r, row.g, row.b]) {
+                plane.extend_from_slice(row);
+            }
+        });
+        planes
+    }
+}
+
+impl Metric {
+    fn bytes_per_pixel(&self) -> usize {
+        match self {
+            Self::Butteraugli(_) => BUTTERAUGLI_BYTES,
+            Self::Ssimulacra2 => ssimulacra2::Reference::BYTES_PER_PIXEL,
+        }
+    }
+}
+
+impl Budget {
+    fn of_machine() -> Self {
+        let total = sysinfo::System::new().map_or(SMALL_MACHINE, |mut system| {
+            system.refresh_memory();
+            system.total_memory()
+        });
+        Self(AtomicUsize::new((total / MEMORY_SHARE) as usize))
+    }
+
+    /// `bytes` of what is left, if that much is.
+    fn take(budget: &Arc<Self>, bytes: usize) -> Option<Share> {
+        budget
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
+            .ok()
+            .map(|_| Share { bytes, budget: Arc::clone(budget) })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Pure 3-norm `(mean d³)^⅓` and maximum of a distortion map.
+fn norms(map: &[f32]) -> Measurement {
+    let cubes: f64 = map.iter().map(|&d| f64::from(d).powi(3)).sum();
+    let highest = map.iter().fold(0.0_f32, |a, &d| a.max(d));
+    Measurement::Butteraugli { norm3: (cubes / map.len() as f64).cbrt(), inf: f64::from(highest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_norms_of_a_map_are_those_worked_by_hand() {
+        // (0 + 1 + 8 + 27) / 4 = 9.
+        let Measurement::Butteraugli { norm3, inf } = norms(&[0.0, 1.0, 2.0, 3.0]) else { panic!() };
+        assert!((norm3 - 9_f64.cbrt()).abs() < 1e-12);
+        assert!((inf - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_budget_is_given_back_when_its_share_is_dropped() {
+        let budget = Arc::new(Budget(AtomicUsize::new(100)));
+        let share = Budget::take(&budget, 60).unwrap();
+        assert!(Budget::take(&budget, 60).is_none());
+        drop(share);
+        assert!(Budget::take(&budget, 60).is_some());
+    }
+}

@@ -1,0 +1,143 @@
+//! From the scores of a scene's measured frames to one score (spec 03).
+
+use anyhow::{Result, bail};
+
+use crate::settings::{Metric, Pooling};
+
+/// SSIMULACRA2 scores below this say only "bad"; a mean raises them to it.
+const SSIMU2_FLOOR: f64 = 15.0;
+
+/// A frame further from the median than this many MADs pulls a mean pool along.
+const OUTLIER_MADS: f64 = 3.0;
+
+/// The score of a scene.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pooled {
+    /// In the unit of the metric.
+    pub score: f64,
+    /// A frame scored too low for the mean to be trusted (SSIMULACRA2 only).
+    pub unreliable: bool,
+}
+
+/// Pools the per-frame `scores` of one scene, in any order.
+///
+/// # Errors
+/// When there is no score or one is NaN or infinite. [`check_finite`], called
+/// where a score is made, tells the user scene, frame and back end.
+pub fn pool(scores: &[f64], metric: Metric, pooling: Pooling) -> Result<Pooled> {
+    if scores.is_empty() {
+        bail!("a scene has no scores to pool; at least one of its frames must be measured");
+    }
+    if let Some(index) = scores.iter().position(|s| !s.is_finite()) {
+        bail!("score {index} of {} of a scene is {}, which cannot be pooled", scores.len(), scores[index]);
+    }
+    let higher_is_better = metric.higher_is_better();
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (lowest, highest) = (sorted[0], sorted[sorted.len() - 1]);
+    Ok(match pooling {
+        Pooling::Worst => reliable(if higher_is_better { lowest } else { highest }),
+        Pooling::Percentile(p) => {
+            if !(0.0..=100.0).contains(&p) {
+                bail!("percentile {p}: must be 0 to 100");
+            }
+            reliable(percentile(&sorted, if higher_is_better { p } else { 100.0 - p }))
+        }
+        Pooling::Mean if higher_is_better => ssimu2_mean(scores),
+        Pooling::Mean => reliable(butteraugli_mean(scores, &sorted)),
+    })
+}
+
+/// `score`, or an error naming where it comes from when it is NaN or infinite.
+/// `scene` counts from 0, `frame` is the frame number in the clip, `backend`
+/// is what [`super::Backend::describe`] says.
+pub fn check_finite(score: f64, scene: usize, frame: usize, backend: &str) -> Result<f64> {
+    if !score.is_finite() {
+        bail!("scene {scene}, frame {frame}: the metric gave {score} ({backend})");
+    }
+    Ok(score)
+}
+
+fn reliable(score: f64) -> Pooled {
+    Pooled { score, unreliable: false }
+}
+
+/// Harmonic mean, pulled down by a frame far below the others.
+fn ssimu2_mean(scores: &[f64]) -> Pooled {
+    let mut raised: Vec<f64> = scores.iter().map(|s| s.max(SSIMU2_FLOOR)).collect();
+    let harmonic = raised.len() as f64 / raised.iter().map(|s| s.recip()).sum::<f64>();
+    raised.sort_by(f64::total_cmp);
+    let fence = median(&raised) - OUTLIER_MADS * absolute_deviation(&raised);
+    Pooled {
+        score: harmonic + (raised[0] - fence).min(0.0),
+        unreliable: scores.iter().any(|&s| s < SSIMU2_FLOOR),
+    }
+}
+
+/// Root mean cube, pulled up by a frame far above the others.
+fn butteraugli_mean(scores: &[f64], sorted: &[f64]) -> f64 {
+    let cubes = scores.iter().map(|s| s.powi(3)).sum::<f64>() / scores.len() as f64;
+    let fence = median(sorted) + OUTLIER_MADS * absolute_deviation(sorted);
+    cubes.cbrt() + (sorted[sorted.len() - 1] - fence).max(0.0)
+}
+
+/// Median of an ascending list.
+pub(super) fn median(sorted: &[f64]) -> f64 {
+    percentile(sorted, 50.0)
+}
+
+/// MAD: the median absolute deviation from the median of an ascending list.
+fn absolute_deviation(sorted: &[f64]) -> f64 {
+    deviation_percentile(sorted, 50.0)
+}
+
+/// The `p`-th percentile of the absolute deviations from the `p`-th percentile
+/// of an ascending list.
+pub(super) fn deviation_percentile(sorted: &[f64], p: f64) -> f64 {
+    let centre = percentile(sorted, p);
+    let mut deviations: Vec<f64> = sorted.iter().map(|s| (s - centre).abs()).collect();
+    deviations.sort_by(f64::total_cmp);
+    percentile(&deviations, p)
+}
+
+/// The `p`-th percentile, 0 to 100, of an ascending list that is not empty;
+/// between two values it is interpolated linearly.
+pub(super) fn percentile(sorted: &[f64], p: f64) -> f64 {
+    let position = (sorted.len() - 1) as f64 * p / 100.0;
+    let below = position.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIX: [f64; 6] = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
+
+    fn score(scores: &[f64], metric: Metric, pooling: Pooling) -> f64 {
+        pool(scores, metric, pooling).unwrap().score
+    }
+
+    #[test]
+    fn a_percentile_leaves_that_share_of_the_frames_worse() {
+        // 20 % of the way along six values is exactly the second one.
+        assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(20.0)) - 20.0).abs() < 1e-12);
+        assert!((score(&SIX, Metric::Butteraugli3Norm, Pooling::Percentile(20.0)) - 50.0).abs() < 1e-12);
+        assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(15.0)) - 17.5).abs() < 1e-12);
+        assert!(pool(&SIX, Metric::Ssimu2, Pooling::Percentile(101.0)).is_err());
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_are_never_pooled() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = pool(&[1.0, bad], Metric::Butteraugli3Norm, Pooling::Worst).unwrap_err();
+            assert!(error.to_string().contains("score 1 of 2"), "{error}");
+            let error = check_finite(bad, 3, 120, "native SSIMULACRA2").unwrap_err().to_string();
+            for part in ["scene 3", "frame 120", "native SSIMULACRA2"] {
+                assert!(error.contains(part), "{error}");
+            }
+        }
+        assert!(pool(&[], Metric::Ssimu2, Pooling::Mean).is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! The real av1an encodes the example film with a scenes file, frame for frame.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// Writes the scenes file of the film's true shots, each with its own CRF.
+fn write_scenes(path: &Path) {
+    let truth = common::truth();
+    let scenes: Vec<Value> = truth
+        .shots
+        .iter()
+        .enumerate()
+        .map(|(number, shot)| {
+            let crf = (40 + number).to_string();
+            json!({
+                "start_frame": shot.start,
+                "end_frame": shot.end,
+                "zone_overrides": {
+                    "encoder": "svt_av1",
+                    "passes": 1,
+                    "video_params": ["--crf", crf, "--preset", "10", "--lp", "1", "--keyint", "-1"],
+                    "photon_noise": null,
+                    "photon_noise_height": null,
+                    "photon_noise_width": null,
+                    "chroma_noise": false,
+                    "extra_splits_len": 264,
+                    "min_scene_len": 12,
+                },
+            })
+        })
+        .collect();
+    let file = json!({"frames": truth.frames, "scenes": scenes, "split_scenes": scenes});
+    std::fs::write(path, file.to_string()).unwrap();
+}
+
+/// Runs av1an on the film as the README tells users to.
+fn encode(scenes: &Path, output: &Path, folder: &Path) {
+    let vapoursynth = common::vapoursynth_folder();
+    for program in ["SvtAv1EncApp", "mkvmerge", "ffmpeg"] {
+        common::require(program);
+    }
+    let old_path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(vapoursynth.clone()).chain(std::env::split_paths(&old_path));
+    let result = Command::new(common::av1an())
+        .arg("-i")
+        .arg(common::example("ep01.vpy"))
+        .arg("-o")
+        .arg(output)
+        .arg("--scenes")
+        .arg(scenes)
+        .args(["--encoder", "svt-av1", "--pix-format", "yuv420p10le", "--concat", "mkvmerge"])
+        .arg("--temp")
+        .arg(folder.join("av1an"))
+        .args(["--workers", "2"])
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .env("LD_LIBRARY_PATH", &vapoursynth)
+        // Its log folder goes into the working directory.
+        .current_dir(folder)
+        .output()
+        .expect("av1an starts");
+    assert!(
+        result.status.success() && output.is_file(),
+        "av1an ended with {}:\n{}{}",
+        result.status,
+        String::from_utf8_lossy(&result.stdout),
+        String::from_utf8_lossy(&result.stderr)
+    );
+}
+
+/// Which frames of the Matroska are key frames, by decoding all of it.
+fn key_frames(video: &Path) -> Vec<bool> {
+    let result = Command::new(common::require("ffprobe"))
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=key_frame", "-of", "json"])
+        .arg(video)
+        .output()
+        .expect("ffprobe starts");
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    let answer: Value = serde_json::from_slice(&result.stdout).unwrap();
+    answer["frames"].as_array().unwrap().iter().map(|frame| frame["key_frame"] == 1).collect()
+}
+
+/// First frames of the scenes that av1an encodes.
+fn scene_starts(scenes: &Path) -> Vec<usize> {
+    let file: Value = serde_json::from_slice(&std::fs::read(scenes).unwrap()).unwrap();
+    let scenes = file["split_scenes"].as_array().unwrap();
+    scenes.iter().map(|scene| scene["start_frame"].as_u64().unwrap() as usize).collect()
+}
+
+#[test]
+fn av1an_encodes_every_frame_and_starts_each_scene_with_a_key_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenes = folder.path().join("ep01.scenes.json");
+    let video = folder.path().join("ep01.mkv");
+    write_scenes(&scenes);
+
+    encode(&scenes, &video, folder.path());
+
+    let keys = key_frames(&video);
+    assert_eq!(keys.len(), common::truth().frames);
+    for start in scene_starts(&scenes) {
+        assert!(keys[start], "frame {start} starts a scene and is not a key frame");
+    }
+}
