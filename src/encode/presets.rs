@@ -10,7 +10,7 @@ use super::Coder;
 use super::options::{Options, Origin};
 
 /// Compiled in, so that it is always there.
-const BUILT_IN: &str = include_str!("../../presets/encode.toml");
+const BUILT_IN: &str = include_str!("../../presets/encoders/presets.toml");
 
 /// Pictures of at most so many lines get the preset `720p` when none is named.
 const SMALL: usize = 720;
@@ -48,7 +48,7 @@ struct Preset {
 /// preset, then what the user's file `own` has of both. Without a name the
 /// height of the picture chooses.
 pub fn options(coder: Coder, name: Option<&str>, own: Option<&Path>, height: usize) -> Result<Options> {
-    let built_in = parse(BUILT_IN).context("presets/encode.toml, which is compiled in")?;
+    let built_in = parse(BUILT_IN).context("presets/encoders/presets.toml, which is compiled in")?;
     let own = own.map(read).transpose()?;
     let name = name.unwrap_or(if height <= SMALL { "720p" } else { "1080p" });
     let files = [(Some(&built_in), Origin::Ours), (own.as_ref(), Origin::User)];
