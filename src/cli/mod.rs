@@ -2,6 +2,7 @@
 //! terminal never leave this module.
 
 mod boost;
+mod encode;
 mod input;
 mod presets;
 mod render;
@@ -36,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Encode the final video in parallel chunks, from a script to a Matroska file
+    Encode(Box<encode::EncodeArgs>),
     /// List, print or copy presets
     Presets(presets::PresetsArgs),
 }
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     match cli.command {
+        Some(Command::Encode(args)) => encode::run(*args, events, cancel),
         Some(Command::Presets(args)) => presets::run(&args, &mut std::io::stdout()),
         None => boost::run(cli.boost, events, cancel),
     }

@@ -63,12 +63,10 @@ pub fn join(scenes: &[Chunk], min_length: usize) -> Vec<Chunk> {
     chunks
 }
 
-/// Indices of `chunks`, longest first, so that no long one runs alone at the
-/// end; equal lengths in their order.
-pub fn longest_first(chunks: &[Chunk]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..chunks.len()).collect();
-    order.sort_by_key(|&n| Reverse(chunks[n].frames.len()));
-    order
+/// Puts the longest first, so that no long one runs alone at the end; equal
+/// lengths stay in their order.
+pub fn longest_first<T>(items: &mut [T], chunk: impl Fn(&T) -> &Chunk) {
+    items.sort_by_key(|item| Reverse(chunk(item).frames.len()));
 }
 
 #[cfg(test)]
@@ -113,8 +111,10 @@ mod tests {
 
     #[test]
     fn the_longest_chunk_comes_first() {
-        let chunks = scenes(&[(64, 0), (300, 0), (64, 0), (120, 0)]);
-        assert_eq!(longest_first(&chunks), [1, 3, 0, 2]);
+        let mut chunks = scenes(&[(64, 0), (300, 0), (64, 0), (120, 0)]);
+        longest_first(&mut chunks, |chunk| chunk);
+        let starts: Vec<usize> = chunks.iter().map(|chunk| chunk.frames.start).collect();
+        assert_eq!(starts, [64, 428, 0, 364]);
     }
 
     #[test]

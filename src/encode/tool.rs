@@ -40,8 +40,8 @@ const RESERVED: [(Coder, &[&str], &str); 5] = [
     (Coder::SvtAv1, &["-b", "--output", "-i", "--input", "-c", "--config"], "the files are ours"),
     (
         Coder::SvtAv1,
-        &["-n", "--frames", "--skip", "-w", "--width", "-h", "--height", "--pass", "--passes", "--stats"],
-        "chunks are encoded whole, in one pass",
+        &["-n", "--frames", "--skip", "-w", "--width", "-h", "--height", "--pass", "--passes", "--input-depth"],
+        "chunks are encoded whole, in one pass; --bit-depth of `encode` chooses the depth",
     ),
 ];
 
@@ -131,14 +131,9 @@ impl Tool {
         let mut left_out = Vec::new();
         let mut wrong = None;
         options.retain(|option| {
-            if option.origin == Origin::User
-                && let Some(why) = self.reserved(&option.name)
-            {
-                wrong.get_or_insert(format!("{} cannot be a parameter: {why}", option.name));
-            }
             let Some(why) = self.misfit(option) else { return true };
             if option.origin == Origin::User {
-                wrong.get_or_insert(why + &self.nearest(&option.name));
+                wrong.get_or_insert(why + self.nearest(&option.name).as_str());
             } else {
                 let value = option.value.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
                 left_out.push(format!("{}{value}", option.name));
@@ -151,11 +146,17 @@ impl Tool {
         Ok(left_out)
     }
 
-    fn reserved(&self, name: &str) -> Option<&'static str> {
-        let hit = |(coder, names, _): &&(Coder, &[&str], &'static str)| {
-            *coder == self.coder() && names.contains(&name)
-        };
-        RESERVED.iter().find(hit).map(|(_, _, why)| *why)
+    /// An error when `params`, as typed, has an option that is not the user's to set.
+    pub fn check_reserved(&self, params: &Options) -> Result<()> {
+        for option in params.iter() {
+            let hit = |(coder, names, _): &&(Coder, &[&str], &str)| {
+                *coder == self.coder() && names.contains(&option.name.as_str())
+            };
+            if let Some((_, _, why)) = RESERVED.iter().find(hit) {
+                bail!("--params: {} cannot be a parameter: {why}", option.name);
+            }
+        }
+        Ok(())
     }
 
     fn misfit(&self, option: &EncoderOption) -> Option<String> {
