@@ -181,10 +181,14 @@ const COLOR_NAMES: [Names; 4] = [
 
 /// The options that keep the clip's colour, and a note for what AV1 cannot
 /// carry. The range is not among them: aomenc reads it from the y4m header, and
-/// has no place for HDR10 metadata, which the muxer writes.
-pub fn color_options(color: &ColorInfo) -> (Vec<(&'static str, String)>, Vec<String>) {
+/// has no place for HDR10 metadata, which the muxer writes. Chroma on the left
+/// it takes only with 8 bits (3.6.0: "only supported for 420mpeg2 input").
+pub fn color_options(color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)>, Vec<String>) {
     let (flags, notes) = color_flags(color);
     let named = flags.into_iter().filter_map(|(option, value)| {
+        if option == "--chroma-sample-position" && value == "left" && bits > 8 {
+            return None;
+        }
         let table = COLOR_NAMES.iter().find(|table| table.option == option)?;
         let (_, name) = table.names.iter().find(|(code, _)| *code == value)?;
         Some((option, (*name).to_owned()))

@@ -124,6 +124,13 @@ fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
         // Matroska counts 1 = limited, 2 = full.
         arguments.push(("--colour-range", if full { "2" } else { "1" }.to_owned()));
     }
+    // Matroska's pairs count 1 = on the sample, 2 = between, horizontally and vertically.
+    match color.chroma_location {
+        Some(0) => arguments.push(("--chroma-siting", "1,2".to_owned())),
+        Some(1) => arguments.push(("--chroma-siting", "2,2".to_owned())),
+        Some(2) => arguments.push(("--chroma-siting", "1,1".to_owned())),
+        _ => {}
+    }
     if let Some(MasteringDisplay { primaries_x: x, primaries_y: y, .. }) = &color.mastering {
         let all = format!("{},{},{},{},{},{}", x[0], y[0], x[1], y[1], x[2], y[2]);
         arguments.push(("--chromaticity-coordinates", all));

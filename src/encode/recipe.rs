@@ -186,7 +186,7 @@ impl Resolver<'_> {
         } else if options.get(thread_option(coder)).is_none() {
             options.set_ours(thread_option(coder), DEFAULT_THREADS);
         }
-        let (color, notes) = tool.color_options(&self.info.color);
+        let (color, notes) = tool.color_options(&self.info.color, request.bits);
         told.notes.extend(notes);
         for (name, value) in &color {
             match options.get(name) {

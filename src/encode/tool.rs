@@ -118,9 +118,9 @@ impl Tool {
     }
 
     /// The options that tell the encoder the clip's colour, and notes on what AV1 cannot carry.
-    pub fn color_options(&self, color: &ColorInfo) -> (Vec<(&'static str, String)>, Vec<String>) {
+    pub fn color_options(&self, color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)>, Vec<String>) {
         match self {
-            Self::Aom(_) => color_options(color),
+            Self::Aom(_) => color_options(color, bits),
             Self::SvtAv1(_) => color_flags(color),
         }
     }
