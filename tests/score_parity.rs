@@ -54,7 +54,8 @@ fn measure(
     let (size, bits) = ((references[0].width, references[0].height), references[0].bits);
     let settings = metric_settings(metric, backend);
     let backend =
-        score::open(&settings, color, size, bits, Some((24, 1)), session(), &Events::silent()).unwrap();
+        score::open(&settings, color, size, bits, Some((24, 1)), session(), 1 << 30, &Events::silent())
+            .unwrap();
     let scene = backend.scene(&references).unwrap();
     (0..distorted.len()).map(|i| scene.measure(0, i, &distorted[i]).unwrap()).collect()
 }

@@ -101,8 +101,7 @@ impl Engine<'_> {
         if !self.network.picture().is_fixed_size() {
             let shape = format!("={}:1x3x{}x{}", self.network.picture().name, self.height, self.width);
             words.extend(
-                ["--minShapes", "--optShapes", "--maxShapes"]
-                    .map(|option| (option.to_owned() + &shape).into()),
+                ["--minShapes", "--optShapes", "--maxShapes"].map(|option| format!("{option}{shape}").into()),
             );
         }
         words.push(format!("--device={}", self.device).into());

@@ -3,9 +3,13 @@
 
 mod boost;
 mod dispatch;
+mod encode;
 mod input;
-mod presets;
+mod models;
+pub mod presets;
 mod render;
+mod roi;
+mod scenes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,9 +41,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find scenes and write them for av1an, without boosting
+    Scenes(Box<scenes::Args>),
+    /// Encode the final video in parallel chunks, from a script to a Matroska file
+    Encode(Box<encode::EncodeArgs>),
     /// List, print or copy presets
     Presets(presets::PresetsArgs),
+    /// Let av1an's workers start only when CPU and VRAM have room
     Dispatch(dispatch::DispatchArgs),
+    /// List the segmentation networks that Character Boost finds
+    Models(models::ModelsArgs),
+    /// Check or draw region-of-interest maps
+    Roi(roi::RoiArgs),
 }
 
 /// Options of every command.
@@ -96,9 +109,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
+    let out = &mut std::io::stdout();
     match cli.command {
-        Some(Command::Presets(args)) => presets::run(&args, &mut std::io::stdout()),
+        Some(Command::Scenes(args)) => scenes::run(&args, events, cancel),
+        Some(Command::Encode(args)) => encode::run(*args, events, cancel),
+        Some(Command::Presets(args)) => presets::run(&args, out),
         Some(Command::Dispatch(args)) => dispatch::run(&args, events, cancel),
+        Some(Command::Models(args)) => models::run(&args, out),
+        Some(Command::Roi(args)) => roi::run(&args, out),
         None => boost::run(cli.boost, events, cancel),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::support::events::{Event, Events};
@@ -34,6 +34,8 @@ struct Shown {
     bar: Option<ProgressBar>,
     total: u64,
     unit: &'static str,
+    /// What the result will weigh, ready to be appended; empty when nobody said.
+    estimate: String,
     started: Instant,
     last_line: Instant,
 }
@@ -113,6 +115,20 @@ impl State {
             Event::Scene { scene, start, end, crf } => {
                 self.detail(1, &format!("scene {scene}: frames {start} to {end}, CRF {crf:.2}"));
             }
+            Event::ChunkStarted { worker, chunk, start, end, attempt } => {
+                let again = if *attempt > 1 { ", once more" } else { "" };
+                self.detail(1, &format!("worker {worker}: chunk {chunk}, frames {start} to {end}{again}"));
+            }
+            Event::ChunkFinished { worker, chunk, frames, bytes, seconds } => {
+                let (fps, size) = (*frames as f64 / seconds.max(1e-9), HumanBytes(*bytes));
+                self.detail(
+                    1,
+                    &format!(
+                        "worker {worker}: chunk {chunk} is finished, {frames} frames at {fps:.1} fps, {size}"
+                    ),
+                );
+            }
+            Event::EstimatedSize { stage, bytes } => self.estimate(stage, *bytes),
             Event::EncoderLine { scene, line } => {
                 self.detail(2, &format!("scene {scene}: encoder: {line}"));
             }
@@ -167,7 +183,8 @@ impl State {
             }
         }
         let now = Instant::now();
-        self.stages.insert(stage, Shown { bar, total, unit, started: now, last_line: now });
+        self.stages
+            .insert(stage, Shown { bar, total, unit, estimate: String::new(), started: now, last_line: now });
     }
 
     fn progress(&mut self, stage: &str, done: u64) {
@@ -178,6 +195,14 @@ impl State {
         } else if !quiet && shown.last_line.elapsed() >= LINE_EVERY {
             shown.last_line = Instant::now();
             eprintln!("{stage}: {}", how_far(done, shown));
+        }
+    }
+
+    fn estimate(&mut self, stage: &str, bytes: u64) {
+        let Some(shown) = self.stages.get_mut(stage) else { return };
+        shown.estimate = format!(", about {} in all", HumanBytes(bytes));
+        if let Some(bar) = &shown.bar {
+            bar.set_message(format!("{}{}", shown.unit, shown.estimate));
         }
     }
 
@@ -207,5 +232,6 @@ fn how_far(done: u64, shown: &Shown) -> String {
         return format!("{done} {}, {rate:.1} a second", shown.unit);
     }
     let left = shown.total.saturating_sub(done) as f64 / rate.max(1e-9);
-    format!("{done}/{} {}, {rate:.1} a second, {left:.0} s left", shown.total, shown.unit)
+    let Shown { total, unit, estimate, .. } = shown;
+    format!("{done}/{total} {unit}, {rate:.1} a second, {left:.0} s left{estimate}")
 }

@@ -1,1 +1,123 @@
-//! (in the making)
+//! The chunk-parallel final encoder: from a script to a finished Matroska with
+//! nothing but this program, an encoder and a muxer.
+//!
+//! [`scenes`] finds the scenes, [`recipe`] says what each is encoded with and
+//! tries it out, [`plan`] joins short ones to chunks, [`queue`] encodes these
+//! side by side into the folder of [`work`], which remembers what is finished,
+//! [`join`] and [`mux`] put them together, and [`check`] reads the result back.
+
+mod aomenc;
+mod check;
+mod detect;
+mod grain;
+mod join;
+mod matroska;
+mod mux;
+pub mod options;
+mod plan;
+mod presets;
+pub mod qpfile;
+mod queue;
+mod recipe;
+mod run;
+mod scenes;
+mod sequence;
+mod tool;
+mod work;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+
+use crate::source::OpenOptions;
+pub use mux::MuxerChoice;
+use options::Options;
+pub use run::run;
+pub use scenes::{DetectBy, SceneSource};
+
+/// The encoders that chunks are encoded with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Coder {
+    Aom,
+    SvtAv1,
+}
+
+impl Coder {
+    /// By the name that av1an's files use.
+    pub fn from_av1an(name: &str) -> Result<Self> {
+        match name {
+            "aom" => Ok(Self::Aom),
+            "svt_av1" | "svt-av1" => Ok(Self::SvtAv1),
+            other => bail!("encoder `{other}`: `encode` drives aom and svt_av1; use av1an for the others"),
+        }
+    }
+
+    /// The usual name of its program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Aom => "aomenc",
+            Self::SvtAv1 => "SvtAv1EncApp",
+        }
+    }
+
+    /// Constant quality unless said otherwise.
+    pub fn default_q(self) -> f64 {
+        match self {
+            Self::Aom => 14.0,
+            Self::SvtAv1 => 27.0,
+        }
+    }
+
+    /// The option for film grain made from the source's noise.
+    pub fn noise_option(self) -> &'static str {
+        match self {
+            Self::Aom => "--denoise-noise-level",
+            Self::SvtAv1 => "--film-grain",
+        }
+    }
+}
+
+/// What to encode, and how; everything in it has been checked as far as that
+/// goes without opening the clip or the encoder.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub input: PathBuf,
+    pub open: OpenOptions,
+    /// The Matroska file to make; replaced when it exists.
+    pub output: PathBuf,
+    /// The work folder.
+    pub work: PathBuf,
+    /// Keep what an earlier run finished.
+    pub resume: bool,
+    /// Remove the work folder once the result is checked.
+    pub clean: bool,
+    pub scenes: SceneSource,
+    /// Scenes shorter than this many frames are joined, ≥ 1.
+    pub min_chunk_length: usize,
+    /// Encoders at once; `None`: CPUs / threads.
+    pub parallel: Option<usize>,
+    /// Threads of one encoder; `None`: what the parameters say, else 2.
+    pub threads: Option<usize>,
+    /// `None`: as the scenes file says, else aomenc.
+    pub coder: Option<Coder>,
+    /// The program of `coder` instead of the one on the PATH.
+    pub program: Option<PathBuf>,
+    /// Constant quality of scenes without parameters of their own.
+    pub q: Option<f64>,
+    /// Encoder preset; `None`: by the height of the picture.
+    pub preset: Option<String>,
+    /// The user's encoder presets.
+    pub presets_file: Option<PathBuf>,
+    /// On top of all other parameters.
+    pub params: Options,
+    /// Strength of the encoder's film grain, 0 to 50; 0 = off.
+    pub noise: u32,
+    /// A film grain table; wins over `noise`.
+    pub grain_table: Option<PathBuf>,
+    /// Bits per sample of the result, 8 or 10.
+    pub bits: u8,
+    pub muxer: MuxerChoice,
+    /// A file whose audio, subtitles, chapters and attachments are copied.
+    pub copy_from: Option<PathBuf>,
+}

@@ -13,7 +13,8 @@ mod trial;
 pub mod y4m;
 
 pub use capabilities::{Capabilities, Encoder};
+pub use color::flags as color_flags;
 pub use identify::{Identity, identify};
 pub use params::{Flag, ParameterList, Purpose, Request};
 pub use preflight::preflight;
-pub use run::{EncodeError, EncodeJob, Encoded, USUAL_STALL, encode};
+pub use run::{EncodeError, EncodeJob, Encoded, Stream, USUAL_STALL, encode, encode_stream};

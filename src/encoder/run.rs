@@ -83,31 +83,62 @@ pub fn encode(
     cancel: &Cancel,
     on_line: impl FnMut(&str) + Send + 'static,
 ) -> Result<Encoded> {
+    let stream = Stream {
+        command: &|output| command(job, output),
+        header: job.format.header(),
+        format: job.format,
+        output: &job.output,
+        stall: job.stall,
+    };
+    encode_stream(&stream, frames, cancel, on_line)
+}
+
+/// An encode by any program that reads y4m from standard input and writes IVF.
+pub struct Stream<'a> {
+    /// The command line for this output file; the pipes are connected here.
+    pub command: &'a dyn Fn(&Path) -> Command,
+    /// What goes before the first frame.
+    pub header: String,
+    /// As in [`EncodeJob`].
+    pub format: y4m::Format,
+    pub output: &'a Path,
+    pub stall: Option<Duration>,
+}
+
+/// [`encode`] for any such program, with the same promises and errors.
+pub fn encode_stream(
+    stream: &Stream<'_>,
+    frames: impl Iterator<Item = Result<Arc<Picture>>>,
+    cancel: &Cancel,
+    on_line: impl FnMut(&str) + Send + 'static,
+) -> Result<Encoded> {
     cancel.check()?;
-    ensure!(matches!(job.format.bits, 8 | 10), "{} bits a sample: must be 8 or 10", job.format.bits);
+    ensure!(matches!(stream.format.bits, 8 | 10), "{} bits a sample: must be 8 or 10", stream.format.bits);
     let started = Instant::now();
-    let partial = PartialFile::beside(&job.output)?;
-    let mut process = Process::spawn(&mut command(job, &partial.path), on_line)?;
+    let partial = PartialFile::beside(stream.output)?;
+    let mut command = (stream.command)(&partial.path);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut process = Process::spawn(&mut command, on_line)?;
     let stdin = process.take_stdin().context("the encoder has no standard input")?;
     let gauge = Arc::new(Gauge::default());
-    process.watch(cancel, job.stall, {
+    process.watch(cancel, stream.stall, {
         let (gauge, output) = (Arc::clone(&gauge), partial.path.clone());
         move || gauge.progress(&output)
     })?;
-    let sent = feed(stdin, job.format, frames, &gauge)?;
+    let sent = feed(stdin, stream, frames, &gauge)?;
     let ended = process.wait()?;
     if ended.stopped == Some(Stop::Interrupted) {
         return Err(Interrupted.into());
     }
     let bytes = judge(&process, &ended, &partial.path, sent)?;
-    partial.finish(&job.output)?;
-    Ok(Encoded { path: job.output.clone(), frames: sent, bytes, seconds: started.elapsed().as_secs_f64() })
+    partial.finish(stream.output)?;
+    let path = stream.output.to_path_buf();
+    Ok(Encoded { path, frames: sent, bytes, seconds: started.elapsed().as_secs_f64() })
 }
 
 fn command(job: &EncodeJob, output: &Path) -> Command {
     let mut command = Command::new(&job.program);
     command.args(["-i", "stdin", "-b"]).arg(output).args(["--progress", "0"]).args(&job.params);
-    command.stdin(Stdio::piped()).stdout(Stdio::null());
     command
 }
 
@@ -115,13 +146,14 @@ fn command(job: &EncodeJob, output: &Path) -> Command {
 /// that no longer reads is no error here: how it ended tells more.
 fn feed(
     mut stdin: ChildStdin,
-    format: y4m::Format,
+    stream: &Stream<'_>,
     mut frames: impl Iterator<Item = Result<Arc<Picture>>>,
     gauge: &Gauge,
 ) -> Result<usize> {
+    let format = stream.format;
     let mut buffer = y4m::Frames::default();
     let mut sent = 0;
-    let mut open = gauge.write(&mut stdin, format.header().as_bytes());
+    let mut open = gauge.write(&mut stdin, stream.header.as_bytes());
     while open {
         let Some(picture) = gauge.while_rendering(|| frames.next()) else { break };
         let picture = picture?;
@@ -174,15 +206,21 @@ fn judge(process: &Process, ended: &Ended, output: &Path, sent: usize) -> Result
     Err(EncodeError::Short { reason, failure })
 }
 
-/// The line in which SvtAv1EncApp says what it does not take.
+/// The line in which SvtAv1EncApp (or aomenc, the last mark) says what it does not take.
 fn refusal(lines: &[String]) -> Option<String> {
     let has = |line: &str, marks: &[&str]| marks.iter().any(|mark| line.contains(mark));
     let says = |line: &&String| has(line, &REFUSALS) && !has(&line.to_lowercase(), &SHORTAGES);
     Some(lines.iter().find(says)?.trim().to_owned())
 }
 
-const REFUSALS: [&str; 5] =
-    ["Unprocessed tokens:", "Unprocessed arguments:", "Invalid parameter", "Svt[error]:", "Error:"];
+const REFUSALS: [&str; 6] = [
+    "Unprocessed tokens:",
+    "Unprocessed arguments:",
+    "Invalid parameter",
+    "Svt[error]:",
+    "Error:",
+    "Invalid value",
+];
 /// Errors at start-up that another try may not meet.
 const SHORTAGES: [&str; 3] = ["memory", "resource", "thread"];
 

@@ -39,8 +39,8 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let encoding =
         clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
     let working = working(&input.clip, encoding.bits, events)?;
-    let backends =
-        clock.time("opening the metric", || Backends::open(&zones, &working, encoding.bits, events))?;
+    let backends = clock
+        .time("opening the metric", || Backends::open(&zones, &working, encoding.bits, memory / 2, events))?;
     let store = Store::open(&request.folder, request.resume, events)?;
     store.update_manifest(&manifest(&input, &encoding, &backends, &zones), events)?;
 
@@ -210,7 +210,7 @@ impl Run<'_> {
                 Arc::clone(backend),
                 &analysis.luma,
                 key,
-                self.memory,
+                self.memory / 2,
                 picture,
             )?);
         }
@@ -261,7 +261,8 @@ impl Run<'_> {
             workers,
             // Scorers decode and wait; the measuring itself runs in the pool.
             scorers: (tools::cpus() / 2).max(1),
-            memory: self.memory,
+            // The other half is for prepared references.
+            memory: self.memory / 2,
             staged: self.request.staged,
         }
     }

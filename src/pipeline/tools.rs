@@ -192,9 +192,9 @@ impl Encoding {
 
 impl Backends {
     /// Opens the back end of every zone; zones with the same settings share one.
-    pub fn open(zones: &[Zone], working: &Clip, bits: u8, events: &Events) -> Result<Self> {
+    pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
         let info = working.info();
-        let color = info.color.resolve(info.height);
+        let color = score::reading(&info.color, info.height);
         let size = (info.width, info.height);
         let mut opened: HashMap<Fingerprint, Arc<dyn Backend>> = HashMap::new();
         let mut by_zone = Vec::with_capacity(zones.len());
@@ -207,7 +207,7 @@ impl Backends {
             let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
             let backend = match opened.get(&key) {
                 Some(backend) => Arc::clone(backend),
-                None => score::open(metric, color, size, bits, info.fps, working.session(), events)?,
+                None => score::open(metric, color, size, bits, info.fps, working.session(), memory, events)?,
             };
             opened.insert(key, Arc::clone(&backend));
             by_zone.push(Some(backend));

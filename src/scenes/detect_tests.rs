@@ -53,7 +53,7 @@ fn zone(frames: Range<usize>, method: SceneMethod) -> Zone {
                 last_frame: true,
             },
         },
-        model: ModelSettings { kind: ModelKind::Reference, calibrate: 0, tolerance: 0.5 },
+        model: ModelSettings { kind: ModelKind::Reference },
         character: CharacterSettings {
             enable: false,
             backend: CharacterBackend::Auto,

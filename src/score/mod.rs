@@ -25,7 +25,7 @@ use anyhow::{Result, bail};
 
 pub use pool::{Pooled, check_finite, pool};
 
-use self::native::Native;
+use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
 use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
@@ -96,7 +96,8 @@ pub fn reading(color: &ColorInfo, height: usize) -> ResolvedColor {
 
 /// Opens the back end that `settings` asks for, for pictures of `size` (width,
 /// height) with `bits` per sample that mean `color` on both sides, and reports
-/// which one runs.
+/// which one runs. Back ends that prepare references keep those that fit into
+/// `memory` bytes.
 ///
 /// # Errors
 /// When the back end asked for is missing or fails (with its own message), the
@@ -108,13 +109,17 @@ pub fn open(
     bits: u8,
     fps: Option<(u64, u64)>,
     session: Session,
+    memory: u64,
     events: &Events,
 ) -> Result<Arc<dyn Backend>> {
     let window = Window::new(size, bits, settings.crop)?;
     let pictures = Pictures { window, color, fps, session };
+    let budget = Budget::new(memory);
     let backend: Arc<dyn Backend> = match settings.backend {
-        MetricBackend::Auto => automatic(settings, &pictures, events)?,
-        MetricBackend::Native => Arc::new(Native::new(settings, color, window, ASKED_FOR.to_owned())?),
+        MetricBackend::Auto => automatic(settings, &pictures, budget, events)?,
+        MetricBackend::Native => {
+            Arc::new(Native::new(settings, color, window, budget, ASKED_FOR.to_owned())?)
+        }
         MetricBackend::Vship | MetricBackend::Vszip => {
             Arc::new(Plugin::new(settings, settings.backend, &pictures, ASKED_FOR)?)
         }
@@ -130,7 +135,12 @@ pub fn open(
 const ASKED_FOR: &str = "asked for by metric.backend";
 
 /// Vship where it works, else the CPU, with what kept Vship from running.
-fn automatic(settings: &MetricSettings, pictures: &Pictures, events: &Events) -> Result<Arc<dyn Backend>> {
+fn automatic(
+    settings: &MetricSettings,
+    pictures: &Pictures,
+    budget: Budget,
+    events: &Events,
+) -> Result<Arc<dyn Backend>> {
     let reason = if pictures.session.has_plugin("vship") {
         match Plugin::new(settings, MetricBackend::Vship, pictures, "it is there and works") {
             Ok(plugin) => return Ok(Arc::new(plugin)),
@@ -142,5 +152,5 @@ fn automatic(settings: &MetricSettings, pictures: &Pictures, events: &Events) ->
     } else {
         "Vship is not installed".to_owned()
     };
-    Ok(Arc::new(Native::new(settings, pictures.color, pictures.window, reason)?))
+    Ok(Arc::new(Native::new(settings, pictures.color, pictures.window, budget, reason)?))
 }

@@ -23,13 +23,6 @@ const BUTTERAUGLI_BYTES: usize = 200;
 /// detail; the crate's own default is 1.
 const HF_ASYMMETRY: f32 = 0.8;
 
-/// Share of the machine's memory that prepared references may take; those that
-/// do not fit are prepared again for every probe, with the same result.
-const MEMORY_SHARE: u64 = 4;
-
-/// Bytes assumed where the system does not tell.
-const SMALL_MACHINE: u64 = 4 << 30;
-
 /// The native back end of one metric.
 pub(super) struct Native {
     shared: Arc<Shared>,
@@ -47,8 +40,9 @@ enum Metric {
     Ssimulacra2,
 }
 
-/// Bytes that may still be spent on prepared references.
-struct Budget(AtomicUsize);
+/// Bytes that may still be spent on prepared references; those that do not fit
+/// are prepared again for every probe, with the same result.
+pub(super) struct Budget(AtomicUsize);
 
 struct Scene {
     shared: Arc<Shared>,
@@ -84,6 +78,7 @@ impl Native {
         settings: &MetricSettings,
         color: ResolvedColor,
         window: Window,
+        budget: Budget,
         reason: String,
     ) -> Result<Self> {
         let metric = if settings.metric.higher_is_better() {
@@ -96,10 +91,7 @@ impl Native {
             Metric::Butteraugli(params)
         };
         let linear = Linear::new(color, window)?;
-        Ok(Self {
-            shared: Arc::new(Shared { metric, linear, budget: Arc::new(Budget::of_machine()) }),
-            reason,
-        })
+        Ok(Self { shared: Arc::new(Shared { metric, linear, budget: Arc::new(budget) }), reason })
     }
 }
 
@@ -219,12 +211,8 @@ impl Metric {
 }
 
 impl Budget {
-    fn of_machine() -> Self {
-        let total = sysinfo::System::new().map_or(SMALL_MACHINE, |mut system| {
-            system.refresh_memory();
-            system.total_memory()
-        });
-        Self(AtomicUsize::new((total / MEMORY_SHARE) as usize))
+    pub fn new(bytes: u64) -> Self {
+        Self(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
     }
 
     /// `bytes` of what is left, if that much is.

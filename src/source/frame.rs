@@ -26,10 +26,6 @@ impl Frame {
         Self { frame: Arc::new(frame) }
     }
 
-    pub(crate) fn raw(&self) -> &FrameRef<'static> {
-        &self.frame
-    }
-
     pub fn width(&self, plane: usize) -> usize {
         self.frame.width(plane)
     }

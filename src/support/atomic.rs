@@ -1,5 +1,6 @@
 //! Files appear under their final name complete or not at all.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,13 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     write_with(path, |out| Ok(out.write_all(bytes)?))
 }
 
+/// Gives a finished temporary file its name, replacing an older file of that name.
+pub fn keep(file: tempfile::TempPath, path: &Path) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    allow_everyone_the_umask_allows(&File::open(&file).with_context(context)?).with_context(context)?;
+    file.persist(path).map_err(|e| e.error).with_context(context)
+}
+
 /// The folder a file lies in, `.` for a bare name.
 pub fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
@@ -37,14 +45,14 @@ pub fn folder_of(path: &Path) -> PathBuf {
 
 /// Temporary files are private (0600); results are ordinary files.
 #[cfg(unix)]
-fn allow_everyone_the_umask_allows(file: &std::fs::File) -> std::io::Result<()> {
+fn allow_everyone_the_umask_allows(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     // The umask cannot be read without setting it, so the usual 0644 is used.
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn allow_everyone_the_umask_allows(_: &std::fs::File) -> std::io::Result<()> {
+fn allow_everyone_the_umask_allows(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 

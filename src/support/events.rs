@@ -26,6 +26,13 @@ pub enum Event {
     Score { scene: usize, probe: usize, crf: f64, score: f64 },
     /// A scene's final CRF is known.
     Scene { scene: usize, start: usize, end: usize, crf: f64 },
+    /// A worker of the chunk encoder begins with frames `start..end`; `attempt`
+    /// is 1, or 2 after a failure.
+    ChunkStarted { worker: usize, chunk: usize, start: usize, end: usize, attempt: u32 },
+    /// A chunk is finished.
+    ChunkFinished { worker: usize, chunk: usize, frames: usize, bytes: u64, seconds: f64 },
+    /// What the stage's result will weigh when the rest is like what is finished.
+    EstimatedSize { stage: &'static str, bytes: u64 },
     /// A line that an encoder wrote, shown at high verbosity.
     EncoderLine { scene: usize, line: String },
     /// Something worth knowing: which back end runs, what was converted and why.

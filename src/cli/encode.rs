@@ -1,0 +1,256 @@
+//! `encode`: the final video in parallel chunks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use super::Usage;
+use super::input::InputArgs;
+use crate::encode::options::{Options, Origin};
+use crate::encode::{self, Coder, DetectBy, MuxerChoice, Request, SceneSource, qpfile};
+use crate::settings::{self, SourceProvider, Typed};
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+
+/// Scenes found for encoding alone, with the usual lengths.
+const DETECTION_PRESET: &str = "scene-detection";
+
+#[derive(Debug, clap::Args)]
+pub struct EncodeArgs {
+    /// VapourSynth script (.vpy) or video file
+    input: PathBuf,
+
+    /// The Matroska file to make
+    #[arg(short, long, value_name = "FILE.mkv")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    script: InputArgs,
+
+    #[command(flatten)]
+    chunks: ChunkArgs,
+
+    #[command(flatten)]
+    encoder: EncoderArgs,
+
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Chunks")]
+struct ChunkArgs {
+    /// Scenes and their parameters from an av1an scenes.json, as boosting writes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["qpfile", "scene_method"])]
+    scenes: Option<PathBuf>,
+
+    /// Scenes from an x264/x265 QP file [default: INPUT's name with .qp.txt, beside INPUT or below]
+    #[arg(long, value_name = "FILE", conflicts_with = "scene_method")]
+    qpfile: Option<PathBuf>,
+
+    /// How scenes are found without a file: builtin, wwxd, scxvid, wwxd_scxvid, av1an, av1an_fast or ffmpeg
+    #[arg(long, value_name = "METHOD")]
+    scene_method: Option<String>,
+
+    /// Lowest scene score of --scene-method ffmpeg, 0 to 1
+    #[arg(long, value_name = "SCORE", default_value_t = 0.3)]
+    scd_thresh: f64,
+
+    /// Let --scene-method ffmpeg look at half the size
+    #[arg(long)]
+    downscale_scd: bool,
+
+    /// Join scenes shorter than so many frames with the following ones
+    #[arg(long, value_name = "FRAMES", default_value_t = 64)]
+    min_chunk_length: usize,
+
+    /// Encoders at once [default: logical CPUs / threads]
+    #[arg(long, value_name = "N")]
+    max_parallel_encodes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CoderName {
+    Aom,
+    SvtAv1,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Encoder")]
+struct EncoderArgs {
+    /// Encoder [default: as the scenes file says, else aom]
+    #[arg(long, value_name = "NAME")]
+    encoder: Option<CoderName>,
+
+    /// The encoder's program [default: aomenc or SvtAv1EncApp on the PATH]
+    #[arg(long, value_name = "FILE")]
+    encoder_path: Option<PathBuf>,
+
+    /// Threads of one encoder [default: what the parameters say, else 2]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// Constant quality, lower is better [default: 14 for aom, 27 for svt-av1]
+    #[arg(long, value_name = "Q")]
+    q: Option<f64>,
+
+    /// Encoder preset: 720p, 1080p or one of your own [default: by the height of the picture]
+    #[arg(long, value_name = "NAME")]
+    encoder_preset: Option<String>,
+
+    /// Your encoder presets, a TOML file like presets/encoders/presets.toml
+    #[arg(long, value_name = "FILE", env = "PROGRESSION_BOOST_ENCODER_PRESETS")]
+    encoder_presets: Option<PathBuf>,
+
+    /// Encoder parameters on top of all others, also of those in a scenes file
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    params: Option<String>,
+
+    /// Strength of film grain made from the source's noise, 0 to 50
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50))]
+    noiselevel: u32,
+
+    /// Film grain table (grav1synth, noise_model); wins over --noiselevel
+    #[arg(long, value_name = "FILE")]
+    graintable: Option<PathBuf>,
+
+    /// Bits per sample of the result, 8 or 10
+    #[arg(long, value_name = "BITS", default_value_t = 10)]
+    bit_depth: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MuxerName {
+    Auto,
+    Mkvmerge,
+    Ffmpeg,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Result")]
+struct ResultArgs {
+    /// Copy audio, subtitles, chapters and attachments from this file
+    #[arg(long, value_name = "SOURCE")]
+    copy_from: Option<PathBuf>,
+
+    /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    muxer: MuxerName,
+
+    /// Continue a run: finished chunks are not encoded again
+    #[arg(long)]
+    resume: bool,
+
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+
+    /// Work folder [default: INPUT's name with .chunks, beside INPUT]
+    #[arg(long, value_name = "FOLDER")]
+    temp: Option<PathBuf>,
+
+    /// Remove the work folder once the result is checked
+    #[arg(long)]
+    clean: bool,
+}
+
+pub fn run(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+    let request = args.request().map_err(|error| Usage::from_error(&error))?;
+    encode::run(&request, events, cancel).map(drop)
+}
+
+impl EncodeArgs {
+    fn request(self) -> Result<Request> {
+        let Self { input, output, script, chunks, encoder, result } = self;
+        if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {
+            bail!("-o {}: the result is Matroska, its name must end in .mkv", output.display());
+        }
+        if output.exists() && !result.force && !result.resume {
+            bail!("{} exists; --force replaces it", output.display());
+        }
+        let params = encoder.params.as_deref().map(|line| Options::parse_line(line, Origin::User));
+        Ok(Request {
+            open: script.options(SourceProvider::Auto)?,
+            work: result.temp.clone().unwrap_or_else(|| input.with_extension("chunks")),
+            output,
+            resume: result.resume,
+            clean: result.clean,
+            scenes: chunks.source(&input)?,
+            min_chunk_length: at_least_one("--min-chunk-length", chunks.min_chunk_length)?,
+            parallel: chunks
+                .max_parallel_encodes
+                .map(|n| at_least_one("--max-parallel-encodes", n))
+                .transpose()?,
+            threads: encoder.threads.map(|n| at_least_one("--threads", n)).transpose()?,
+            coder: encoder.encoder.map(|name| match name {
+                CoderName::Aom => Coder::Aom,
+                CoderName::SvtAv1 => Coder::SvtAv1,
+            }),
+            program: encoder.encoder_path,
+            q: encoder.q,
+            preset: encoder.encoder_preset,
+            presets_file: encoder.encoder_presets,
+            params: params.transpose()?.unwrap_or_default(),
+            noise: encoder.noiselevel,
+            grain_table: encoder.graintable,
+            bits: match encoder.bit_depth {
+                bits @ (8 | 10) => bits,
+                other => bail!("--bit-depth {other}: must be 8 or 10"),
+            },
+            muxer: match result.muxer {
+                MuxerName::Auto => MuxerChoice::Auto,
+                MuxerName::Mkvmerge => MuxerChoice::Mkvmerge,
+                MuxerName::Ffmpeg => MuxerChoice::Ffmpeg,
+            },
+            copy_from: result.copy_from,
+            input,
+        })
+    }
+}
+
+impl ChunkArgs {
+    /// A file that was named, else a method that was named, else a QP file that
+    /// lies there, else the usual method.
+    fn source(&self, input: &Path) -> Result<SceneSource> {
+        if let Some(path) = &self.scenes {
+            return Ok(SceneSource::ScenesFile(path.clone()));
+        }
+        if let Some(path) = &self.qpfile {
+            return Ok(SceneSource::QpFile(path.clone()));
+        }
+        match self.scene_method.as_deref() {
+            Some("ffmpeg") => {
+                if !(0.0..=1.0).contains(&self.scd_thresh) {
+                    bail!("--scd-thresh {}: must be 0 to 1", self.scd_thresh);
+                }
+                Ok(SceneSource::Detect(DetectBy::Ffmpeg {
+                    threshold: self.scd_thresh,
+                    half: self.downscale_scd,
+                }))
+            }
+            Some("external") => bail!("--scene-method external: name the list with --scenes"),
+            Some(method) => detection(vec![Typed::flag("--scene-method", "scenes.method", method)]),
+            None => match qpfile::find(input) {
+                Some(path) => Ok(SceneSource::QpFile(path)),
+                None => detection(vec![Typed::flag("--scene-method", "scenes.method", "builtin")]),
+            },
+        }
+    }
+}
+
+fn detection(typed: Vec<Typed>) -> Result<SceneSource> {
+    let request = settings::Request {
+        preset: Some(DETECTION_PRESET.to_owned()),
+        typed,
+        ..settings::Request::default()
+    };
+    Ok(SceneSource::Detect(DetectBy::Settings(Box::new(settings::resolve(&request)?))))
+}
+
+fn at_least_one(option: &str, value: usize) -> Result<usize> {
+    if value == 0 {
+        bail!("{option} 0: must be at least 1");
+    }
+    Ok(value)
+}

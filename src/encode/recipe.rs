@@ -1,0 +1,265 @@
+//! What each scene is encoded with, complete and checked against the encoders.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+
+use super::grain::Grain;
+use super::options::{Options, Origin};
+use super::plan::Chunk;
+use super::scenes::{ListedScene, Overrides};
+use super::tool::Tool;
+use super::{Coder, Request, presets};
+use crate::encoder::Purpose;
+use crate::encoder::defaults::{Look, words as family_words};
+use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+use crate::support::fingerprint::Fingerprint;
+
+/// Threads of one encoder unless said otherwise: two keep aomenc's lookahead
+/// beside its coding.
+pub const DEFAULT_THREADS: usize = 2;
+
+/// Options that name a file whose frames or times count from the scene's start.
+const SCENE_FILES: [&str; 3] = ["--roi-map-file", "--film-grain-table", "--fgs-table"];
+
+/// Options that differ between scenes without another being refused: one trial
+/// stands for all of them.
+const NOT_TRIED: [&str; 4] = ["--crf", "--cq-level", "--roi-map-file", "--fgs-table"];
+
+/// One way to encode; scenes that share it may be joined.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recipe {
+    pub coder: Coder,
+    pub options: Options,
+    /// Added as a table made for each chunk.
+    pub grain: Option<Grain>,
+}
+
+impl Recipe {
+    /// The option for grain tables.
+    pub fn table_option(coder: Coder) -> &'static str {
+        match coder {
+            Coder::Aom => "--film-grain-table",
+            Coder::SvtAv1 => "--fgs-table",
+        }
+    }
+
+    /// Of what the encoded bytes depend on: all but the number of threads, and
+    /// with the content of the files that options name.
+    pub fn key(&self) -> Result<Fingerprint> {
+        let mut options = self.options.clone();
+        options.remove(thread_option(self.coder));
+        let mut files = Vec::new();
+        for name in SCENE_FILES {
+            if let Some(path) = options.get(name).and_then(|option| option.value.clone()) {
+                files.push(Fingerprint::of_file(Path::new(&path)).with_context(|| name.to_owned())?);
+                options.remove(name);
+            }
+        }
+        Ok(Fingerprint::of(&(self.coder, options.words(self.coder), &self.grain, files)))
+    }
+
+    fn joinable(&self) -> bool {
+        SCENE_FILES.iter().all(|name| self.options.get(name).is_none())
+    }
+}
+
+fn thread_option(coder: Coder) -> &'static str {
+    match coder {
+        Coder::Aom => "--threads",
+        Coder::SvtAv1 => "--lp",
+    }
+}
+
+/// The encoders that `scenes` need, with the one of scenes without overrides.
+pub fn coders(request: &Request, scenes: &[ListedScene]) -> Result<(Coder, BTreeSet<Coder>)> {
+    let named = scenes.iter().filter_map(|scene| scene.overrides.as_ref());
+    let named: Vec<Coder> =
+        named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
+    let base = request.coder.or(named.first().copied()).unwrap_or(Coder::Aom);
+    let mut all: BTreeSet<Coder> = named.into_iter().collect();
+    if all.is_empty() || scenes.iter().any(|scene| scene.overrides.is_none()) {
+        all.insert(base);
+    }
+    Ok((base, all))
+}
+
+/// What a run encodes with.
+pub struct Resolved {
+    /// Each once.
+    pub recipes: Vec<Recipe>,
+    /// The scenes, referring to them.
+    pub scenes: Vec<Chunk>,
+    /// The colour that all streams will say they have: the clip's, but for what
+    /// AV1 cannot carry and what parameters say otherwise.
+    pub color: ColorInfo,
+}
+
+/// Resolves the recipes of a run.
+pub struct Resolver<'a> {
+    pub request: &'a Request,
+    pub base: Coder,
+    pub tools: &'a [Tool],
+    /// Of the clip as it is encoded.
+    pub info: &'a ClipInfo,
+    pub events: &'a Events,
+}
+
+impl Resolver<'_> {
+    pub fn resolve(&self, scenes: &[ListedScene]) -> Result<Resolved> {
+        let grain = self.request.grain_table.as_deref().map(Grain::read).transpose()?;
+        let mut recipes: Vec<Recipe> = Vec::new();
+        let mut chunks = Vec::with_capacity(scenes.len());
+        let mut told = Told::default();
+        for (number, scene) in scenes.iter().enumerate() {
+            let made = match &scene.overrides {
+                None => self.plain(),
+                Some(overrides) => self.of_scene(overrides),
+            };
+            let finished = made.and_then(|recipe| self.finish(recipe, grain.as_ref(), &mut told));
+            let recipe = finished.with_context(|| format!("scene {number}, frames {:?}", scene.frames))?;
+            let joinable = recipe.joinable();
+            let recipe = recipes.iter().position(|known| *known == recipe).unwrap_or_else(|| {
+                recipes.push(recipe);
+                recipes.len() - 1
+            });
+            chunks.push(Chunk { frames: scene.frames.clone(), recipe, joinable });
+        }
+        told.notes.iter().for_each(|note| self.events.note(note));
+        Ok(Resolved { recipes, scenes: chunks, color: told.color(&self.info.color) })
+    }
+
+    fn tool(&self, coder: Coder) -> Result<&Tool> {
+        self.tools.iter().find(|tool| tool.coder() == coder).context("the encoder was not opened")
+    }
+
+    /// The recipe of scenes that have no parameters of their own.
+    fn plain(&self) -> Result<Recipe> {
+        let request = self.request;
+        let tool = self.tool(self.base)?;
+        let mut options = Options::default();
+        if let Tool::SvtAv1(encoder) = tool {
+            let words = family_words(encoder.identity.family, Look::Mean, Purpose::Final);
+            options.overlay(&Options::parse(&words, Origin::Ours)?);
+        }
+        let preset = request.preset.as_deref();
+        let presets = presets::options(self.base, preset, request.presets_file.as_deref(), self.info.height)?;
+        options.overlay(&presets);
+        tool.set_quality(&mut options, request.q.unwrap_or(self.base.default_q()))?;
+        Ok(Recipe { coder: self.base, options, grain: None })
+    }
+
+    fn of_scene(&self, overrides: &Overrides) -> Result<Recipe> {
+        let coder = Coder::from_av1an(&overrides.encoder)?;
+        let words = overrides.video_params.as_deref().unwrap_or_default();
+        let mut options = Options::parse(words, Origin::User)?;
+        if let Some(path) = options.get("--roi-map-file").and_then(|option| option.value.as_deref()) {
+            ensure!(Path::new(path).is_file(), "the ROI map {path} is not there");
+        }
+        self.tool(coder)?.round_quality(&mut options, self.events);
+        Ok(Recipe { coder, options, grain: Grain::photon(overrides, self.info)? })
+    }
+
+    /// Adds what every recipe gets, drops what of ours the encoder does not know.
+    fn finish(&self, mut recipe: Recipe, grain: Option<&Grain>, told: &mut Told) -> Result<Recipe> {
+        let request = self.request;
+        let coder = recipe.coder;
+        let tool = self.tool(coder)?;
+        let options = &mut recipe.options;
+        if request.noise > 0 {
+            options.set(coder.noise_option(), Some(request.noise.to_string()), Origin::User);
+        }
+        tool.check_reserved(&request.params)?;
+        options.overlay(&request.params);
+        let depth = if coder == Coder::Aom { "--bit-depth" } else { "--input-depth" };
+        options.set_ours(depth, request.bits);
+        if let Some(threads) = request.threads {
+            options.set_ours(thread_option(coder), threads);
+        } else if options.get(thread_option(coder)).is_none() {
+            options.set_ours(thread_option(coder), DEFAULT_THREADS);
+        }
+        let (color, notes) = tool.color_options(&self.info.color, request.bits);
+        told.notes.extend(notes);
+        for (name, value) in &color {
+            match options.get(name) {
+                None => options.set_ours(name, value),
+                Some(set) if set.value.as_ref() == Some(value) => {}
+                Some(_) => drop(told.otherwise.insert(name)),
+            }
+        }
+        let unsaid = COLOR_OPTIONS.iter().filter(|name| color.iter().all(|(said, _)| said != *name));
+        told.otherwise.extend(unsaid);
+        if let Some(grain) = grain {
+            recipe.grain = Some(grain.clone());
+        }
+        if recipe.grain.is_some() {
+            let option = Recipe::table_option(coder);
+            if !tool.has(option) {
+                bail!(
+                    "{} has no {option}, which photon noise and grain tables need; use a newer encoder, \
+                     or scenes without photon noise",
+                    tool.version()
+                );
+            }
+            // A table wins over the encoder's own estimate.
+            recipe.options.remove(coder.noise_option());
+        }
+        let left_out = tool.fit(&mut recipe.options)?;
+        if !left_out.is_empty() {
+            told.notes.insert(format!("{} does not know {}; left out", tool.version(), left_out.join(", ")));
+        }
+        Ok(recipe)
+    }
+}
+
+const COLOR_OPTIONS: [&str; 3] = ["--color-primaries", "--transfer-characteristics", "--matrix-coefficients"];
+
+/// What came up while recipes were made; each is told once.
+#[derive(Default)]
+struct Told {
+    notes: BTreeSet<String>,
+    /// Colour options that are not set to the clip's value everywhere.
+    otherwise: BTreeSet<&'static str>,
+}
+
+impl Told {
+    fn color(&self, clip: &ColorInfo) -> ColorInfo {
+        let kept = |name, value| if self.otherwise.contains(name) { UNSPECIFIED } else { value };
+        ColorInfo {
+            primaries: kept(COLOR_OPTIONS[0], clip.primaries),
+            transfer: kept(COLOR_OPTIONS[1], clip.transfer),
+            matrix: kept(COLOR_OPTIONS[2], clip.matrix),
+            full_range: clip.full_range.filter(|_| !self.otherwise.contains("--color-range")),
+            ..clip.clone()
+        }
+    }
+}
+
+/// Encodes a few blank frames with every recipe that differs in more than its quality.
+pub fn try_out(recipes: &[Recipe], tools: &[Tool], bits: u8, cancel: &Cancel) -> Result<()> {
+    let mut tried: Vec<Recipe> = Vec::new();
+    for recipe in recipes {
+        let mut like = recipe.clone();
+        NOT_TRIED.iter().for_each(|name| like.options.remove(name));
+        like.grain = None;
+        if tried.contains(&like) {
+            continue;
+        }
+        let mut options = recipe.options.clone();
+        SCENE_FILES.iter().for_each(|name| options.remove(name));
+        let tool = tools.iter().find(|tool| tool.coder() == recipe.coder);
+        tool.context("the encoder was not opened")?.try_out(&options, bits, cancel)?;
+        tried.push(like);
+    }
+    Ok(())
+}
+
+/// The most threads that one of the encoders uses.
+pub fn threads(recipes: &[Recipe]) -> usize {
+    let of = |recipe: &Recipe| recipe.options.get(thread_option(recipe.coder))?.value.as_ref()?.parse().ok();
+    recipes.iter().filter_map(of).max().unwrap_or(DEFAULT_THREADS).max(1)
+}

@@ -1,0 +1,319 @@
+//! A run from the input to the checked Matroska file.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::check::{Expected, check};
+use super::matroska::{Contents, Kind};
+use super::mux::{MuxJob, Muxer};
+use super::plan::{join as join_scenes, longest_first};
+use super::queue::{self, Done, Job, Shop};
+use super::recipe::{self, Recipe, Resolved, Resolver};
+use super::scenes::{self, ListedScene};
+use super::tool::Tool;
+use super::work::WorkFolder;
+use super::{Coder, Request, join};
+use crate::encoder::y4m;
+use crate::source::{self, Clip, ClipInfo, OpenOptions};
+use crate::support::atomic;
+use crate::support::cancel::Cancel;
+use crate::support::events::{Event, Events};
+use crate::support::fingerprint::Fingerprint;
+
+/// VapourSynth's own cache in every worker's session: chunks are read in order,
+/// so it only serves filters that look back and ahead.
+const CACHE_LIMIT: u64 = 1 << 30;
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub output: PathBuf,
+    pub frames: usize,
+    pub bytes: u64,
+    pub chunks: usize,
+    /// Chunks that an earlier run had finished.
+    pub resumed: usize,
+}
+
+/// Encodes as `request` says. On failure and interruption the finished chunks
+/// are kept for a run that resumes; the output appears checked or not at all.
+pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcome> {
+    check_paths(request)?;
+    let muxer = Muxer::find(request.muxer)?;
+    let work = WorkFolder::open(&request.work, request.resume)?;
+    if work.cleared > 0 {
+        events.note(format!("{} chunks of an earlier run were cleared; --resume keeps them", work.cleared));
+    }
+    let input = Input::open(request, &work, events)?;
+    events.note(request.scenes.describe());
+    let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
+    let (base, coders) = recipe::coders(request, &found)?;
+    let tools = open_tools(request, base, &coders, &work, cancel)?;
+    for tool in &tools {
+        tool.check_size(input.info().width, input.info().height)?;
+        events.note(format!("encoding with {}, muxing with {}", tool.version(), muxer.name()));
+    }
+    warn_about_unused(request, &found, events);
+    let resolver = Resolver { request, base, tools: &tools, info: input.info(), events };
+    let resolved = resolver.resolve(&found)?;
+    recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
+
+    let run = Run { request, input, work, tools, resolved, events, cancel };
+    let (chunks, resumed) = run.encode()?;
+    let contents = run.mux(&muxer, &chunks)?;
+    run.finish(&contents, chunks.len(), resumed)
+}
+
+/// The clip as it is encoded.
+struct Input {
+    clip: Clip,
+    working: Clip,
+    options: OpenOptions,
+    key: Fingerprint,
+    fps: (u32, u32),
+}
+
+impl Input {
+    fn open(request: &Request, work: &WorkFolder, events: &Events) -> Result<Self> {
+        let mut options = request.open.clone();
+        options.cache_limit = Some(CACHE_LIMIT);
+        options.index_folder = Some(work.index());
+        let clip = source::open(&request.input, &options)?;
+        let key = source::fingerprint(&request.input, &options, clip.info())?;
+        let info = clip.info();
+        let Some(fps) = info.fps.and_then(|(n, d)| Some((u32::try_from(n).ok()?, u32::try_from(d).ok()?)))
+        else {
+            bail!(
+                "{} has no constant frame rate, so its frames have no times in the result; \
+                 give it one with `core.std.AssumeFPS` in a script",
+                request.input.display()
+            );
+        };
+        let working = clip.working(request.bits)?.clip;
+        let (from, to) = (info, working.info());
+        if from.format != to.format || (from.width, from.height) != (to.width, to.height) {
+            events.note(format!(
+                "the clip is {} {}x{}, it is encoded as {} {}x{}",
+                from.format, from.width, from.height, to.format, to.width, to.height
+            ));
+        }
+        Ok(Self { clip, working, options, key, fps })
+    }
+
+    fn info(&self) -> &ClipInfo {
+        self.working.info()
+    }
+
+    /// The same clip in a session of its own.
+    fn again(&self, path: &Path, bits: u8) -> Result<Clip> {
+        let clip = source::open(path, &self.options)?.working(bits)?.clip;
+        ensure!(
+            clip.info() == self.info(),
+            "{} became another clip when it was opened again; a script must not depend on the time",
+            path.display()
+        );
+        Ok(clip)
+    }
+}
+
+fn check_paths(request: &Request) -> Result<()> {
+    let output = &request.output;
+    let same = |path: &Path| match (std::fs::canonicalize(path), std::fs::canonicalize(output)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    ensure!(!same(&request.input), "the output {} is the input; choose another name", output.display());
+    if let Some(source) = &request.copy_from {
+        ensure!(source.is_file(), "--copy-from {}: there is no such file", source.display());
+        ensure!(!same(source), "the output {} is --copy-from's file; choose another name", output.display());
+    }
+    // Hours later would be late to find out.
+    let folder = atomic::folder_of(output);
+    tempfile::tempfile_in(&folder)
+        .with_context(|| format!("cannot write {} into {}", output.display(), folder.display()))?;
+    Ok(())
+}
+
+fn open_tools(
+    request: &Request,
+    base: Coder,
+    coders: &BTreeSet<Coder>,
+    work: &WorkFolder,
+    cancel: &Cancel,
+) -> Result<Vec<Tool>> {
+    let program = |coder| request.program.as_deref().filter(|_| coder == base);
+    coders.iter().map(|&coder| Tool::open(coder, program(coder), work.path(), cancel)).collect()
+}
+
+/// Options that have no effect when every scene brings its own parameters.
+fn warn_about_unused(request: &Request, scenes: &[ListedScene], events: &Events) {
+    if scenes.iter().any(|scene| scene.overrides.is_none()) {
+        return;
+    }
+    let unused = [("--q", request.q.is_some()), ("--encoder-preset", request.preset.is_some())];
+    for (option, _) in unused.iter().filter(|(_, given)| *given) {
+        events.warn(format!("{option} has no effect: all scenes of the file have parameters of their own"));
+    }
+    if scenes.iter().flat_map(|scene| &scene.overrides).any(|o| o.passes.is_some_and(|passes| passes > 1)) {
+        events.note("the scenes ask for two passes; at constant quality one gives the same, so one is made");
+    }
+}
+
+/// Everything that a run has settled before the first chunk.
+struct Run<'a> {
+    request: &'a Request,
+    input: Input,
+    work: WorkFolder,
+    tools: Vec<Tool>,
+    resolved: Resolved,
+    events: &'a Events,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    /// Encodes what is not finished; all chunks in order, and how many were.
+    fn encode(&self) -> Result<(Vec<Job>, usize)> {
+        let recipes = &self.resolved.recipes;
+        let jobs = self.jobs()?;
+        let frames = self.input.info().frames;
+        let mut done = Done { frames: 0, bytes: 0, of_frames: frames };
+        let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match self.work.finished(&job.chunk, &job.key) {
+                Some(record) => {
+                    done.frames += job.chunk.frames.len();
+                    done.bytes += record.bytes;
+                    ready.push(job);
+                }
+                None => open.push(job),
+            }
+        }
+        let resumed = ready.len();
+        if resumed > 0 {
+            self.events.note(format!(
+                "{resumed} of {} chunks, {} of {frames} frames, are finished already",
+                resumed + open.len(),
+                done.frames
+            ));
+        }
+        if !open.is_empty() {
+            longest_first(&mut open, |job| &job.chunk);
+            let parallel = self.parallel(recipes);
+            self.events.note(format!(
+                "{} chunks to encode, {} at once",
+                open.len(),
+                parallel.min(open.len())
+            ));
+            let again = || self.input.again(&self.request.input, self.request.bits);
+            queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again))?;
+        }
+        ready.append(&mut open);
+        ready.sort_by_key(|job| job.number);
+        Ok((ready, resumed))
+    }
+
+    fn jobs(&self) -> Result<Vec<Job>> {
+        let chunks = join_scenes(&self.resolved.scenes, self.request.min_chunk_length);
+        let keys: Vec<Fingerprint> = self.resolved.recipes.iter().map(Recipe::key).collect::<Result<_>>()?;
+        let color = &self.input.info().color;
+        let job = |(number, chunk): (usize, super::plan::Chunk)| {
+            let recipe = &self.resolved.recipes[chunk.recipe];
+            let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Tool::version);
+            let parts =
+                (&self.input.key, &chunk.frames, &keys[chunk.recipe], version, self.request.bits, color);
+            let key = Fingerprint::of(&parts);
+            let file = self.work.chunk_file(&chunk, &key);
+            Job { number, chunk, key, file }
+        };
+        Ok(chunks.into_iter().enumerate().map(job).collect())
+    }
+
+    fn parallel(&self, recipes: &[Recipe]) -> usize {
+        let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.request.parallel.unwrap_or(cpus / recipe::threads(recipes)).max(1)
+    }
+
+    fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Shop<'s> {
+        let info = self.input.info();
+        Shop {
+            recipes: &self.resolved.recipes,
+            tools: &self.tools,
+            work: &self.work,
+            format: y4m::Format {
+                width: info.width,
+                height: info.height,
+                bits: self.request.bits,
+                fps: y4m::frame_rate(info.fps),
+            },
+            full_range: info.color.is_full_range(),
+            fps: y4m::frame_rate(info.fps),
+            open,
+            events: self.events,
+            cancel: self.cancel,
+        }
+    }
+
+    /// Joins and muxes into a temporary file, checks it and gives it its name.
+    fn mux(&self, muxer: &Muxer, jobs: &[Job]) -> Result<Contents> {
+        let info = self.input.info();
+        let files: Vec<_> = jobs.iter().map(|job| (job.file.clone(), job.chunk.frames.len())).collect();
+        let joined = self.work.joined();
+        {
+            let stage = self.events.stage("Joining", info.frames as u64, "frames");
+            join::join(&files, self.input.fps, &joined, &stage, self.cancel)?;
+        }
+        let output = &self.request.output;
+        let partial = tempfile::Builder::new()
+            .prefix(".progression-boost-")
+            .suffix(".mkv")
+            .tempfile_in(atomic::folder_of(output))
+            .with_context(|| format!("cannot write beside {}", output.display()))?
+            .into_temp_path();
+        let color = &self.resolved.color;
+        let copy_from = self.request.copy_from.as_deref();
+        let job = MuxJob { video: &joined, fps: self.input.fps, color, copy_from, output: &partial };
+        {
+            let _stage = self.events.stage("Muxing", 0, "files");
+            muxer.run(&job, self.cancel)?.iter().for_each(|warning| self.events.warn(warning));
+        }
+        let expected = Expected {
+            frames: info.frames,
+            fps: self.input.fps,
+            width: info.width,
+            height: info.height,
+            bits: self.request.bits,
+            color,
+        };
+        let contents = check(&partial, &expected)?;
+        atomic::keep(partial, output)?;
+        // As large as the result; the chunks it came from are kept.
+        let _ = std::fs::remove_file(&joined);
+        Ok(contents)
+    }
+
+    fn finish(self, contents: &Contents, chunks: usize, resumed: usize) -> Result<Outcome> {
+        let output = self.request.output.clone();
+        let bytes = std::fs::metadata(&output).map_or(0, |file| file.len());
+        if let Some(source) = &self.request.copy_from {
+            self.events.note(format!(
+                "from {}: {} audio, {} subtitle tracks, {} chapters, {} attachments",
+                source.display(),
+                contents.count(Kind::Audio),
+                contents.count(Kind::Subtitles),
+                contents.chapters,
+                contents.attachments
+            ));
+        }
+        if self.request.clean {
+            self.work.remove()?;
+        } else {
+            self.events
+                .note(format!("the chunks stay in {}; --clean removes them", self.work.path().display()));
+        }
+        self.events.emit(&Event::Result { path: output.display().to_string() });
+        Ok(Outcome { output, frames: self.input.info().frames, bytes, chunks, resumed })
+    }
+}
