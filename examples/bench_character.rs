@@ -63,7 +63,11 @@ fn main() -> anyhow::Result<()> {
             for backend in BACKENDS {
                 match time(&clip, model, backend) {
                     Ok(seconds) => println!("{width}x{height}  {name}  {backend:?}: {:.1} ms", seconds * 1e3),
-                    Err(error) => println!("{width}x{height}  {name}  {backend:?}: {}", error.root_cause()),
+                    Err(error) => {
+                        let reason = format!("{error:#}");
+                        let reason = reason.lines().last().unwrap_or_default().trim();
+                        println!("{width}x{height}  {name}  {backend:?}: {reason}");
+                    }
                 }
             }
         }

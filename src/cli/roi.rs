@@ -83,7 +83,9 @@ fn check(file: &Path, (width, height): (usize, usize), out: &mut dyn Write) -> R
         writeln!(out, "{}: {problem}", file.display())?;
     }
     if !problems.is_empty() {
-        bail!("{} is not right for {width}x{height}: {} problems", file.display(), problems.len());
+        let count = problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        bail!("{} is not right for {width}x{height}: {count} {noun}", file.display());
     }
     let values = || lines.iter().flat_map(|line| line.values.iter().copied());
     writeln!(
