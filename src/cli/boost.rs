@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::Usage;
 use super::input::InputArgs;
+use crate::character::Options;
 use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed, ZoneList};
 use crate::support::cancel::Cancel;
@@ -89,6 +90,14 @@ pub struct PresetArgs {
     #[arg(long, value_name = "FILE")]
     input_scenes: Option<String>,
 
+    /// Segmentation network for Character Boost (character.model)
+    #[arg(long, value_name = "FILE")]
+    model: Option<String>,
+
+    /// What runs it: auto, trt, ort-cuda, ort, ov or ncnn (character.backend)
+    #[arg(long, value_name = "NAME")]
+    character_backend: Option<String>,
+
     /// Parts of the clip with settings of their own: lines of `start end NAME`
     #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
     zones: Option<PathBuf>,
@@ -116,6 +125,14 @@ struct RunArgs {
     /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
+
+    /// GPU that runs the segmentation network
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    character_device: u32,
+
+    /// trtexec, which builds TensorRT engines [default: on the PATH, or beside the plugin]
+    #[arg(long, value_name = "FILE")]
+    trtexec: Option<PathBuf>,
 
     /// What to do when a scene's probes fail twice
     #[arg(long, value_enum, default_value_t = SceneFailure::Fail)]
@@ -153,6 +170,11 @@ pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
         analysis_input: args.analysis_input,
         output,
         settings,
+        segmentation: Options {
+            device: args.run.character_device,
+            trtexec: args.run.trtexec,
+            ..Options::default()
+        },
         resume: args.run.resume,
         keep_probes: args.run.keep,
         memory: args.run.memory,
@@ -172,7 +194,7 @@ pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
 impl PresetArgs {
     /// The validated settings; what is wrong with them is an error of usage.
     pub fn resolve(&self) -> Result<settings::Resolved> {
-        let flags: [(&str, &str, &Option<String>); 8] = [
+        let flags: [(&str, &str, &Option<String>); 10] = [
             ("--target", "metric.target", &self.target),
             ("--probing-preset", "encoder.probing_preset", &self.probing_preset),
             ("--final-preset", "encoder.final_preset", &self.final_preset),
@@ -181,6 +203,8 @@ impl PresetArgs {
             ("--lp", "encoder.lp", &self.lp),
             ("--method", "scenes.method", &self.method),
             ("--input-scenes", "scenes.input_scenes", &self.input_scenes),
+            ("--model", "character.model", &self.model),
+            ("--character-backend", "character.backend", &self.character_backend),
         ];
         let mut typed: Vec<Typed> = self.sets.iter().map(|set| Typed::set(set)).collect();
         if self.input_scenes.is_some() && self.method.is_none() {

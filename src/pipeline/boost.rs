@@ -1,20 +1,22 @@
 //! Boosting, from the input to the scenes file.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::Request;
 use super::finish::{Finisher, SceneOutcome};
 use super::plan::{PlannedScene, plan};
 use super::probing::{Candidate, Probed, Probing};
 use super::scheduler::{self, Limits};
+use super::segmentation::Segmentation;
 use super::store::{ANALYSIS, Manifest, Store};
 use super::tools::{self, Backends, Encoding};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
+use crate::character::SceneMasks;
 use crate::encoder::y4m;
 use crate::output::av1an;
 use crate::output::summary::Summary;
@@ -22,7 +24,7 @@ use crate::scenes;
 use crate::settings::Zone;
 use crate::source::{self, Clip};
 use crate::support::atomic;
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::support::fingerprint::Fingerprint;
 
@@ -41,8 +43,14 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let working = working(&input.clip, encoding.bits, events)?;
     let backends = clock
         .time("opening the metric", || Backends::open(&zones, &working, encoding.bits, memory / 2, events))?;
+    let has_roi = encoding.encoder.capabilities.roi_map;
+    let segmentation = Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
     let store = Store::open(&request.folder, request.resume, events)?;
-    store.update_manifest(&manifest(&input, &encoding, &backends, &zones), events)?;
+    let mut manifest = manifest(&input, &encoding, &backends, &zones);
+    if let Some(segmentation) = &segmentation {
+        manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
+    }
+    store.update_manifest(&manifest, events)?;
 
     let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
     let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
@@ -55,19 +63,22 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         working: &working,
         encoding: &encoding,
         backends: &backends,
+        segmentation: segmentation.as_ref(),
         store: &store,
         memory,
         events,
         cancel,
     };
-    let outcomes = clock.time("probing", || run.probe(&planned, &analysis))?;
-    let finisher = Finisher::new(&encoding, &analysis.luma);
+    let (outcomes, masks) = clock.time("probing", || run.probe_and_segment(&planned, &analysis))?;
+    let roi_folder = roi_folder(&request.output)?;
+    let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     av1an::write_scenes(&request.output, &entries)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let mut used = detectors(&detection.zones);
     used.extend(backends.describe());
+    used.extend(segmentation.as_ref().map(Segmentation::describe));
     used.push(encoding.describe());
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
@@ -184,6 +195,7 @@ struct Run<'a> {
     working: &'a Clip,
     encoding: &'a Encoding,
     backends: &'a Backends,
+    segmentation: Option<&'a Segmentation>,
     store: &'a Store,
     memory: u64,
     events: &'a Events,
@@ -191,8 +203,42 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Segmentation runs on a thread of its own while probes encode; when one
+    /// of the two fails, the other stops as well.
+    fn probe_and_segment(
+        &self,
+        planned: &[PlannedScene<'_>],
+        analysis: &Analysis,
+    ) -> Result<(Vec<SceneOutcome>, Vec<Option<SceneMasks>>)> {
+        let Some(segmentation) = self.segmentation else {
+            return Ok((self.probe(planned, analysis, self.cancel)?, planned.iter().map(|_| None).collect()));
+        };
+        let either = self.cancel.child();
+        std::thread::scope(|scope| {
+            let masks = scope.spawn(|| {
+                let (clip, key) = (&self.input.analysed, &self.input.analysed_key);
+                let result =
+                    segmentation.run(planned, clip, &analysis.luma, key, self.store, self.events, &either);
+                either.cancel_on_error(result)
+            });
+            let outcomes = either.cancel_on_error(self.probe(planned, analysis, &either));
+            let masks = masks.join().map_err(|_| anyhow!("the segmentation thread panicked"))?;
+            match (outcomes, masks) {
+                (Ok(outcomes), Ok(masks)) => Ok((outcomes, masks)),
+                // The one that was merely told to stop is not the reason.
+                (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+                (Err(a), Err(b)) => Err(if a.is::<Interrupted>() { b } else { a }),
+            }
+        })
+    }
+
     /// Probes every scene whose zone measures; the others need none.
-    fn probe(&self, planned: &[PlannedScene<'_>], analysis: &Analysis) -> Result<Vec<SceneOutcome>> {
+    fn probe(
+        &self,
+        planned: &[PlannedScene<'_>],
+        analysis: &Analysis,
+        cancel: &Cancel,
+    ) -> Result<Vec<SceneOutcome>> {
         let picture = picture_bytes(self.working);
         let mut candidates = Vec::new();
         for scene in planned {
@@ -241,9 +287,9 @@ impl Run<'_> {
             stall: self.request.stall,
             events: self.events,
             stage: &stage,
-            cancel: self.cancel,
+            cancel,
         };
-        let failed = scheduler::run(&chains, &limits, &probing, self.cancel)?;
+        let failed = scheduler::run(&chains, &limits, &probing, cancel)?;
         for candidate in &probing.candidates {
             let Probed { scored, unreliable } = candidate.probed();
             outcomes[candidate.planned.index] = SceneOutcome::Probed { scored, unreliable };
@@ -278,6 +324,15 @@ fn picture_bytes(clip: &Clip) -> usize {
     let info = clip.info();
     let (cw, ch) = source::chroma_size(info.width, info.height);
     2 * (info.width * info.height + 2 * cw * ch)
+}
+
+/// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path
+/// is absolute because the encoder runs in av1an's folders.
+fn roi_folder(output: &Path) -> Result<PathBuf> {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".json").unwrap_or(&name);
+    let stem = stem.strip_suffix(".scenes").unwrap_or(stem);
+    Ok(std::path::absolute(output.with_file_name(format!("{stem}.roi")))?)
 }
 
 /// Fails now, and not after hours of work, when `output` cannot be written.

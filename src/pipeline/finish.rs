@@ -1,12 +1,15 @@
 //! From the probes of every scene to the scenes file: model, dynamic rules,
 //! boosts, rounding, final parameters.
 
-use anyhow::{Error, Result, anyhow, bail};
+use std::path::Path;
+
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::OnSceneFailure;
 use super::plan::PlannedScene;
 use super::tools::{self, Encoding};
 use crate::analysis::LumaStats;
+use crate::character::{self, RoiMap, SceneMasks};
 use crate::model::{Scored, qstep, reference};
 use crate::output::av1an::{SceneEntry, ZoneOverrides};
 use crate::output::summary::SceneResult;
@@ -32,14 +35,29 @@ struct Solved {
     doubtful: bool,
 }
 
+/// A scene's CRF after Character Boost, and the path of its ROI map.
+struct Boosted {
+    crf: f64,
+    map: Option<String>,
+}
+
 pub struct Finisher<'a> {
     encoding: &'a Encoding,
     luma: &'a LumaStats,
+    /// By scene; `None` where no characters are boosted.
+    masks: &'a [Option<SceneMasks>],
+    /// Where ROI maps are written; the folder is made when there is one.
+    roi_folder: &'a Path,
 }
 
 impl<'a> Finisher<'a> {
-    pub fn new(encoding: &'a Encoding, luma: &'a LumaStats) -> Self {
-        Self { encoding, luma }
+    pub fn new(
+        encoding: &'a Encoding,
+        luma: &'a LumaStats,
+        masks: &'a [Option<SceneMasks>],
+        roi_folder: &'a Path,
+    ) -> Self {
+        Self { encoding, luma, masks, roi_folder }
     }
 
     /// The entries of the scenes file and the results for the summary, in the
@@ -70,7 +88,7 @@ impl<'a> Finisher<'a> {
         let mut entries = Vec::with_capacity(planned.len());
         let mut results = Vec::with_capacity(planned.len());
         for (scene, solved) in planned.iter().zip(solved.into_iter().flatten()) {
-            let (entry, result) = self.entry(scene, solved)?;
+            let (entry, result) = self.entry(scene, solved, events)?;
             let (start, end) = (scene.scene.start, scene.scene.end);
             events.emit(&Event::Scene { scene: scene.index, start, end, crf: result.crf });
             entries.push(entry);
@@ -140,13 +158,41 @@ impl<'a> Finisher<'a> {
         Ok(())
     }
 
-    fn entry(&self, scene: &PlannedScene<'_>, solved: Solved) -> Result<(SceneEntry, SceneResult)> {
+    /// Character Boost; the scene's ROI map is written.
+    fn boost(&self, scene: &PlannedScene<'_>, crf: f64, events: &Events) -> Result<Boosted> {
+        let Some(masks) = &self.masks[scene.index] else { return Ok(Boosted { crf, map: None }) };
+        let diff = &self.luma.diff[scene.scene.start..scene.scene.end];
+        let has_roi = self.encoding.encoder.capabilities.roi_map;
+        let boost = character::boost(masks, diff, &scene.settings.character, crf, has_roi)?;
+        boost.notes.iter().for_each(|note| events.note(format!("scene {}: {note}", scene.index)));
+        let Some(map) = boost.roi else { return Ok(Boosted { crf: boost.crf, map: None }) };
+        let folder = self.roi_folder;
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join(RoiMap::file_name(scene.index));
+        map.write(&path)?;
+        let path = path.to_str().with_context(|| {
+            format!("{}: scenes.json is text, so this path must be valid Unicode", path.display())
+        })?;
+        Ok(Boosted { crf: boost.crf, map: Some(path.to_owned()) })
+    }
+
+    fn entry(
+        &self,
+        scene: &PlannedScene<'_>,
+        solved: Solved,
+        events: &Events,
+    ) -> Result<(SceneEntry, SceneResult)> {
         let settings = scene.settings;
         let rules = &self.encoding.rules[scene.zone];
         let facts = tools::facts(scene, self.luma);
         let crf = rules.crf(&facts, solved.crf)?;
-        let crf = self.encoding.encoder.round_crf(crf.max(settings.output.min_crf));
-        let (encoder, video_params) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
+        let boosted = self.boost(scene, crf, events)?;
+        let crf = self.encoding.encoder.round_crf(boosted.crf.max(settings.output.min_crf));
+        let (encoder, mut video_params) =
+            self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
+        if let Some(map) = boosted.map {
+            video_params.extend(["--roi-map-file".to_owned(), map]);
+        }
         let overrides = ZoneOverrides {
             encoder,
             passes: 1,

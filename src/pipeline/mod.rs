@@ -7,6 +7,7 @@ mod frames;
 mod plan;
 mod probing;
 pub mod scheduler;
+mod segmentation;
 pub mod store;
 mod tools;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use boost::run;
 
+use crate::character::Options;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
 
@@ -30,6 +32,8 @@ pub struct Request {
     /// The work folder.
     pub folder: PathBuf,
     pub settings: Resolved,
+    /// How the segmentation network runs, where zones boost characters.
+    pub segmentation: Options,
     /// Continue what an earlier run left in the work folder.
     pub resume: bool,
     pub keep_probes: bool,

@@ -23,10 +23,11 @@ use crate::support::lock::FolderLock;
 const MANIFEST: &str = "manifest.json";
 const JOURNAL: &str = "journal.ndjson";
 const PROBES: &str = "probes";
+const MASKS: &str = "masks";
 /// Luma statistics and detector verdicts.
 pub const ANALYSIS: &str = "analysis.json";
 /// What a run may create here; a folder given with --temp can hold other files.
-const OURS: [&str; 4] = [MANIFEST, JOURNAL, PROBES, ANALYSIS];
+const OURS: [&str; 5] = [MANIFEST, JOURNAL, PROBES, MASKS, ANALYSIS];
 
 /// What results depend on, part by part, for the message about what changed.
 pub type Manifest = BTreeMap<String, Fingerprint>;
@@ -86,8 +87,10 @@ impl Store {
             }
             clear(folder)?;
         }
-        let probes = folder.join(PROBES);
-        fs::create_dir_all(&probes).with_context(|| format!("cannot create {}", probes.display()))?;
+        for name in [PROBES, MASKS] {
+            let inner = folder.join(name);
+            fs::create_dir_all(&inner).with_context(|| format!("cannot create {}", inner.display()))?;
+        }
         let (journal, records) = Journal::open(&journal_path)?;
         let mut probes = HashMap::new();
         let mut scores = HashMap::new();
@@ -148,6 +151,11 @@ impl Store {
     /// Where the probe of this key is written.
     pub fn probe_path(&self, scene: usize, probe: usize, key: &Fingerprint) -> PathBuf {
         self.folder.join(PROBES).join(format!("{scene:05}-{}-{key}.ivf", probe + 1))
+    }
+
+    /// Where the masks of this key are kept.
+    pub fn masks_path(&self, key: &Fingerprint) -> PathBuf {
+        self.folder.join(MASKS).join(format!("{key}.masks"))
     }
 
     pub fn probe(&self, key: &Fingerprint) -> Option<ProbeRecord> {
