@@ -290,6 +290,31 @@ fn scxvid_marks_the_hard_cuts_of_a_ten_bit_clip() {
 }
 
 #[test]
+fn plugins_find_the_cuts_of_a_long_clip_in_segments_as_in_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = open(
+        folder.path(),
+        "c = core.resize.Point(draw(64, 48), format=vs.YUV420P8, matrix_s='709')\n\
+         core.std.Loop(c, 18).set_output()",
+    );
+    let with = |sequential_plugins: bool| {
+        let wanted = BTreeSet::from([Detector::Scxvid]);
+        let options = AnalysisOptions { sequential_plugins };
+        let analysis = analyse(&clip, &wanted, options, &Events::silent(), &Cancel::new()).unwrap();
+        analysis.scxvid.unwrap()
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (segments, one_pass) = (pool.install(|| with(false)), with(true));
+    assert_eq!((segments.len(), one_pass.len()), (18 * 180, 18 * 180));
+    let cuts: Vec<usize> = (30..18 * 180).step_by(30).collect();
+    let found = cuts.iter().filter(|&&cut| one_pass[cut]).count();
+    assert!(found * 10 >= cuts.len() * 8, "{found} of {}", cuts.len());
+    for cut in cuts {
+        assert_eq!(segments[cut], one_pass[cut], "frame {cut}");
+    }
+}
+
+#[test]
 fn a_plugin_that_does_not_load_is_named_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let clip = open(folder.path(), "core.std.BlankClip(format=vs.YUV420P8, length=4).set_output()");
