@@ -4,7 +4,7 @@
 //! grain make of the boundaries around it, on both sides.
 
 /// Contrast below which no boundary is a cut.
-const LEAST: f64 = 0.2;
+pub(super) const LEAST: f64 = 0.2;
 /// Of two boundaries at most this far apart only the stronger can be a cut.
 const APART: usize = 3;
 /// Boundaries that tell how much the shots beside a cut move.

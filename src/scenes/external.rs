@@ -161,10 +161,12 @@ mod tests {
         for n in 0..count {
             let end = if n == 700_000 { 10 * n } else { 10 * n + 10 };
             let comma = if n + 1 < count { "," } else { "" };
-            text += &format!(
-                r#"{{"start_frame":{},"end_frame":{end},"zone_overrides":{{"video_params":["{padding}"]}}}}{comma}"#,
-                10 * n
-            );
+            let (start, padded) = (10 * n, format!(r#""zone_overrides":{{"video_params":["{padding}"]}}"#));
+            text += r#"{"start_frame":"#;
+            text += &start.to_string();
+            text += r#","end_frame":"#;
+            text += &end.to_string();
+            text.extend([",", &padded, "}", comma]);
         }
         text += "]}";
         assert!(text.len() > 100_000_000, "{}", text.len());
