@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 /// Shots of 30 frames that differ in everything, drawn from formulas; `size`
 /// and `format` are Python, `fps` is 24. Frames 45 and 46 are a flash, 75 to 90 a pan.
-const SHOTS: &str = r#"
+const SHOTS: &str = r"
 def draw(width, height, length=180):
     base = core.std.BlankClip(format=vs.GRAY8, width=width, height=height, length=length)
     def paint(n, f):
@@ -30,7 +30,7 @@ def draw(width, height, length=180):
                 plane[y, x] = 235 - v // 8 if n in (45, 46) else 16 + v % 219
         return f
     return core.std.ModifyFrame(base, base, paint)
-"#;
+";
 
 fn open(folder: &Path, script: &str) -> Clip {
     let path = folder.join("clip.vpy");
@@ -122,6 +122,48 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
     }
     let cuts: Vec<usize> = frames(&one.builtin.unwrap().cuts);
     assert_eq!(cuts, [30, 60, 90, 120, 150]);
+}
+
+/// Pictures of 40 frames each: a stray frame, a flash of one frame, a fade
+/// through black, a zoom, grain that is new in every frame, and a dissolve into
+/// the last picture. Hard cuts are at 40, 80, 160, 200 and 240.
+const TRAPS: &str = r"
+import random
+W, H = 160, 96
+pictures = core.resize.Point(draw(W, H), format=vs.YUV420P8, matrix_s='709')
+still = lambda shot, length=40: core.std.Loop(pictures[shot * 30], length)
+each = core.std.FrameEval
+black = core.std.BlankClip(still(0), color=[16, 128, 128])
+stray = still(0)[:20] + still(3)[:1] + still(0)[21:]
+flash = still(1)[:15] + core.std.Expr(still(1)[:1], ['x 4 / 170 +', '']) + still(1)[16:]
+out = each(still(2), lambda n: core.std.Merge(still(2), black, min(1, max(0, (n - 20) / 19))))
+into = each(still(4), lambda n: core.std.Merge(black, still(4), min(1, n / 16)))
+def closer(n):
+    share = 1.02 ** -n
+    w, h = W * share, H * share
+    return core.resize.Bicubic(still(5), src_left=(W - w) / 2, src_top=(H - h) / 2, src_width=w, src_height=h)
+zoom = each(still(5), closer)
+def noise(n, f):
+    f = f.copy()
+    r = random.Random(n)
+    plane = f[0]
+    for y in range(H):
+        row = r.randbytes(W)
+        for x in range(W):
+            plane[y, x] = min(235, max(16, plane[y, x] + row[x] // 8 - 16))
+    return f
+grain = core.std.ModifyFrame(still(0), still(0), noise)
+a, b = still(3), still(1)
+dissolve = each(a, lambda n: core.std.Merge(a, b, min(1, max(0, (n - 10) / 15))))
+(stray + flash + out + into + zoom + grain + dissolve).set_output()
+";
+
+#[test]
+fn flashes_stray_frames_fades_zooms_grain_and_dissolves_are_no_cuts() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = open(folder.path(), TRAPS);
+    let found = frames(&run(&clip, &[Detector::Builtin]).builtin.unwrap().cuts);
+    assert_eq!(found, [40, 80, 160, 200, 240]);
 }
 
 fn frames(flags: &[bool]) -> Vec<usize> {
@@ -244,6 +286,31 @@ fn scxvid_marks_the_hard_cuts_of_a_ten_bit_clip() {
     let cuts = frames(&run(&clip, &[Detector::Scxvid]).scxvid.unwrap());
     for cut in [30, 60, 90, 120, 150] {
         assert!(cuts.contains(&cut), "{cut} is not in {cuts:?}");
+    }
+}
+
+#[test]
+fn plugins_find_the_cuts_of_a_long_clip_in_segments_as_in_one_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = open(
+        folder.path(),
+        "c = core.resize.Point(draw(64, 48), format=vs.YUV420P8, matrix_s='709')\n\
+         core.std.Loop(c, 18).set_output()",
+    );
+    let with = |sequential_plugins: bool| {
+        let wanted = BTreeSet::from([Detector::Scxvid]);
+        let options = AnalysisOptions { sequential_plugins };
+        let analysis = analyse(&clip, &wanted, options, &Events::silent(), &Cancel::new()).unwrap();
+        analysis.scxvid.unwrap()
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (segments, one_pass) = (pool.install(|| with(false)), with(true));
+    assert_eq!((segments.len(), one_pass.len()), (18 * 180, 18 * 180));
+    let cuts: Vec<usize> = (30..18 * 180).step_by(30).collect();
+    let found = cuts.iter().filter(|&&cut| one_pass[cut]).count();
+    assert!(found * 10 >= cuts.len() * 8, "{found} of {}", cuts.len());
+    for cut in cuts {
+        assert_eq!(segments[cut], one_pass[cut], "frame {cut}");
     }
 }
 

@@ -151,6 +151,11 @@ fn choose(inputs: &[Input], seed: u64, count: usize) -> Result<(Vec<Piece>, Trut
         let mut kind = pick(&mut random);
         let at = random.within(8..length - 10);
         let flash = random.within(1..3);
+        // Over a cut of the source, where the new shot begins would be anyone's guess.
+        let seam = |c: &usize| (range.start + at..range.start + at + 6).contains(&(c + 2));
+        if matches!(kind, "flash" | "stray") && inputs[source].cuts.iter().any(seam) {
+            kind = "plain";
+        }
         let (other, frame) = foreign(inputs, &mut random, source, &range);
         let fade = random.within(8..20);
         let mut dissolve = 0;

@@ -43,10 +43,10 @@ pub(super) fn unexplained(current: &Reduced, reference: &Reduced) -> f64 {
     let mut sum = 0.0;
     for row in 0..rows {
         let mut left = Motion::default();
-        for column in 0..columns {
+        for (column, above) in above.iter_mut().enumerate() {
             let block = Block { picture: current, x: column * BLOCK, y: row * BLOCK };
-            let (difference, motion) = block.find(reference, [global, left, above[column]]);
-            (left, above[column]) = (motion, motion);
+            let (difference, motion) = block.find(reference, [global, left, *above]);
+            (left, *above) = (motion, motion);
             sum += f64::from(difference) / f64::from(difference + block.texture() + NOISE);
         }
     }
@@ -196,7 +196,7 @@ fn levelled(from: &[i16], to: &[i16]) -> Vec<i16> {
     let ((from_mean, from_spread), (to_mean, to_spread)) = (spread(from), spread(to));
     // In 1/1024.
     let gain = (to_spread * 1024 / from_spread.max(1)).clamp(512, 2048);
-    let fitted = |&s: &i16| (((i32::from(s) - from_mean) * gain >> 10) + to_mean).clamp(0, 4095) as i16;
+    let fitted = |&s: &i16| ((((i32::from(s) - from_mean) * gain) >> 10) + to_mean).clamp(0, 4095) as i16;
     from.iter().map(fitted).collect()
 }
 

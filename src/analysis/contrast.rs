@@ -10,8 +10,9 @@ use std::sync::Arc;
 use super::blocks::unexplained;
 use super::luma::Reduced;
 
-/// Below this, two pictures are the same shot without further looking.
-const ALIKE: f64 = 0.1;
+/// Below this, two pictures are of the same shot without further looking: no
+/// boundary with less contrast is taken for a cut.
+const ALIKE: f64 = super::cuts::LEAST;
 /// Share of the direct contrast that the most alike pair keeps at a cut.
 const STEADY: f64 = 0.8;
 /// Weight of a change of the luma distribution, where the structure is the same.

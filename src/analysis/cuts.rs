@@ -4,7 +4,7 @@
 //! grain make of the boundaries around it, on both sides.
 
 /// Contrast below which no boundary is a cut.
-const LEAST: f64 = 0.2;
+pub(super) const LEAST: f64 = 0.2;
 /// Of two boundaries at most this far apart only the stronger can be a cut.
 const APART: usize = 3;
 /// Boundaries that tell how much the shots beside a cut move.
@@ -17,7 +17,8 @@ const ABOVE_NEAR: f64 = 0.12;
 const FAR: usize = 10;
 /// How many times it exceeds that of the far ones, but for one on each side.
 const OVER_FAR: f64 = 1.15;
-/// A boundary this like another one within two frames is one end of a flash…
+/// A boundary this like another one within two frames, which stands out itself,
+/// is one end of a flash…
 const LIKE: f64 = 0.65;
 /// …so that the pictures on both sides of the flash are three frames apart,
 /// and so is the motion that has to be exceeded.
@@ -36,8 +37,10 @@ fn is_cut(contrast: &[f64], n: usize) -> bool {
     if own < LEAST || !strongest() {
         return false;
     }
-    let other_end =
-        around(contrast, n, FLASH_FRAMES).filter(|&(_, c)| c >= LIKE * own).map(|(m, _)| m).next();
+    let beyond = |m: usize| contrast.get(if m < n { m - 1 } else { m + 1 }).copied().unwrap_or(0.0);
+    let other_end = around(contrast, n, FLASH_FRAMES)
+        .find(|&(m, c)| c >= LIKE * own && c >= OVER_NEAR * beyond(m))
+        .map(|(m, _)| m);
     let in_flash = |m: usize| other_end.is_some_and(|end| (n.min(end)..=n.max(end)).contains(&m));
     let over = if other_end.is_some() { OVER_NEAR_FLASH } else { OVER_NEAR };
     let near = around(contrast, n, NEAR).filter(|&(m, _)| !in_flash(m)).map(|(_, c)| c).fold(0.0, f64::max);
@@ -98,6 +101,13 @@ mod tests {
     fn both_ends_of_a_flash_amid_motion_are_no_cuts() {
         assert_eq!(cuts(&with(0.2, &[(20, 0.42), (21, 0.05), (22, 0.4)])), [0; 0]);
         assert_eq!(cuts(&with(0.2, &[(20, 0.42), (21, 0.4)])), [0; 0]);
+    }
+
+    #[test]
+    fn a_cut_into_grain_is_no_flash() {
+        let mut contrast = with(0.1, &[(20, 0.55)]);
+        contrast[21..].fill(0.38);
+        assert_eq!(cuts(&contrast), [20]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn run(
         stage.advance(taken.len() as u64);
         collector.look_at(taken)?;
     }
-    collector.finish()
+    Ok(collector.finish())
 }
 
 /// Frames looked at together: enough for `threads`, and three times as many fit the budget.
@@ -106,18 +106,18 @@ impl Collector {
         Ok(())
     }
 
-    fn finish(self) -> Result<Analysis> {
+    fn finish(self) -> Analysis {
         let builtin = self.builtin.map(|boundaries| {
             let contrast = boundaries.finish();
             Builtin { cuts: cuts::decide(&contrast), contrast }
         });
-        Ok(Analysis {
+        Analysis {
             luma: self.stats,
             builtin,
             av1an: self.av1an.map(av1an::Runner::finish),
             av1an_fast: self.av1an_fast.map(av1an::Runner::finish),
             ..Analysis::default()
-        })
+        }
     }
 }
 

@@ -150,4 +150,32 @@ mod tests {
         }
         assert!(format!("{:#}", read(Path::new("no/such.json"), 1).unwrap_err()).contains("no/such.json"));
     }
+
+    #[test]
+    fn a_hundred_megabytes_are_read_and_the_wrong_scene_in_them_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.json");
+        let count = 800_000;
+        let padding = "x".repeat(60);
+        let mut text = String::from("{\"scenes\": [");
+        for n in 0..count {
+            let end = if n == 700_000 { 10 * n } else { 10 * n + 10 };
+            let comma = if n + 1 < count { "," } else { "" };
+            let (start, padded) = (10 * n, format!(r#""zone_overrides":{{"video_params":["{padding}"]}}"#));
+            text += r#"{"start_frame":"#;
+            text += &start.to_string();
+            text += r#","end_frame":"#;
+            text += &end.to_string();
+            text.extend([",", &padded, "}", comma]);
+        }
+        text += "]}";
+        assert!(text.len() > 100_000_000, "{}", text.len());
+        std::fs::write(&path, &text).unwrap();
+        let error = format!("{:#}", read(&path, 10 * count).unwrap_err());
+        assert!(error.contains("scene 700000 of `scenes`"), "{error}");
+        // Cut short: not JSON any more.
+        std::fs::write(&path, &text[..text.len() - 1]).unwrap();
+        let error = format!("{:#}", read(&path, 10 * count).unwrap_err());
+        assert!(error.contains("not an av1an scenes.json") && error.contains("EOF"), "{error}");
+    }
 }

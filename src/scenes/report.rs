@@ -15,7 +15,7 @@ use crate::support::atomic;
 /// a column for every detector that ran. Comma-separated, with a header.
 pub fn write_stats(path: &Path, analysis: &Analysis, detection: &Detection) -> Result<()> {
     let starts = starts(&detection.scenes, detection.scores.len());
-    let mut columns: Vec<(&str, Box<dyn Fn(usize) -> String + '_>)> = vec![
+    let mut columns: Vec<(&str, Column<'_>)> = vec![
         ("average", decimals(&analysis.luma.average)),
         ("min", Box::new(|n| analysis.luma.min[n].to_string())),
         ("max", Box::new(|n| analysis.luma.max[n].to_string())),
@@ -49,15 +49,18 @@ pub fn write_stats(path: &Path, analysis: &Analysis, detection: &Detection) -> R
     })
 }
 
-fn decimals(values: &[f64]) -> Box<dyn Fn(usize) -> String + '_> {
+/// What a column holds for a frame.
+type Column<'a> = Box<dyn Fn(usize) -> String + 'a>;
+
+fn decimals(values: &[f64]) -> Column<'_> {
     Box::new(|n| format!("{:.6}", values[n]))
 }
 
-fn flags(values: &[bool]) -> Box<dyn Fn(usize) -> String + '_> {
+fn flags(values: &[bool]) -> Column<'_> {
     Box::new(|n| u8::from(values[n]).to_string())
 }
 
-fn cuts(frames: &[Av1anFrame]) -> Box<dyn Fn(usize) -> String + '_> {
+fn cuts(frames: &[Av1anFrame]) -> Column<'_> {
     Box::new(|n| u8::from(frames[n].cut).to_string())
 }
 
@@ -103,7 +106,7 @@ fn draw(svg: &mut String, rows: usize, detection: &Detection) -> Drawn {
     header.draw_text(&title, &("sans-serif", 16).into_text_style(&header), (10, 8))?;
     let highest = detection.scores.iter().copied().fold(1.4, f64::max);
     // Rows are as long as each other, so that lengths can be compared.
-    let length = detection.scores.len().min(FRAMES_PER_ROW).max(2);
+    let length = detection.scores.len().clamp(2, FRAMES_PER_ROW);
     for (row, area) in body.split_evenly((rows, 1)).iter().enumerate() {
         draw_row(area, row * length, length, highest, detection)?;
     }
