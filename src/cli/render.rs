@@ -133,6 +133,7 @@ impl State {
                 self.detail(2, &format!("scene {scene}: encoder: {line}"));
             }
             Event::Note { text } => self.detail(0, text),
+            Event::Detail { text } => self.detail(1, text),
             Event::Warning { text } => self.line(&format!("warning: {text}")),
             Event::Result { .. } => {}
         }

@@ -37,6 +37,8 @@ pub enum Event {
     EncoderLine { scene: usize, line: String },
     /// Something worth knowing: which back end runs, what was converted and why.
     Note { text: String },
+    /// What was decided for a part of the clip and why, shown on request.
+    Detail { text: String },
     /// Something the user should look at, though the run goes on.
     Warning { text: String },
     /// The run produced its result at `path`.
@@ -70,6 +72,10 @@ impl Events {
 
     pub fn note(&self, text: impl Into<String>) {
         self.emit(&Event::Note { text: text.into() });
+    }
+
+    pub fn detail(&self, text: impl Into<String>) {
+        self.emit(&Event::Detail { text: text.into() });
     }
 
     pub fn warn(&self, text: impl Into<String>) {
