@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use progression_boost::encoder::defaults::{self, Look};
 use progression_boost::encoder::{
     Capabilities, EncodeJob, Encoder, ParameterList, Purpose, Request, encode, preflight, y4m,
 };
-use progression_boost::settings::EncoderFamily;
+use progression_boost::settings::{self, EncoderFamily};
 use progression_boost::source::{ColorInfo, MasteringDisplay, Picture};
 use progression_boost::support::cancel::Cancel;
 
@@ -73,11 +72,13 @@ fn the_shipped_lists_pass_the_preflight_everywhere() {
     let color = ColorInfo { primaries: 1, transfer: 1, matrix: 1, ..ColorInfo::default() };
     for version in VERSIONS {
         let encoder = open(version);
-        for look in [Look::Mean, Look::Max] {
+        for preset in ["butteraugli-mean", "butteraugli-max", "ssimu2-mean"] {
+            let request = settings::Request { preset: Some(preset.into()), ..settings::Request::default() };
+            let shipped = settings::resolve(&request).unwrap().base;
             let list = |purpose| {
-                let words = defaults::words(encoder.identity.family, look, purpose);
-                let request =
-                    Request { purpose, preset: 8, lp: 2, words: &words, by_user: false, color: &color };
+                let params = &shipped.encoder.params[&encoder.identity.family];
+                let words = if purpose == Purpose::Final { &params.final_ } else { &params.probing };
+                let request = Request { purpose, preset: 8, lp: 2, words, by_user: false, color: &color };
                 ParameterList::new(&encoder, &request).unwrap()
             };
             let (probing, last) = (list(Purpose::Probing), list(Purpose::Final));

@@ -12,8 +12,7 @@ use super::plan::Chunk;
 use super::scenes::{ListedScene, Overrides};
 use super::tool::Tool;
 use super::{Coder, Request, presets};
-use crate::encoder::Purpose;
-use crate::encoder::defaults::{Look, words as family_words};
+use crate::settings;
 use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -143,8 +142,10 @@ impl Resolver<'_> {
         let tool = self.tool(self.base)?;
         let mut options = Options::default();
         if let Tool::SvtAv1(encoder) = tool {
-            let words = family_words(encoder.identity.family, Look::Mean, Purpose::Final);
-            options.overlay(&Options::parse(&words, Origin::Ours)?);
+            let preset = settings::resolve(&settings::Request::default())?.base;
+            if let Some(params) = preset.encoder.params.get(&encoder.identity.family) {
+                options.overlay(&Options::parse(&params.final_, Origin::Ours)?);
+            }
         }
         let preset = request.preset.as_deref();
         let presets = presets::options(self.base, preset, request.presets_file.as_deref(), self.info.height)?;

@@ -3,7 +3,6 @@
 
 mod capabilities;
 mod color;
-pub mod defaults;
 mod identify;
 pub mod ivf;
 mod params;

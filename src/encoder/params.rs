@@ -4,8 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::capabilities::Encoder;
-use super::{color, defaults};
-use crate::settings::{EncoderFamily, EncoderSettings, FamilyParams};
+use super::color;
 use crate::source::ColorInfo;
 
 /// What an encode is for.
@@ -124,33 +123,6 @@ const NUMERIC: [&str; 30] = [
 ];
 
 impl ParameterList {
-    /// The list that `settings` have for this encoder's family.
-    pub fn for_settings(
-        encoder: &Encoder,
-        settings: &EncoderSettings,
-        purpose: Purpose,
-        color: &ColorInfo,
-    ) -> Result<Self> {
-        let family = encoder.identity.family;
-        let usual = FamilyParams {
-            probing: defaults::words(family, defaults::Look::Mean, Purpose::Probing),
-            final_: defaults::words(family, defaults::Look::Mean, Purpose::Final),
-            probing_by_user: false,
-            final_by_user: false,
-        };
-        let params = settings.params.get(&family).or_else(|| settings.params.get(&EncoderFamily::Other));
-        let params = params.unwrap_or(&usual);
-        let (preset, words) = match purpose {
-            Purpose::Probing => (settings.probing_preset, &params.probing),
-            Purpose::Final => (settings.final_preset, &params.final_),
-        };
-        let by_user = match purpose {
-            Purpose::Probing => params.probing_by_user,
-            Purpose::Final => params.final_by_user,
-        };
-        Self::new(encoder, &Request { purpose, preset, lp: settings.lp, words, by_user, color })
-    }
-
     /// Puts the list together. Errors name the option and what to do about it.
     pub fn new(encoder: &Encoder, request: &Request<'_>) -> Result<Self> {
         let key = request.purpose.key();

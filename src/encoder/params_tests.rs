@@ -1,8 +1,8 @@
 use super::*;
 use crate::encoder::Capabilities;
-use crate::encoder::defaults::Look;
 use crate::encoder::identify::parse;
 use crate::encoder::trial::words;
+use crate::settings::{self, EncoderFamily};
 
 /// An encoder as its recorded texts and the table of spec 09 describe it.
 fn encoder(name: &str) -> Encoder {
@@ -47,10 +47,20 @@ fn tagged() -> ColorInfo {
 const TAGS: &str = "--color-primaries 1 --transfer-characteristics 1 --matrix-coefficients 1 --color-range 0 \
                     --chroma-sample-position left";
 
+/// The list of a preset that comes with the program.
+fn shipped(preset: &str, family: EncoderFamily, purpose: Purpose) -> Vec<String> {
+    let request = settings::Request { preset: Some(preset.to_owned()), ..settings::Request::default() };
+    let params = &settings::resolve(&request).unwrap().base.encoder.params[&family];
+    match purpose {
+        Purpose::Probing => params.probing.clone(),
+        Purpose::Final => params.final_.clone(),
+    }
+}
+
 struct Case {
     encoder: &'static str,
     purpose: Purpose,
-    look: Look,
+    preset: &'static str,
     expected: &'static str,
     left_out: &'static str,
 }
@@ -59,7 +69,7 @@ const CASES: [Case; 9] = [
     Case {
         encoder: "psyex",
         purpose: Purpose::Probing,
-        look: Look::Mean,
+        preset: "butteraugli-mean",
         expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 3 \
                    --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --psy-rd 1.0 --spy-rd 0 --complex-hvs 0",
         left_out: "",
@@ -67,7 +77,7 @@ const CASES: [Case; 9] = [
     Case {
         encoder: "psyex",
         purpose: Purpose::Final,
-        look: Look::Max,
+        preset: "butteraugli-max",
         expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 3 \
                    --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --psy-rd 2.0 --spy-rd 0 --complex-hvs 1",
         left_out: "",
@@ -75,61 +85,61 @@ const CASES: [Case; 9] = [
     Case {
         encoder: "mainline 1.4.1",
         purpose: Purpose::Final,
-        look: Look::Mean,
+        preset: "butteraugli-mean",
         expected: "--crf 28 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 --enable-qm 1 \
                    --qm-min 8",
-        left_out: "SVT-AV1 v1.4.1 (release) does not know --luminance-qp-bias 12, --chroma-qm-min 10, \
-                   --enable-variance-boost 1, --ac-bias 1.0; left out",
+        left_out: "SVT-AV1 v1.4.1 (release) does not know --enable-variance-boost 1, \
+                   --luminance-qp-bias 12, --chroma-qm-min 10, --ac-bias 1.0; left out",
     },
     Case {
         encoder: "mainline 2.3.0",
         purpose: Purpose::Probing,
-        look: Look::Mean,
-        expected: "--crf 28 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 --enable-qm 1 \
-                   --qm-min 8 --enable-variance-boost 1",
+        preset: "butteraugli-mean",
+        expected: "--crf 28 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 \
+                   --enable-variance-boost 1 --enable-qm 1 --qm-min 8",
         left_out: "SVT-AV1 v2.3.0 (release) does not know --luminance-qp-bias 12, --chroma-qm-min 10, \
                    --ac-bias 1.0; left out",
     },
     Case {
         encoder: "mainline 4.2.0",
         purpose: Purpose::Final,
-        look: Look::Mean,
+        preset: "butteraugli-mean",
         expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 \
-                   --luminance-qp-bias 12 --enable-qm 1 --qm-min 8 --chroma-qm-min 10 \
-                   --enable-variance-boost 1 --ac-bias 1.0",
+                   --enable-variance-boost 1 --luminance-qp-bias 12 --enable-qm 1 --qm-min 8 \
+                   --chroma-qm-min 10 --ac-bias 1.0",
         left_out: "",
     },
     Case {
         encoder: "hdr",
         purpose: Purpose::Final,
-        look: Look::Max,
+        preset: "butteraugli-max",
         expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 \
-                   --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --ac-bias 2.0 --tx-bias 0 --complex-hvs 1",
+                   --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --ac-bias 2.0 --complex-hvs 1",
         left_out: "",
     },
     Case {
         encoder: "essential",
         purpose: Purpose::Probing,
-        look: Look::Mean,
-        expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 \
-                   --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --ac-bias 1.0 --tx-bias 0 --complex-hvs 0",
+        preset: "butteraugli-mean",
+        expected: "--crf 27.50 --preset 7 --lp 3 --keyint 0 --scd 0 --input-depth 10 --scm 0 --tune 0 \
+                   --luminance-qp-bias 12 --qm-min 8 --chroma-qm-min 10 --ac-bias 1.0 --complex-hvs 0",
         left_out: "",
     },
     Case {
         encoder: "unknown",
         purpose: Purpose::Final,
-        look: Look::Mean,
-        expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --luminance-qp-bias 12 \
-                   --qm-min 8 --chroma-qm-min 10",
+        preset: "butteraugli-mean",
+        expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 --enable-qm 1 \
+                   --qm-min 8",
         left_out: "",
     },
     Case {
         encoder: "mainline 4.2.0",
         purpose: Purpose::Probing,
-        look: Look::Max,
+        preset: "butteraugli-max",
         expected: "--crf 27.50 --preset 7 --lp 3 --keyint -1 --input-depth 10 --scm 0 --tune 0 \
-                   --luminance-qp-bias 12 --enable-qm 1 --qm-min 8 --chroma-qm-min 10 \
-                   --enable-variance-boost 1 --ac-bias 2.0",
+                   --enable-variance-boost 1 --luminance-qp-bias 12 --enable-qm 1 --qm-min 8 \
+                   --chroma-qm-min 10 --ac-bias 2.0",
         left_out: "",
     },
 ];
@@ -138,7 +148,7 @@ const CASES: [Case; 9] = [
 fn every_family_gets_the_list_that_is_written_here() {
     for case in &CASES {
         let encoder = encoder(case.encoder);
-        let words = defaults::words(encoder.identity.family, case.look, case.purpose);
+        let words = shipped(case.preset, encoder.identity.family, case.purpose);
         let color = tagged();
         let request =
             Request { purpose: case.purpose, preset: 7, lp: 3, words: &words, by_user: false, color: &color };
