@@ -1,4 +1,44 @@
 //! Progression Boost: per-scene quality boosting for AV1 encodes.
+//!
+//! # The architecture in one page
+//!
+//! Data flows one way: a **source** is opened in-process by VapourSynth;
+//! **analysis** reads every frame once; **scenes** are cut from what it found;
+//! every scene is **probed** (encoded quickly), the probes are **scored**
+//! against the source, the **model** turns scores into a CRF, and **output**
+//! writes them for av1an. A stage knows the plain data of the stages before it
+//! and [`support`]; only [`pipeline`] knows the order.
+//!
+//! | module | takes | gives |
+//! |---|---|---|
+//! | [`settings`] | preset TOML, flags, zone list | validated [`settings::Settings`] by [`settings::Zone`], once |
+//! | [`source`] | a path | a [`source::Clip`], its frames in order, [`source::Picture`]s |
+//! | [`analysis`] | a clip | luma statistics and detector verdicts of every frame, in one pass |
+//! | [`scenes`] | verdicts, zones | [`scenes::Scene`]s: half-open, continuous, covering the clip |
+//! | [`encoder`] | a program | what it is and can; the words of an encode; one verified IVF a scene |
+//! | [`probe`] | an IVF | its wanted frames, decoded in-process, in order, once |
+//! | [`score`] | reference and distorted pictures | Butteraugli or SSIMULACRA2, which frames, one score a scene |
+//! | [`model`] | scores by CRF | the CRF that hits the target |
+//! | [`character`] | a clip, a network | masks, ROI maps, lower CRFs for drawn characters |
+//! | [`output`] | scenes with their parameters | av1an's `scenes.json` and zones, the summary |
+//! | [`pipeline`] | a request | runs the stages: preflight, schedule, journal, resume |
+//!
+//! Within [`pipeline`], every scene is a chain probe → score → probe → score,
+//! and all chains run at once over a pool of encoder processes
+//! ([`pipeline::scheduler`]). The frames that will be measured are kept as they
+//! pass by on their way to the first probe, within a memory budget; those that
+//! do not fit are rendered again. Everything finished goes to the work folder
+//! ([`pipeline::store`]) under a key made of all it depends on, so that a
+//! resumed run finds exactly what is still valid.
+//!
+//! Beside the pipeline stand [`encode`] (the final encode in parallel chunks)
+//! and [`dispatch`] (lets av1an's workers start when CPU and VRAM have room).
+//! [`cli`] turns arguments into requests and [`support::events::Event`]s into
+//! bars and lines; no stage prints.
+//!
+//! VapourSynth's types stay in [`source`], [`score`] and [`character`]; clap's
+//! and the terminal stay in [`cli`]. `unsafe` is denied but for small functions
+//! that say why they are sound.
 
 // In the order in which data flows.
 pub mod support;
@@ -20,8 +60,6 @@ pub mod output;
 pub mod pipeline;
 
 pub mod dispatch;
-pub mod doctor;
 pub mod encode;
-pub mod verify;
 
 pub mod cli;
