@@ -103,8 +103,9 @@ fn check(path: &Path) -> Result<()> {
     // moment later in any case; `getVSScriptAPI` is called with the version
     // number that it documents and its result is read only when not null.
     let version = unsafe {
-        let loader = ffi::VSScriptAPILoader::new(path)
-            .map_err(|e| anyhow!("VapourSynth was not found ({e}); {HOW_TO_INSTALL}"))?;
+        let library =
+            open_library(path).map_err(|e| anyhow!("VapourSynth was not found ({e}); {HOW_TO_INSTALL}"))?;
+        let loader = ffi::VSScriptAPILoader::from_library(library)?;
         if loader.getVSScriptAPI.is_err() {
             bail!("{} is too old (VSScript API 3); {HOW_TO_INSTALL}", path.display());
         }
@@ -131,6 +132,22 @@ fn check(path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Python's own extension modules look for its symbols among the global ones.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+unsafe fn open_library(path: &Path) -> Result<libloading::Library, libloading::Error> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: the caller's; see `check`.
+    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(Into::into)
+}
+
+#[cfg(not(unix))]
+#[allow(unsafe_code)]
+unsafe fn open_library(path: &Path) -> Result<libloading::Library, libloading::Error> {
+    // SAFETY: the caller's; see `check`.
+    unsafe { libloading::Library::new(path) }
 }
 
 /// Tells the bindings which file to load; an environment variable is the only way they offer.
