@@ -240,8 +240,11 @@ impl ChunkArgs {
 }
 
 fn detection(typed: Vec<Typed>) -> Result<SceneSource> {
-    let request =
-        settings::Request { preset: Some(DETECTION_PRESET.to_owned()), typed, ..settings::Request::default() };
+    let request = settings::Request {
+        preset: Some(DETECTION_PRESET.to_owned()),
+        typed,
+        ..settings::Request::default()
+    };
     Ok(SceneSource::Detect(DetectBy::Settings(Box::new(settings::resolve(&request)?))))
 }
 

@@ -123,7 +123,9 @@ impl State {
                 let (fps, size) = (*frames as f64 / seconds.max(1e-9), HumanBytes(*bytes));
                 self.detail(
                     1,
-                    &format!("worker {worker}: chunk {chunk} is finished, {frames} frames at {fps:.1} fps, {size}"),
+                    &format!(
+                        "worker {worker}: chunk {chunk} is finished, {frames} frames at {fps:.1} fps, {size}"
+                    ),
                 );
             }
             Event::EstimatedSize { stage, bytes } => self.estimate(stage, *bytes),
@@ -181,7 +183,8 @@ impl State {
             }
         }
         let now = Instant::now();
-        self.stages.insert(stage, Shown { bar, total, unit, estimate: String::new(), started: now, last_line: now });
+        self.stages
+            .insert(stage, Shown { bar, total, unit, estimate: String::new(), started: now, last_line: now });
     }
 
     fn progress(&mut self, stage: &str, done: u64) {

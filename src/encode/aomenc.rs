@@ -211,7 +211,17 @@ mod tests {
     fn the_recorded_help_is_understood() {
         let aomenc = Aomenc::parse(HELP).unwrap();
         assert_eq!(aomenc.version, "AOMedia Project AV1 Encoder v3.6.0");
-        for name in ["--cpu-used", "--help", "-D", "-t", "--threads", "--ivf", "-spf", "--sb-size", "--forced_max_frame_width"] {
+        for name in [
+            "--cpu-used",
+            "--help",
+            "-D",
+            "-t",
+            "--threads",
+            "--ivf",
+            "-spf",
+            "--sb-size",
+            "--forced_max_frame_width",
+        ] {
             assert!(aomenc.has(name), "{name}");
         }
         for name in ["--qm", "--dist", "--timebase)", "--use", "--webm=", "-"] {

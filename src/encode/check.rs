@@ -65,7 +65,12 @@ fn judge(contents: &Contents, expected: &Expected<'_>) -> Result<()> {
     }
     if let Some(full) = color.full_range {
         let name = |full: bool| if full { "full" } else { "limited" };
-        ensure!(found.full_range == full, "its range is {}, the clip's {}", name(found.full_range), name(full));
+        ensure!(
+            found.full_range == full,
+            "its range is {}, the clip's {}",
+            name(found.full_range),
+            name(full)
+        );
     }
     Ok(())
 }

@@ -39,7 +39,9 @@ pub fn by_ffmpeg(
     cancel: &Cancel,
 ) -> Result<Vec<usize>> {
     let program = which::which("ffmpeg").map_err(|_| {
-        anyhow!("ffmpeg is not on the PATH, which --scene-method ffmpeg needs; install it or choose `builtin`")
+        anyhow!(
+            "ffmpeg is not on the PATH, which --scene-method ffmpeg needs; install it or choose `builtin`"
+        )
     })?;
     let small = reduced(&clip.working(8)?.clip, half)?;
     let info = small.info();

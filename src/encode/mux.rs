@@ -155,7 +155,18 @@ fn ffmpeg(program: &Path, job: &MuxJob<'_>) -> Command {
     }
     command.args(["-map", "0:v:0"]);
     if job.copy_from.is_some() {
-        command.args(["-map", "1:a?", "-map", "1:s?", "-map", "1:t?", "-map_chapters", "1", "-map_metadata", "1"]);
+        command.args([
+            "-map",
+            "1:a?",
+            "-map",
+            "1:s?",
+            "-map",
+            "1:t?",
+            "-map_chapters",
+            "1",
+            "-map_metadata",
+            "1",
+        ]);
     }
     command.args(["-c", "copy", "-f", "matroska"]).arg(job.output);
     command

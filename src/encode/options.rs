@@ -146,9 +146,12 @@ mod tests {
 
     #[test]
     fn what_is_no_option_is_an_error() {
-        for (line, wanted) in
-            [("27", "`27` belongs to no option"), ("--a 1 2", "`2` belongs"), ("--a 'b", "not closed"), ("--", "names no option")]
-        {
+        for (line, wanted) in [
+            ("27", "`27` belongs to no option"),
+            ("--a 1 2", "`2` belongs"),
+            ("--a 'b", "not closed"),
+            ("--", "names no option"),
+        ] {
             let error = Options::parse_line(line, Origin::User).unwrap_err().to_string();
             assert!(error.contains(wanted), "{line}: {error}");
         }

@@ -12,8 +12,8 @@ const MAX_FOLDERS: usize = 2_000;
 /// The scenes of a QP file for a clip of `frames` frames. Lines of exactly two
 /// fields, `frame TYPE`, start a scene; the first scene starts at 0 in any case.
 pub fn read(path: &Path, frames: usize) -> Result<Vec<Range<usize>>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read the QP file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the QP file {}", path.display()))?;
     parse(&text, frames).with_context(|| format!("QP file {}", path.display()))
 }
 

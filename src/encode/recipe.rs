@@ -12,8 +12,8 @@ use super::plan::Chunk;
 use super::scenes::{ListedScene, Overrides};
 use super::tool::Tool;
 use super::{Coder, Request, presets};
-use crate::encoder::defaults::{Look, words as family_words};
 use crate::encoder::Purpose;
+use crate::encoder::defaults::{Look, words as family_words};
 use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -78,7 +78,8 @@ fn thread_option(coder: Coder) -> &'static str {
 /// The encoders that `scenes` need, with the one of scenes without overrides.
 pub fn coders(request: &Request, scenes: &[ListedScene]) -> Result<(Coder, BTreeSet<Coder>)> {
     let named = scenes.iter().filter_map(|scene| scene.overrides.as_ref());
-    let named: Vec<Coder> = named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
+    let named: Vec<Coder> =
+        named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
     let base = request.coder.or(named.first().copied()).unwrap_or(Coder::Aom);
     let mut all: BTreeSet<Coder> = named.into_iter().collect();
     if all.is_empty() || scenes.iter().any(|scene| scene.overrides.is_none()) {
@@ -164,12 +165,7 @@ impl Resolver<'_> {
     }
 
     /// Adds what every recipe gets, drops what of ours the encoder does not know.
-    fn finish(
-        &self,
-        mut recipe: Recipe,
-        grain: Option<&Grain>,
-        told: &mut Told,
-    ) -> Result<Recipe> {
+    fn finish(&self, mut recipe: Recipe, grain: Option<&Grain>, told: &mut Told) -> Result<Recipe> {
         let request = self.request;
         let coder = recipe.coder;
         let tool = self.tool(coder)?;

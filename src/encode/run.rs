@@ -84,7 +84,8 @@ impl Input {
         let clip = source::open(&request.input, &options)?;
         let key = source::fingerprint(&request.input, &options, clip.info())?;
         let info = clip.info();
-        let Some(fps) = info.fps.and_then(|(n, d)| Some((u32::try_from(n).ok()?, u32::try_from(d).ok()?))) else {
+        let Some(fps) = info.fps.and_then(|(n, d)| Some((u32::try_from(n).ok()?, u32::try_from(d).ok()?)))
+        else {
             bail!(
                 "{} has no constant frame rate, so its frames have no times in the result; \
                  give it one with `core.std.AssumeFPS` in a script",
@@ -201,7 +202,11 @@ impl Run<'_> {
         if !open.is_empty() {
             longest_first(&mut open, |job| &job.chunk);
             let parallel = self.parallel(recipes);
-            self.events.note(format!("{} chunks to encode, {} at once", open.len(), parallel.min(open.len())));
+            self.events.note(format!(
+                "{} chunks to encode, {} at once",
+                open.len(),
+                parallel.min(open.len())
+            ));
             let again = || self.input.again(&self.request.input, self.request.bits);
             queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again))?;
         }
@@ -305,7 +310,8 @@ impl Run<'_> {
         if self.request.clean {
             self.work.remove()?;
         } else {
-            self.events.note(format!("the chunks stay in {}; --clean removes them", self.work.path().display()));
+            self.events
+                .note(format!("the chunks stay in {}; --clean removes them", self.work.path().display()));
         }
         self.events.emit(&Event::Result { path: output.display().to_string() });
         Ok(Outcome { output, frames: self.input.info().frames, bytes, chunks, resumed })

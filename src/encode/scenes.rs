@@ -108,7 +108,11 @@ pub fn read(path: &Path, frames: usize) -> Result<Vec<ListedScene>> {
     // The reader above has checked that one of them is there, and chose alike.
     let entries = file.split_scenes.or(file.scenes).unwrap_or_default();
     let overrides = entries.into_iter().map(|entry| entry.zone_overrides);
-    Ok(ranges.into_iter().zip(overrides).map(|(frames, overrides)| ListedScene { frames, overrides }).collect())
+    Ok(ranges
+        .into_iter()
+        .zip(overrides)
+        .map(|(frames, overrides)| ListedScene { frames, overrides })
+        .collect())
 }
 
 /// Detected scene starts, from the work folder when an earlier run found them.

@@ -115,11 +115,8 @@ fn color_config(bits: &mut Bits<'_>, profile: u32, width: usize, height: usize) 
     let high = bits.flag()?;
     let twelve = profile == 2 && high && bits.flag()?;
     let mono = profile != 1 && bits.flag()?;
-    let (primaries, transfer, matrix) = if bits.flag()? {
-        (bits.take(8)?, bits.take(8)?, bits.take(8)?)
-    } else {
-        (2, 2, 2)
-    };
+    let (primaries, transfer, matrix) =
+        if bits.flag()? { (bits.take(8)?, bits.take(8)?, bits.take(8)?) } else { (2, 2, 2) };
     // sRGB in RGB is full range 4:4:4 without saying so.
     let srgb = !mono && (primaries, transfer, matrix) == (1, 13, 0);
     let full_range = srgb || bits.flag()?;
@@ -138,7 +135,13 @@ fn color_config(bits: &mut Bits<'_>, profile: u32, width: usize, height: usize) 
     Ok(Sequence {
         width,
         height,
-        bits: if twelve { 12 } else if high { 10 } else { 8 },
+        bits: if twelve {
+            12
+        } else if high {
+            10
+        } else {
+            8
+        },
         primaries: i64::from(primaries),
         transfer: i64::from(transfer),
         matrix: i64::from(matrix),
@@ -202,8 +205,7 @@ mod tests {
 
     /// First temporal unit of aomenc 3.6.0, 320x180 10 bit, nothing specified
     /// (`12 00` delimiter, `0a 0b` sequence header of 11 bytes).
-    const UNSPECIFIED: [u8; 15] =
-        [0x12, 0, 0x0a, 0x0b, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x40, 0x40];
+    const UNSPECIFIED: [u8; 15] = [0x12, 0, 0x0a, 0x0b, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x40, 0x40];
 
     #[test]
     fn a_recorded_header_is_understood() {

@@ -40,7 +40,18 @@ const RESERVED: [(Coder, &[&str], &str); 5] = [
     (Coder::SvtAv1, &["-b", "--output", "-i", "--input", "-c", "--config"], "the files are ours"),
     (
         Coder::SvtAv1,
-        &["-n", "--frames", "--skip", "-w", "--width", "-h", "--height", "--pass", "--passes", "--input-depth"],
+        &[
+            "-n",
+            "--frames",
+            "--skip",
+            "-w",
+            "--width",
+            "-h",
+            "--height",
+            "--pass",
+            "--passes",
+            "--input-depth",
+        ],
         "chunks are encoded whole, in one pass; --bit-depth of `encode` chooses the depth",
     ),
 ];
@@ -105,7 +116,9 @@ impl Tool {
     /// A CRF that this encoder would cut down silently is rounded, with a note.
     pub fn round_quality(&self, options: &mut Options, events: &Events) {
         let Self::SvtAv1(encoder) = self else { return };
-        let Some(EncoderOption { value: Some(text), origin, .. }) = options.get("--crf").cloned() else { return };
+        let Some(EncoderOption { value: Some(text), origin, .. }) = options.get("--crf").cloned() else {
+            return;
+        };
         let rounded = match text.parse::<f64>() {
             Ok(crf) if (encoder.round_crf(crf) - crf).abs() > 1e-9 => encoder.crf_text(crf),
             _ => return,
@@ -175,7 +188,10 @@ impl Tool {
             Self::Aom(aomenc) => aomenc.option_names().collect(),
             Self::SvtAv1(encoder) => encoder.identity.options.iter().map(String::as_str).collect(),
         };
-        let best = known.into_iter().filter(|known| *known != name).max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let best = known
+            .into_iter()
+            .filter(|known| *known != name)
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         match best {
             Some(best) if likeness(best) >= SIMILAR && !self.has(name) => format!(" (did you mean {best}?)"),
             _ => String::new(),

@@ -219,7 +219,7 @@ mod tests {
     fn forks_are_told_apart_by_name_and_by_options() {
         let psyex = include_str!("../../tests/data/encoder-help/psyex_3.0.2-B.options.txt");
         let plain = V420[1];
-        let with = |options: &str| plain.to_owned() + &help_of(options);
+        let with = |options: &str| plain.to_owned() + help_of(options).as_str();
         for (version, help, family) in [
             (
                 "SVT-AV1-PSYEX v3.0.2-B (release)\nPSYEX Release: \x1b[32mB\x1b[0m\n",

@@ -12,8 +12,8 @@ mod run;
 mod trial;
 pub mod y4m;
 
-pub use color::flags as color_flags;
 pub use capabilities::{Capabilities, Encoder};
+pub use color::flags as color_flags;
 pub use identify::{Identity, identify};
 pub use params::{Flag, ParameterList, Purpose, Request};
 pub use preflight::preflight;

@@ -208,8 +208,14 @@ pub(super) fn refusal(lines: &[String]) -> Option<String> {
     Some(lines.iter().find(says)?.trim().to_owned())
 }
 
-const REFUSALS: [&str; 6] =
-    ["Unprocessed tokens:", "Unprocessed arguments:", "Invalid parameter", "Svt[error]:", "Error:", "Invalid value"];
+const REFUSALS: [&str; 6] = [
+    "Unprocessed tokens:",
+    "Unprocessed arguments:",
+    "Invalid parameter",
+    "Svt[error]:",
+    "Error:",
+    "Invalid value",
+];
 
 /// What the watch reads about the feeding thread.
 #[derive(Debug, Default)]
