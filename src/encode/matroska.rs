@@ -225,7 +225,7 @@ impl Track {
                     _ => Kind::Other,
                 }
             }
-            _ => self.codec = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
+            _ => String::from_utf8_lossy(value).trim_end_matches('\0').clone_into(&mut self.codec),
         }
     }
 }

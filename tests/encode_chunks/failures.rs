@@ -61,6 +61,7 @@ fn twenty_kills_cost_no_frame_and_no_finished_chunk() {
         assert!(!clip.output().exists(), "seed {seed}");
     }
     let before = clip.journal().len();
+    assert!(before > 0, "seed {seed}: no killed run finished a chunk, so nothing was tested");
     clip.encode_well(&args);
     let mut journal = clip.journal();
     assert_eq!(started(&events).len(), 120 - before, "seed {seed}");
