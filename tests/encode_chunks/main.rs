@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod failures;
+mod newer;
 mod tools;
 
 use tools::{Clip, decode, probe, tool};
@@ -144,6 +145,50 @@ fn photon_noise_and_grain_tables_become_visible_grain() {
     std::fs::write(&table, format!("filmgrn1\nE 0 9223372036854775807 1 7391 1\n{segment}")).unwrap();
     clip.encode_well(&format!("{QUICK} --graintable '{}' --noiselevel 10", table.display()));
     assert!(roughness() > 0.5, "{}", roughness());
+}
+
+#[test]
+fn hdr10_and_full_range_survive_either_muxer_s_way() {
+    let hdr = "_Matrix=9, _Primaries=9, _Transfer=16, _Range=0, _ChromaLocation=2, \
+               MasteringDisplayPrimariesX=[0.68, 0.265, 0.15], MasteringDisplayPrimariesY=[0.32, 0.69, 0.06], \
+               MasteringDisplayWhitePointX=0.3127, MasteringDisplayWhitePointY=0.329, \
+               MasteringDisplayMinLuminance=0.005, MasteringDisplayMaxLuminance=1000.0, \
+               ContentLightLevelMax=800, ContentLightLevelAverage=200";
+    let clip = Clip::with_properties(12, hdr);
+    clip.encode_well(&format!("{QUICK} --muxer mkvmerge"));
+    let (video, ..) = probe(&clip.output());
+    for (key, value) in [
+        ("color_space", "bt2020nc"),
+        ("color_primaries", "bt2020"),
+        ("color_transfer", "smpte2084"),
+        ("color_range", "tv"),
+        ("chroma_location", "topleft"),
+    ] {
+        assert_eq!(video[key], value, "{key}");
+    }
+    let side: serde_json::Value = serde_json::from_str(&video["side_data_list"]).unwrap();
+    let find = |kind: &str| side.as_array().unwrap().iter().find(|s| s["side_data_type"] == kind).unwrap();
+    let light = find("Content light level metadata");
+    assert_eq!((light["max_content"].as_u64(), light["max_average"].as_u64()), (Some(800), Some(200)));
+    let number = |value: &serde_json::Value| -> f64 {
+        let (n, d) = value.as_str().unwrap().split_once('/').unwrap();
+        n.parse::<f64>().unwrap() / d.parse::<f64>().unwrap()
+    };
+    let display = find("Mastering display metadata");
+    for (key, value) in [
+        ("red_x", 0.68),
+        ("green_y", 0.69),
+        ("blue_x", 0.15),
+        ("max_luminance", 1000.0),
+        ("min_luminance", 0.005),
+    ] {
+        assert!((number(&display[key]) - value).abs() < 1e-3 * value.max(1.0), "{key}: {}", display[key]);
+    }
+    let clip = Clip::with_properties(12, "_Matrix=1, _Primaries=1, _Transfer=1, _Range=1");
+    for (encoder, params) in [("aom", "--cpu-used=6"), ("svt-av1", "--preset 10")] {
+        clip.encode_well(&format!("--encoder {encoder} --params '{params}' --muxer ffmpeg"));
+        assert_eq!(probe(&clip.output()).0["color_range"], "pc", "{encoder}");
+    }
 }
 
 #[test]

@@ -20,12 +20,17 @@ pub struct Clip {
 
 impl Clip {
     pub fn new(frames: usize) -> Self {
+        Self::with_properties(frames, "_Matrix=1, _Primaries=1, _Transfer=1, _Range=0")
+    }
+
+    /// With other frame properties, as arguments of `std.SetFrameProps`.
+    pub fn with_properties(frames: usize, properties: &str) -> Self {
         let clip = Self { folder: tempfile::tempdir().unwrap(), frames };
         let script = format!(
             "import vapoursynth as vs\ncore = vs.core\n\
              blank = core.std.BlankClip(format=vs.YUV420P8, width=64, height=64, length={frames}, \
              fpsnum=24000, fpsden=1001)\n\
-             tagged = blank.std.SetFrameProps(_Matrix=1, _Primaries=1, _Transfer=1, _Range=0)\n\
+             tagged = blank.std.SetFrameProps({properties})\n\
              def draw(n):\n    \
              return tagged.std.BlankClip(length=1, color=[40 + n % 160, 128, 128], keep=True)\n\
              core.std.FrameEval(tagged, draw).std.CopyFrameProps(tagged).set_output()\n"
@@ -80,11 +85,20 @@ impl Clip {
         text
     }
 
+    /// Bytes of the finished chunks, by first frame.
+    pub fn sizes(&self) -> BTreeMap<usize, u64> {
+        let records = self.records().into_iter();
+        records.map(|r| (r["start"].as_u64().unwrap() as usize, r["bytes"].as_u64().unwrap())).collect()
+    }
+
     /// First frames of the finished chunks, in the order in which they were finished.
     pub fn journal(&self) -> Vec<usize> {
+        self.records().iter().map(|record| record["start"].as_u64().unwrap() as usize).collect()
+    }
+
+    fn records(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.path("clip.chunks/encode.journal")).unwrap_or_default();
-        let whole = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        whole.map(|record| record["start"].as_u64().unwrap() as usize).collect()
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The frame ranges of the chunk files, in order.
