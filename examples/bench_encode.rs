@@ -1,6 +1,6 @@
 //! The chunk encoder side by side with the same chunks piped bare, and with av1an.
 //!
-//! `cargo run --release --example bench_encode -- INPUT [FRAMES] [PRESET]`
+//! `cargo run --release --example bench_encode -- INPUT [FRAMES] [PRESET] [ROUNDS]`
 //!
 //! One clip, one scene list, one parameter list for SvtAv1EncApp, as many
 //! workers everywhere:
@@ -9,7 +9,8 @@
 //! - `encode`: `progression-boost encode --scenes`;
 //! - `av1an`: av1an with `--scenes`, when AV1AN names it or it is on the PATH.
 //!
-//! Prints wall and CPU seconds (children included) of each and the ratios. For
+//! Prints wall and CPU seconds (children included) of each in every round, and
+//! the ratios of the best rounds: other work on the host only ever adds time. For
 //! Linux, whose /proc tells the CPU times. Decoding is part of all three.
 
 use std::path::{Path, PathBuf};
@@ -32,22 +33,34 @@ fn main() -> Result<()> {
     let input = std::path::absolute(arguments.next().context("name a video file")?)?;
     let frames: usize = arguments.next().map_or(Ok(480), |n| n.parse())?;
     let preset = arguments.next().unwrap_or_else(|| "6".to_owned());
+    let rounds: usize = arguments.next().map_or(Ok(3), |n| n.parse())?;
+    ensure!(rounds > 0, "0 rounds measure nothing");
     let folder = tempfile::tempdir()?;
     let bench = Bench::new(folder.path(), &input, frames, &preset)?;
     println!("{frames} frames in scenes of {SCENE}, preset {preset}, {WORKERS} workers, {} CPUs", cpus());
     // The source's index is made once, before anything is measured.
     bench.encode()?;
-    let bare = measured("bare", || bench.bare())?;
-    let ours = measured("encode", || bench.encode())?;
-    println!("encode / bare: CPU {:.3}, wall {:.3}", ours.cpu / bare.cpu, ours.wall / bare.wall);
-    match bench.av1an_program() {
-        None => println!("av1an was not found: AV1AN=/path/to/av1an"),
-        Some(program) => {
-            let theirs = measured("av1an", || bench.av1an(&program))?;
-            println!("encode / av1an: CPU {:.3}, wall {:.3}", ours.cpu / theirs.cpu, ours.wall / theirs.wall);
+    let av1an = bench.av1an_program();
+    let (mut bare, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        bare.push(measured("bare", || bench.bare())?);
+        ours.push(measured("encode", || bench.encode())?);
+        if let Some(program) = &av1an {
+            theirs.push(measured("av1an", || bench.av1an(program))?);
         }
     }
+    compare("bare", &ours, &bare);
+    match av1an {
+        Some(_) => compare("av1an", &ours, &theirs),
+        None => println!("av1an was not found: AV1AN=/path/to/av1an"),
+    }
     Ok(())
+}
+
+fn compare(name: &str, ours: &[Cost], theirs: &[Cost]) {
+    let best = |costs: &[Cost], of: fn(&Cost) -> f64| costs.iter().map(of).fold(f64::INFINITY, f64::min);
+    let ratio = |of: fn(&Cost) -> f64| best(ours, of) / best(theirs, of);
+    println!("encode / {name}: CPU {:.3}, wall {:.3}", ratio(|c| c.cpu), ratio(|c| c.wall));
 }
 
 struct Bench {

@@ -12,7 +12,7 @@ use super::tools::Clip;
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain for {what}");
         sleep(Duration::from_millis(5));
     }
 }

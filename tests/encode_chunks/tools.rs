@@ -53,8 +53,8 @@ impl Clip {
 
     /// A QP file with a scene every `length` frames.
     pub fn scenes_every(&self, length: usize) {
-        let lines: String = (0..self.frames).step_by(length).map(|n| format!("{n} I\n")).collect();
-        std::fs::write(self.path("clip.qp.txt"), lines).unwrap();
+        let lines: Vec<String> = (0..self.frames).step_by(length).map(|n| format!("{n} I")).collect();
+        std::fs::write(self.path("clip.qp.txt"), lines.join("\n")).unwrap();
     }
 
     /// `encode` with quick settings and `args`.
