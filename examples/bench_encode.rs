@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     println!("{frames} frames in scenes of {SCENE}, preset {preset}, {WORKERS} workers, {} CPUs", cpus());
     // The source's index is made once, before anything is measured.
     bench.encode()?;
-    let av1an = bench.av1an_program();
+    let av1an = av1an_program();
     let (mut bare, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         bare.push(measured("bare", || bench.bare())?);
@@ -108,14 +108,14 @@ impl Bench {
     /// The chunks without us: a shell, vspipe and the encoder.
     fn bare(&self) -> Result<()> {
         let quoted = |path: &Path| shell_words::quote(&path.display().to_string()).into_owned();
-        let jobs: String = self
+        let jobs: Vec<String> = self
             .ranges()
             .into_iter()
             .map(|(start, end)| {
                 let output = self.folder.join(format!("bare-{start}.ivf"));
                 format!(
                     "vspipe -c y4m -s {start} -e {} {} - 2>/dev/null | \
-                     SvtAv1EncApp -i stdin -b {} --progress 0 {} 2>/dev/null\n",
+                     SvtAv1EncApp -i stdin -b {} --progress 0 {} 2>/dev/null",
                     end - 1,
                     quoted(&self.script),
                     quoted(&output),
@@ -124,7 +124,7 @@ impl Bench {
             })
             .collect();
         let list = self.folder.join("jobs");
-        std::fs::write(&list, jobs)?;
+        std::fs::write(&list, jobs.join("\n") + "\n")?;
         let script = format!("xargs -P {WORKERS} -d '\\n' -n 1 sh -c < {}", quoted(&list));
         run(Command::new("sh").args(["-c", &script]))
     }
@@ -146,10 +146,6 @@ impl Bench {
             .args(["--force", "--min-chunk-length", "1", "--max-parallel-encodes", &workers, "--quiet"]))
     }
 
-    fn av1an_program(&self) -> Option<PathBuf> {
-        std::env::var_os("AV1AN").map(PathBuf::from).or_else(|| which::which("av1an").ok())
-    }
-
     fn av1an(&self, program: &Path) -> Result<()> {
         let temp = self.folder.join("av1an-temp");
         let workers = WORKERS.to_string();
@@ -166,6 +162,10 @@ impl Bench {
             .args(["-y", "--quiet", "--workers", &workers, "--encoder", "svt-av1", "--concat", "mkvmerge"])
             .args(["--pix-format", "yuv420p10le", "--video-params", &self.params.join(" ")]))
     }
+}
+
+fn av1an_program() -> Option<PathBuf> {
+    std::env::var_os("AV1AN").map(PathBuf::from).or_else(|| which::which("av1an").ok())
 }
 
 fn run(command: &mut Command) -> Result<()> {
