@@ -49,7 +49,8 @@ struct ChunkArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "scene_method")]
     qpfile: Option<PathBuf>,
 
-    /// How scenes are found without a file: builtin, wwxd, scxvid, wwxd_scxvid, av1an, av1an_fast or ffmpeg
+    /// How scenes are found without a file: auto, builtin, wwxd, scxvid, wwxd_scxvid, av1an,
+    /// av1an_fast or ffmpeg [default: builtin]
     #[arg(long, value_name = "METHOD")]
     scene_method: Option<String>,
 
@@ -229,6 +230,7 @@ impl ChunkArgs {
                     half: self.downscale_scd,
                 }))
             }
+            Some("auto") => detection(Vec::new()),
             Some("external") => bail!("--scene-method external: name the list with --scenes"),
             Some(method) => detection(vec![Typed::flag("--scene-method", "scenes.method", method)]),
             None => match qpfile::find(input) {

@@ -74,3 +74,52 @@ fn judge(contents: &Contents, expected: &Expected<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::matroska::Track;
+    use super::*;
+
+    /// First unit of aomenc 3.6.0: 320x180, 10 bit, nothing specified.
+    const HEAD: [u8; 15] = [0x12, 0, 0x0a, 0x0b, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x40, 0x40];
+
+    fn error_of(color: &ColorInfo, change: impl FnOnce(&mut Track, &mut Expected<'_>)) -> Option<String> {
+        let mut track = Track {
+            number: 1,
+            kind: Kind::Video,
+            codec: "V_AV1".to_owned(),
+            blocks: 240,
+            first: 0.0,
+            last: 9.958,
+            head: HEAD.to_vec(),
+        };
+        let (fps, bits) = ((24, 1), 10);
+        let mut expected = Expected { frames: 240, fps, width: 320, height: 180, bits, color };
+        change(&mut track, &mut expected);
+        let contents = Contents { tracks: vec![track], ..Contents::default() };
+        judge(&contents, &expected).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_right_file_passes_and_every_fault_is_named() {
+        let open = ColorInfo::default();
+        assert_eq!(error_of(&open, |_, _| {}), None);
+        let bt709 = ColorInfo { matrix: 1, ..ColorInfo::default() };
+        let full = ColorInfo { full_range: Some(true), ..ColorInfo::default() };
+        for (error, wanted) in [
+            (error_of(&open, |track, _| track.blocks = 239), "it has 239 of 240 frames"),
+            (error_of(&open, |track, _| track.last = 9.5), "9.500 s after its first instead of 9.958 s"),
+            (error_of(&open, |track, _| track.codec = "V_VP9".to_owned()), "its video is V_VP9"),
+            (error_of(&open, |track, _| track.kind = Kind::Audio), "it has 0 video tracks"),
+            (error_of(&open, |track, _| track.head.truncate(5)), "its first frame cannot be read"),
+            (
+                error_of(&open, |_, expected| expected.bits = 8),
+                "320x180 of 10 bits instead of 320x180 of 8 bits",
+            ),
+            (error_of(&bt709, |_, _| {}), "its matrix are 2, the clip's are 1"),
+            (error_of(&full, |_, _| {}), "its range is limited, the clip's full"),
+        ] {
+            assert!(error.as_ref().is_some_and(|error| error.contains(wanted)), "{error:?}: {wanted}");
+        }
+    }
+}

@@ -21,7 +21,9 @@ const PREFETCH: usize = 16;
 pub fn by_settings(clip: &Clip, settings: &Resolved, events: &Events, cancel: &Cancel) -> Result<Vec<usize>> {
     let mut warnings = Vec::new();
     let zones = settings.zones(clip.info().frames, &mut warnings)?;
-    warnings.iter().for_each(|warning| events.warn(warning));
+    for warning in warnings {
+        events.warn(warning);
+    }
     let plan = scenes::plan(&zones, clip.session(), events)?;
     let analysis = analyse(clip, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
     let detection = scenes::detect(&zones, &plan, &analysis, events)?;

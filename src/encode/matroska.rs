@@ -13,10 +13,6 @@ pub struct Contents {
     pub tracks: Vec<Track>,
     pub chapters: usize,
     pub attachments: usize,
-    /// Nanoseconds a unit of the time stamps lasts.
-    scale: u64,
-    /// Of the cluster that is being read, in units of `scale`.
-    cluster: u64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,7 +76,8 @@ const MAX_VALUE: u64 = 64 << 20;
 pub fn read(path: &Path) -> Result<Contents> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let size = file.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
-    let mut walk = Walk { file: BufReader::with_capacity(1 << 16, file), at: 0, size };
+    let mut walk =
+        Walk { file: BufReader::with_capacity(1 << 16, file), at: 0, size, scale: USUAL_SCALE, cluster: 0 };
     walk.contents().with_context(|| format!("{} is no whole Matroska file", path.display()))
 }
 
@@ -88,13 +85,20 @@ struct Walk {
     file: BufReader<File>,
     at: u64,
     size: u64,
+    /// Nanoseconds a unit of the time stamps lasts.
+    scale: u64,
+    /// Time stamp of the cluster that is being read.
+    cluster: u64,
 }
+
+/// Nanoseconds, where the file does not say it.
+const USUAL_SCALE: u64 = 1_000_000;
 
 impl Walk {
     /// Masters are entered and their ends not looked for, which also reads
     /// files whose clusters do not tell their size.
     fn contents(&mut self) -> Result<Contents> {
-        let mut contents = Contents { scale: 1_000_000, ..Contents::default() };
+        let mut contents = Contents::default();
         let mut first = true;
         while self.at < self.size {
             let id = self.id()?;
@@ -114,11 +118,11 @@ impl Walk {
                 CHAPTER_ATOM => contents.chapters += 1,
                 ATTACHED_FILE => contents.attachments += 1,
                 TIMESTAMP_SCALE => {
-                    contents.scale = self.number(size)?;
+                    self.scale = self.number(size)?;
                     continue;
                 }
                 TIMESTAMP => {
-                    contents.cluster = self.number(size)?;
+                    self.cluster = self.number(size)?;
                     continue;
                 }
                 TRACK_NUMBER | TRACK_TYPE | CODEC_ID => {
@@ -142,7 +146,7 @@ impl Walk {
         let header = self.bytes(3)?;
         // Relative to the cluster, signed.
         let relative = i64::from(i16::from_be_bytes([header[0], header[1]]));
-        let seconds = (contents.cluster as i64 + relative) as f64 * contents.scale as f64 * 1e-9;
+        let seconds = (self.cluster as i64).saturating_add(relative) as f64 * self.scale as f64 * 1e-9;
         let left = (start + size).checked_sub(self.at).context("a block is shorter than its header")?;
         let track = contents.tracks.iter_mut().find(|track| track.number == number);
         let track = track.context("a block belongs to no track")?;
@@ -225,11 +229,55 @@ impl Track {
                     _ => Kind::Other,
                 }
             }
-            _ => self.codec = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned(),
+            _ => String::from_utf8_lossy(value).trim_end_matches('\0').clone_into(&mut self.codec),
         }
     }
 }
 
 fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// 50 frames of video at 25 fps and two seconds of sound, by ffmpeg.
+    fn film(folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("film.mkv");
+        let made = Command::new(which::which("ffmpeg").expect("ffmpeg is needed: apt install ffmpeg"))
+            .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=2"])
+            .args(["-f", "lavfi", "-i", "sine=duration=2", "-c:v", "mpeg4", "-c:a", "flac"])
+            .arg(&path)
+            .status()
+            .unwrap();
+        assert!(made.success());
+        path
+    }
+
+    #[test]
+    fn tracks_frames_and_times_are_those_that_ffmpeg_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = read(&film(folder.path())).unwrap();
+        assert_eq!((contents.count(Kind::Video), contents.count(Kind::Audio)), (1, 1));
+        let video = contents.tracks.iter().find(|track| track.kind == Kind::Video).unwrap();
+        assert_eq!((video.blocks, video.codec.as_str()), (50, "V_MPEG4/ISO/ASP"));
+        assert!(video.first.abs() < 1e-9 && (video.last - 1.96).abs() < 1e-9, "{video:?}");
+        assert!(video.head.len() > 100);
+    }
+
+    #[test]
+    fn damaged_files_are_errors_or_shorter_never_panics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = film(folder.path());
+        let bytes = std::fs::read(&path).unwrap();
+        for cut in (1..bytes.len() - 1).step_by(997) {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let frames = read(&path).map_or(0, |c| c.tracks.iter().map(|t| t.blocks).max().unwrap_or(0));
+            assert!(frames < 50, "cut at {cut}");
+        }
+        std::fs::write(&path, b"RIFFxxxxAVI ").unwrap();
+        assert!(format!("{:#}", read(&path).unwrap_err()).contains("EBML header"));
+    }
 }

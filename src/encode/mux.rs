@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::source::{ColorInfo, MasteringDisplay, UNSPECIFIED};
+use crate::source::{ColorInfo, UNSPECIFIED};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::process::{Process, Stop};
 
@@ -131,11 +131,10 @@ fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
         Some(2) => arguments.push(("--chroma-siting", "1,1".to_owned())),
         _ => {}
     }
-    if let Some(MasteringDisplay { primaries_x: x, primaries_y: y, .. }) = &color.mastering {
-        let all = format!("{},{},{},{},{},{}", x[0], y[0], x[1], y[1], x[2], y[2]);
-        arguments.push(("--chromaticity-coordinates", all));
-    }
     if let Some(display) = &color.mastering {
+        let points = display.primaries_x.iter().zip(&display.primaries_y);
+        let points: Vec<String> = points.map(|(x, y)| format!("{x},{y}")).collect();
+        arguments.push(("--chromaticity-coordinates", points.join(",")));
         arguments.push(("--white-colour-coordinates", format!("{},{}", display.white_x, display.white_y)));
         arguments.push(("--max-luminance", display.max_luminance.to_string()));
         arguments.push(("--min-luminance", display.min_luminance.to_string()));

@@ -41,7 +41,7 @@ impl Options {
                 Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
                 _ => (word.as_str(), words.next_if(|next| !is_name(next)).cloned()),
             };
-            ensure!(name.trim_start_matches('-') != "", "`{word}` names no option");
+            ensure!(!name.trim_start_matches('-').is_empty(), "`{word}` names no option");
             options.set(name, value, origin);
         }
         Ok(options)
@@ -63,8 +63,8 @@ impl Options {
     }
 
     /// [`Options::set`] for one of ours with a value.
-    pub fn set_ours(&mut self, name: &str, value: impl ToString) {
-        self.set(name, Some(value.to_string()), Origin::Ours);
+    pub fn set_ours(&mut self, name: &str, value: impl Into<String>) {
+        self.set(name, Some(value.into()), Origin::Ours);
     }
 
     pub fn remove(&mut self, name: &str) {

@@ -119,15 +119,16 @@ mod tests {
 
     #[test]
     fn gaps_overlaps_and_wrong_ends_are_named() {
-        for (scenes, wanted) in [
-            (vec![0..10, 11..20], "scene 1 starts at frame 11 where the one before ends at 10"),
-            (vec![0..10, 9..20], "scene 1 starts at frame 9"),
-            (vec![5..20], "scene 0 starts at frame 5"),
-            (vec![0..10, 10..10, 10..20], "scene 1 is empty"),
-            (vec![0..10], "end at frame 10, the clip has 20"),
-            (vec![], "end at frame 0, the clip has 20"),
+        let ranges = |parts: &[(usize, usize)]| parts.iter().map(|&(a, b)| a..b).collect::<Vec<_>>();
+        for (parts, wanted) in [
+            (&[(0, 10), (11, 20)][..], "scene 1 starts at frame 11 where the one before ends at 10"),
+            (&[(0, 10), (9, 20)], "scene 1 starts at frame 9"),
+            (&[(5, 20)], "scene 0 starts at frame 5"),
+            (&[(0, 10), (10, 10), (10, 20)], "scene 1 is empty"),
+            (&[(0, 10)], "end at frame 10, the clip has 20"),
+            (&[], "end at frame 0, the clip has 20"),
         ] {
-            let error = check_cover(&scenes, 20).unwrap_err().to_string();
+            let error = check_cover(&ranges(parts), 20).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }
         check_cover(&[0..10, 10..20], 20).unwrap();

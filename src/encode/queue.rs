@@ -21,7 +21,7 @@ use crate::support::fingerprint::Fingerprint;
 /// Frames rendered ahead for each encoder.
 const PREFETCH: usize = 8;
 /// Slow presets with a long lookahead may be silent for minutes, not for this long.
-const STALL: Duration = Duration::from_secs(30 * 60);
+const STALL: Duration = Duration::from_mins(30);
 const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds means that all will.
 const HOPELESS: usize = 3;
@@ -177,7 +177,7 @@ impl Board<'_> {
         if let Some(grain) = &recipe.grain {
             let table = shop.work.grain_file(&job.chunk);
             if grain.write(&table, &job.chunk.frames, shop.fps)? {
-                options.set_ours(Recipe::table_option(recipe.coder), table.display());
+                options.set_ours(Recipe::table_option(recipe.coder), table.display().to_string());
             }
         }
         let stream = Stream {
@@ -190,7 +190,7 @@ impl Board<'_> {
         let frames = Counted {
             frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
             sent: 0,
-            counted,
+            high_water: counted,
             stage: &self.stage,
             stop: &self.stop,
         };
@@ -241,7 +241,8 @@ fn may_succeed(error: &Error) -> bool {
 struct Counted<'a> {
     frames: Frames,
     sent: usize,
-    counted: &'a AtomicUsize,
+    /// Frames of the chunk that the stage has counted.
+    high_water: &'a AtomicUsize,
     stage: &'a Stage,
     stop: &'a Cancel,
 }
@@ -255,7 +256,7 @@ impl Iterator for Counted<'_> {
         }
         let frame = self.frames.next()?;
         self.sent += 1;
-        if self.counted.fetch_max(self.sent, Ordering::Relaxed) < self.sent {
+        if self.high_water.fetch_max(self.sent, Ordering::Relaxed) < self.sent {
             self.stage.advance(1);
         }
         Some(frame.map(|frame| Arc::new(frame.to_picture())))

@@ -177,17 +177,17 @@ impl Resolver<'_> {
         tool.check_reserved(&request.params)?;
         options.overlay(&request.params);
         let depth = if coder == Coder::Aom { "--bit-depth" } else { "--input-depth" };
-        options.set_ours(depth, request.bits);
+        options.set_ours(depth, request.bits.to_string());
         if let Some(threads) = request.threads {
-            options.set_ours(thread_option(coder), threads);
+            options.set_ours(thread_option(coder), threads.to_string());
         } else if options.get(thread_option(coder)).is_none() {
-            options.set_ours(thread_option(coder), DEFAULT_THREADS);
+            options.set_ours(thread_option(coder), DEFAULT_THREADS.to_string());
         }
         let (color, notes) = tool.color_options(&self.info.color, request.bits);
         told.notes.extend(notes);
         for (name, value) in &color {
             match options.get(name) {
-                None => options.set_ours(name, value),
+                None => options.set_ours(name, value.clone()),
                 Some(set) if set.value.as_ref() == Some(value) => {}
                 Some(_) => drop(told.otherwise.insert(name)),
             }
@@ -245,13 +245,17 @@ pub fn try_out(recipes: &[Recipe], tools: &[Tool], bits: u8, cancel: &Cancel) ->
     let mut tried: Vec<Recipe> = Vec::new();
     for recipe in recipes {
         let mut like = recipe.clone();
-        NOT_TRIED.iter().for_each(|name| like.options.remove(name));
+        for name in NOT_TRIED {
+            like.options.remove(name);
+        }
         like.grain = None;
         if tried.contains(&like) {
             continue;
         }
         let mut options = recipe.options.clone();
-        SCENE_FILES.iter().for_each(|name| options.remove(name));
+        for name in SCENE_FILES {
+            options.remove(name);
+        }
         let tool = tools.iter().find(|tool| tool.coder() == recipe.coder);
         tool.context("the encoder was not opened")?.try_out(&options, bits, cancel)?;
         tried.push(like);

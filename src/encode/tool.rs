@@ -18,7 +18,7 @@ use crate::support::events::Events;
 /// Side of the blank frames of a trial; all versions encode this size.
 const TRIAL_SIDE: usize = 64;
 const TRIAL_FRAMES: usize = 2;
-const TRIAL_LIMIT: Duration = Duration::from_secs(60);
+const TRIAL_LIMIT: Duration = Duration::from_mins(1);
 /// How alike names must be to be suggested, of 1.
 const SIMILAR: f64 = 0.8;
 
@@ -96,7 +96,7 @@ impl Tool {
                     bail!("--q {q}: aomenc takes whole numbers from 0 to 63");
                 }
                 options.set_ours("--end-usage", "q");
-                options.set_ours("--cq-level", q);
+                options.set_ours("--cq-level", q.to_string());
             }
             Self::SvtAv1(encoder) => {
                 encoder.check_crf("--q", q)?;
