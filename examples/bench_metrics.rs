@@ -40,8 +40,13 @@ fn main() -> Result<()> {
         for size in SIZES {
             let color =
                 ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
-            let backend =
-                score::open(&settings(metric), color, size, 10, None, session, 1 << 30, &Events::silent())?;
+            let backend = score::open(
+                &settings(metric),
+                score::Format { size, bits: 10, color, fps: None },
+                session,
+                1 << 30,
+                &Events::silent(),
+            )?;
             let reference = Arc::new(picture(size, 0));
             let distorted = Arc::new(picture(size, 9));
             let measure = |scene: &dyn SceneReference| scene.measure(0, 0, &distorted);

@@ -166,7 +166,7 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
     let events = std::fs::read_to_string(run.path("events")).unwrap();
     assert!(!events.contains("\"event\":\"probe\""), "{events}");
 
-    // The target is no input of the first probe, so at most second probes are new.
+    // Scores do not depend on the target, so at most second probes on the other side are new.
     let ended = run.run(&["--resume", "--target", "97", "--events", "events"]).ok();
     assert!(ended.stderr.contains("settings of [metric]"), "{}", ended.stderr);
     let events = std::fs::read_to_string(run.path("events")).unwrap();

@@ -50,8 +50,14 @@ fn scores(
 ) -> Vec<Measurement> {
     let settings = metric_settings(metric, backend);
     let size = (references[0].width, references[0].height);
-    let backend =
-        score::open(&settings, color, size, 10, None, session(), 1 << 30, &Events::silent()).unwrap();
+    let backend = score::open(
+        &settings,
+        score::Format { size, bits: 10, color, fps: None },
+        session(),
+        1 << 30,
+        &Events::silent(),
+    )
+    .unwrap();
     let scene = backend.scene(references).unwrap();
     distorted.iter().enumerate().map(|(i, d)| scene.measure(0, i, d).unwrap()).collect()
 }

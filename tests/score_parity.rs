@@ -53,9 +53,14 @@ fn measure(
     assert_eq!(references.len(), distorted.len());
     let (size, bits) = ((references[0].width, references[0].height), references[0].bits);
     let settings = metric_settings(metric, backend);
-    let backend =
-        score::open(&settings, color, size, bits, Some((24, 1)), session(), 1 << 30, &Events::silent())
-            .unwrap();
+    let backend = score::open(
+        &settings,
+        score::Format { size, bits, color, fps: Some((24, 1)) },
+        session(),
+        1 << 30,
+        &Events::silent(),
+    )
+    .unwrap();
     let scene = backend.scene(&references).unwrap();
     (0..distorted.len()).map(|i| scene.measure(0, i, &distorted[i]).unwrap()).collect()
 }

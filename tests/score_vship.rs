@@ -60,7 +60,13 @@ fn open(
         let seen = Arc::clone(&seen);
         move |event| seen.lock().unwrap().push(event.clone())
     });
-    let backend = score::open(settings, color, SIZE, 10, Some((24000, 1001)), session, 1 << 30, &events);
+    let backend = score::open(
+        settings,
+        score::Format { size: SIZE, bits: 10, color, fps: Some((24000, 1001)) },
+        session,
+        1 << 30,
+        &events,
+    );
     let seen = seen.lock().unwrap().clone();
     (backend, seen)
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
 
 use super::Request;
 use super::finish::{Finisher, SceneOutcome};
 use super::plan::{PlannedScene, plan};
 use super::probing::{Candidate, Probed, Probing};
 use super::scheduler::{self, Limits};
-use super::segmentation::Segmentation;
+use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use super::tools::{self, Backends, Encoding};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
@@ -21,7 +22,7 @@ use crate::encoder::y4m;
 use crate::output::av1an;
 use crate::output::summary::Summary;
 use crate::scenes;
-use crate::settings::Zone;
+use crate::settings::{MetricSettings, Zone};
 use crate::source::{self, Clip};
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
@@ -37,7 +38,9 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let input = clock.time("opening", || Input::open(request, memory, events))?;
     let mut warnings = Vec::new();
     let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
-    warnings.iter().for_each(|warning| events.warn(warning));
+    for warning in &warnings {
+        events.warn(warning);
+    }
     let encoding =
         clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
     let working = working(&input.clip, encoding.bits, events)?;
@@ -147,7 +150,9 @@ fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
 /// What the encoder takes and the metrics compare; says what had to be changed.
 fn working(clip: &Clip, bits: u8, events: &Events) -> Result<Clip> {
     let working = clip.working(bits)?;
-    working.notes.iter().for_each(|note| events.note(note));
+    for note in &working.notes {
+        events.note(note);
+    }
     Ok(working.clip)
 }
 
@@ -159,16 +164,15 @@ fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zo
         ("the encoder".to_owned(), encoding.key()),
         ("the metric back end".to_owned(), backends.key()),
     ]);
-    let sections: [(&str, fn(&Zone) -> Fingerprint); 4] = [
-        ("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes)),
-        ("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder)),
-        ("settings of [metric]", |z| Fingerprint::of(&z.settings.metric)),
-        ("dynamic rules", |z| Fingerprint::of(&z.settings.dynamic)),
-    ];
-    for (name, key) in sections {
+    let mut section = |name: &str, key: fn(&Zone) -> Fingerprint| {
         let keys: Vec<Fingerprint> = zones.iter().map(key).collect();
         manifest.insert(name.to_owned(), Fingerprint::of(&keys));
-    }
+    };
+    section("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes));
+    section("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder));
+    section("settings of [metric]", |z| Fingerprint::of(&z.settings.metric));
+    section("settings of [character]", |z| Fingerprint::of(&z.settings.character));
+    section("dynamic rules", |z| Fingerprint::of(&z.settings.dynamic));
     manifest
 }
 
@@ -216,10 +220,12 @@ impl Run<'_> {
         let either = self.cancel.child();
         std::thread::scope(|scope| {
             let masks = scope.spawn(|| {
-                let (clip, key) = (&self.input.analysed, &self.input.analysed_key);
-                let result =
-                    segmentation.run(planned, clip, &analysis.luma, key, self.store, self.events, &either);
-                either.cancel_on_error(result)
+                let source = segmentation::Source {
+                    clip: &self.input.analysed,
+                    key: &self.input.analysed_key,
+                    luma: &analysis.luma,
+                };
+                either.cancel_on_error(segmentation.run(planned, &source, self.store, self.events, &either))
             });
             let outcomes = either.cancel_on_error(self.probe(planned, analysis, &either));
             let masks = masks.join().map_err(|_| anyhow!("the segmentation thread panicked"))?;
@@ -245,7 +251,7 @@ impl Run<'_> {
             let Some(backend) = self.backends.of_zone(scene.zone) else { continue };
             let key = Fingerprint::of(&(
                 &self.input.analysed_key,
-                &scene.settings.metric,
+                measured_by(&scene.settings.metric),
                 backend.describe(),
                 self.backends.color,
                 &analysis.luma.diff[scene.scene.start..scene.scene.end],
@@ -343,6 +349,13 @@ fn writable(output: &Path) -> Result<()> {
     tempfile::tempfile_in(atomic::folder_of(output))
         .map(drop)
         .with_context(|| format!("cannot write {}", output.display()))
+}
+
+/// What scores depend on of the settings. Not the target: a run with another
+/// one finds the scores of this one.
+fn measured_by(metric: &MetricSettings) -> impl Serialize {
+    let MetricSettings { metric, pooling, intensity, crop, mix, frames, .. } = *metric;
+    (metric, pooling, intensity, crop, mix, frames)
 }
 
 /// Time by stage for the summary.

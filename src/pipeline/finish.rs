@@ -164,7 +164,9 @@ impl<'a> Finisher<'a> {
         let diff = &self.luma.diff[scene.scene.start..scene.scene.end];
         let has_roi = self.encoding.encoder.capabilities.roi_map;
         let boost = character::boost(masks, diff, &scene.settings.character, crf, has_roi)?;
-        boost.notes.iter().for_each(|note| events.detail(format!("scene {}: {note}", scene.index)));
+        for note in &boost.notes {
+            events.detail(format!("scene {}: {note}", scene.index));
+        }
         let Some(map) = boost.roi else { return Ok(Boosted { crf: boost.crf, map: None }) };
         let folder = self.roi_folder;
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -336,9 +336,8 @@ impl Work for Probing<'_> {
             format: self.format,
             stall: self.stall,
         };
-        let encoded = self
-            .encode_once_more(candidate, probe, &job)
-            .with_context(|| self.place(candidate, probe, crf))?;
+        let encoded =
+            self.encode_once_more(candidate, probe, &job).with_context(|| place(candidate, probe, crf))?;
         let (bytes, seconds) = (encoded.bytes, encoded.seconds);
         self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
         self.events.emit(&Event::Probe { scene: candidate.planned.index, probe, crf, bytes, seconds });
@@ -347,7 +346,7 @@ impl Work for Probing<'_> {
 
     fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step> {
         let candidate = &self.candidates[scene];
-        self.score_probe(candidate, probe, crf).with_context(|| self.place(candidate, probe, crf))?;
+        self.score_probe(candidate, probe, crf).with_context(|| place(candidate, probe, crf))?;
         self.stage.advance(1);
         let step = candidate.next(&candidate.progress().scored);
         Ok(step)
@@ -360,15 +359,8 @@ impl Work for Probing<'_> {
     }
 }
 
-impl Probing<'_> {
-    fn place(&self, candidate: &Candidate<'_>, probe: usize, crf: f64) -> String {
-        let scene = candidate.planned.scene;
-        format!(
-            "scene {} (frames {} to {}), probe {} at CRF {crf}",
-            candidate.planned.index,
-            scene.start,
-            scene.end,
-            probe + 1
-        )
-    }
+/// For messages: which probe of which scene.
+fn place(candidate: &Candidate<'_>, probe: usize, crf: f64) -> String {
+    let PlannedScene { index, scene, .. } = candidate.planned;
+    format!("scene {index} (frames {} to {}), probe {} at CRF {crf}", scene.start, scene.end, probe + 1)
 }

@@ -22,6 +22,13 @@ pub struct Segmentation {
     options: Options,
 }
 
+/// The clip that is looked at, what it depends on, and its statistics.
+pub struct Source<'a> {
+    pub clip: &'a Clip,
+    pub key: &'a Fingerprint,
+    pub luma: &'a LumaStats,
+}
+
 impl Segmentation {
     /// `None` when no zone boosts characters. Back end and model hold for the
     /// whole clip, so the first such zone's settings serve all.
@@ -59,9 +66,7 @@ impl Segmentation {
     pub fn run(
         &self,
         planned: &[PlannedScene<'_>],
-        clip: &Clip,
-        luma: &LumaStats,
-        source: &Fingerprint,
+        source: &Source<'_>,
         store: &Store,
         events: &Events,
         cancel: &Cancel,
@@ -72,8 +77,8 @@ impl Segmentation {
         let mut segmenter = None;
         for scene in wanted {
             let frames = scene.scene.start..scene.scene.end;
-            let diff = &luma.diff[frames];
-            let key = Fingerprint::of(&(source, &self.key, scene.scene, diff));
+            let diff = &source.luma.diff[frames];
+            let key = Fingerprint::of(&(source.key, &self.key, scene.scene, diff));
             let path = store.masks_path(&key);
             let known = path.is_file().then(|| SceneMasks::load(&path).ok()).flatten();
             masks[scene.index] = Some(match known {
@@ -81,7 +86,7 @@ impl Segmentation {
                 None => {
                     let segmenter = match &segmenter {
                         Some(segmenter) => segmenter,
-                        None => segmenter.insert(self.open(clip, events, cancel)?),
+                        None => segmenter.insert(self.open(source.clip, events, cancel)?),
                     };
                     let made = segmenter
                         .scene(scene.scene, diff, cancel)

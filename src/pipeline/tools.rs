@@ -1,7 +1,7 @@
 //! What a run works with, checked and ready before any work is done: the
 //! encoder, its parameters, the metric back ends, the machine.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ impl Encoding {
         let rules = zones.iter().map(|z| Rules::compile(&z.settings.dynamic)).collect::<Result<Vec<_>>>()?;
         let mut encoding = Self { encoder, bits: 10, rules, color: clip.color.clone() };
         let mut tried: Vec<ParameterList> = Vec::new();
+        let mut notes = BTreeSet::new();
         for zone in zones {
             let lists = encoding.zone_lists(&zone.settings)?;
             for (purpose, list) in lists {
@@ -61,11 +62,14 @@ impl Encoding {
                     continue;
                 }
                 preflight(&encoding.encoder, &[(&format!("{} parameters", purpose.key()), &list)], cancel)?;
-                list.notes.iter().for_each(|text| events.note(text));
+                notes.extend(list.notes.iter().cloned());
                 stage.advance(1);
                 tried.push(list);
             }
             encoding.check_crfs(&zone.settings)?;
+        }
+        for note in notes {
+            events.note(note);
         }
         Ok(encoding)
     }
@@ -195,7 +199,7 @@ impl Backends {
     pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
         let info = working.info();
         let color = score::reading(&info.color, info.height);
-        let size = (info.width, info.height);
+        let format = score::Format { size: (info.width, info.height), bits, color, fps: info.fps };
         let mut opened: HashMap<Fingerprint, Arc<dyn Backend>> = HashMap::new();
         let mut by_zone = Vec::with_capacity(zones.len());
         for zone in zones {
@@ -207,7 +211,7 @@ impl Backends {
             let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
             let backend = match opened.get(&key) {
                 Some(backend) => Arc::clone(backend),
-                None => score::open(metric, color, size, bits, info.fps, working.session(), memory, events)?,
+                None => score::open(metric, format, working.session(), memory, events)?,
             };
             opened.insert(key, Arc::clone(&backend));
             by_zone.push(Some(backend));

@@ -94,9 +94,19 @@ pub fn reading(color: &ColorInfo, height: usize) -> ResolvedColor {
     }
 }
 
-/// Opens the back end that `settings` asks for, for pictures of `size` (width,
-/// height) with `bits` per sample that mean `color` on both sides, and reports
-/// which one runs. Back ends that prepare references keep those that fit into
+/// What all pictures that a back end gets have in common, on both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// Width and height.
+    pub size: (usize, usize),
+    /// Bits per sample.
+    pub bits: u8,
+    pub color: ResolvedColor,
+    /// Frames per second as a fraction; only handed on to plugins.
+    pub fps: Option<(u64, u64)>,
+}
+
+/// Opens the back end that `settings` asks for and reports which one runs. Back ends that prepare references keep those that fit into
 /// `memory` bytes.
 ///
 /// # Errors
@@ -104,14 +114,12 @@ pub fn reading(color: &ColorInfo, height: usize) -> ResolvedColor {
 /// crop does not fit or the colour cannot be measured.
 pub fn open(
     settings: &MetricSettings,
-    color: ResolvedColor,
-    size: (usize, usize),
-    bits: u8,
-    fps: Option<(u64, u64)>,
+    format: Format,
     session: Session,
     memory: u64,
     events: &Events,
 ) -> Result<Arc<dyn Backend>> {
+    let Format { size, bits, color, fps } = format;
     let window = Window::new(size, bits, settings.crop)?;
     let pictures = Pictures { window, color, fps, session };
     let budget = Budget::new(memory);

@@ -114,7 +114,9 @@ fn every_key_reaches_the_settings() {
     let mut before = root_draft();
     let pooling = KEYS.iter().find(|key| key.path == "metric.pooling").unwrap();
     pooling.assign(&mut before, &Value::String("percentile".to_owned()), &place).unwrap();
-    for key in KEYS {
+    // A choice of one word has nothing to change to.
+    let has_choice = |key: &&Key| !matches!(key.kind, Kind::Choice(words, _) if words().len() == 1);
+    for key in KEYS.iter().filter(has_choice) {
         let mut values = values.clone();
         match key.kind {
             Kind::Choice(words, _) => values.extend(words().iter().map(|w| Value::String((*w).to_owned()))),
