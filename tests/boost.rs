@@ -227,6 +227,35 @@ fn bad_input_is_named_and_nothing_is_written() {
 }
 
 #[test]
+fn a_missing_vapoursynth_is_an_error_that_says_how_to_install_it() {
+    let run = Run::new("pass");
+    let ended = Ended::of(run.command().env("VSSCRIPT_PATH", "/no/such/libvsscript.so").output().unwrap());
+    ended.failed(1, &["/no/such/libvsscript.so", "pip install vapoursynth"]);
+    let file = run.path("clip.vpy");
+    let ended = Ended::of(run.command().env("VSSCRIPT_PATH", file).output().unwrap());
+    ended.failed(1, &["pip install vapoursynth"]);
+}
+
+#[test]
+fn an_analysis_input_of_another_length_is_refused_with_both_counts() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let cheap = format!("import vapoursynth as vs\ncore = vs.core\n{CLIP}clip[:90].set_output()\n");
+    std::fs::write(run.path("cheap.vpy"), cheap).unwrap();
+    run.run(&["--analysis-input", "cheap.vpy"]).failed(1, &["90 frames", "96"]);
+}
+
+#[test]
+fn a_newer_encoder_gets_quarter_steps_and_its_own_options() {
+    let run = Run::new(&format!("{CLIP}clip[:40].set_output()"));
+    let encoder = common::svt(common::Svt::V4_2);
+    let rule = "dynamic.crf=if crf > 0.0 { 30.3 } else { crf }";
+    run.run(&["--encoder-path", encoder.to_str().unwrap(), "--set", rule]).ok();
+    let words = run.scenes()["split_scenes"][0]["zone_overrides"]["video_params"].to_string();
+    assert!(words.contains("\"--crf\",\"30.25\""), "{words}");
+    assert!(words.contains("\"--luminance-qp-bias\",\"12\""), "{words}");
+}
+
+#[test]
 fn wrong_arguments_are_usage_errors_with_the_nearest_name() {
     let run = Run::new(&format!("{CLIP}clip.set_output()"));
     run.run(&["--preset", "butteraugli-meen"]).failed(2, &["cannot be used multiple times"]);
