@@ -55,7 +55,7 @@ impl Run {
     }
 
     fn run(&self, args: &[&str]) -> Ended {
-        Ended::of(self.command().args(args).output().unwrap())
+        Ended::of(&self.command().args(args).output().unwrap())
     }
 
     fn scenes(&self) -> Value {
@@ -98,7 +98,7 @@ struct Ended {
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -229,10 +229,10 @@ fn bad_input_is_named_and_nothing_is_written() {
 #[test]
 fn a_missing_vapoursynth_is_an_error_that_says_how_to_install_it() {
     let run = Run::new("pass");
-    let ended = Ended::of(run.command().env("VSSCRIPT_PATH", "/no/such/libvsscript.so").output().unwrap());
+    let ended = Ended::of(&run.command().env("VSSCRIPT_PATH", "/no/such/libvsscript.so").output().unwrap());
     ended.failed(1, &["/no/such/libvsscript.so", "pip install vapoursynth"]);
     let file = run.path("clip.vpy");
-    let ended = Ended::of(run.command().env("VSSCRIPT_PATH", file).output().unwrap());
+    let ended = Ended::of(&run.command().env("VSSCRIPT_PATH", file).output().unwrap());
     ended.failed(1, &["pip install vapoursynth"]);
 }
 
@@ -263,7 +263,7 @@ fn wrong_arguments_are_usage_errors_with_the_nearest_name() {
     run.run(&["--target", "high"]).failed(2, &["--target", "high"]);
     run.run(&["--vpy-arg", "nothing"]).failed(2, &["KEY=VALUE"]);
     let mut other = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
-    let ended = Ended::of(other.args(["--preset", "butteraugli-meen", "clip.vpy"]).output().unwrap());
+    let ended = Ended::of(&other.args(["--preset", "butteraugli-meen", "clip.vpy"]).output().unwrap());
     ended.failed(2, &["butteraugli-meen", "butteraugli-mean"]);
     assert!(run.results().is_empty());
 }
@@ -364,7 +364,7 @@ mod with_broken_encoders {
         for (key, value) in inner.get_envs() {
             limited.env(key, value.unwrap());
         }
-        let ended = Ended::of(limited.output().unwrap());
+        let ended = Ended::of(&limited.output().unwrap());
         assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
         assert!(run.results().is_empty(), "{:?}", run.results());

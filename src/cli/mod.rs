@@ -124,7 +124,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
 fn exit_code(error: &anyhow::Error, cancel: &Cancel) -> u8 {
     if error.is::<Interrupted>() || cancel.is_cancelled() {
         130
-    } else if error.chain().any(|cause| cause.is::<Usage>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Usage>) {
         2
     } else {
         1

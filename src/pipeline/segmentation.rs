@@ -81,20 +81,20 @@ impl Segmentation {
             let key = Fingerprint::of(&(source.key, &self.key, scene.scene, diff));
             let path = store.masks_path(&key);
             let known = path.is_file().then(|| SceneMasks::load(&path).ok()).flatten();
-            masks[scene.index] = Some(match known {
-                Some(known) => known,
-                None => {
-                    let segmenter = match &segmenter {
-                        Some(segmenter) => segmenter,
-                        None => segmenter.insert(self.open(source.clip, events, cancel)?),
-                    };
-                    let made = segmenter
-                        .scene(scene.scene, diff, cancel)
-                        .with_context(|| format!("segmentation of scene {}", scene.index))?;
-                    made.store(&path)?;
-                    made
-                }
-            });
+            let made = if let Some(known) = known {
+                known
+            } else {
+                let segmenter = match &segmenter {
+                    Some(segmenter) => segmenter,
+                    None => segmenter.insert(self.open(source.clip, events, cancel)?),
+                };
+                let made = segmenter
+                    .scene(scene.scene, diff, cancel)
+                    .with_context(|| format!("segmentation of scene {}", scene.index))?;
+                made.store(&path)?;
+                made
+            };
+            masks[scene.index] = Some(made);
             stage.advance(1);
         }
         Ok(masks)
