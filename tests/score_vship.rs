@@ -17,8 +17,10 @@ const SIZE: (usize, usize) = (96, 64);
 
 /// Builds one of the stand-ins with the cargo that runs this test.
 fn built(example: &'static str) -> PathBuf {
+    // The profile of this test: `cargo test` has built its examples already.
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--message-format=json", "--example", example])
+        .args(["build", "--message-format=json", "--profile", profile, "--example", example])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
