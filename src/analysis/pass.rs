@@ -9,12 +9,13 @@ use rayon::prelude::*;
 use super::contrast::boundary;
 use super::luma::{FrameLuma, Reduced, Reduction, measure};
 use super::{Analysis, Builtin, Detector, LumaStats, av1an, cuts};
-use crate::source::{Clip, ClipInfo, Frame};
+use crate::source::{Clip, ClipInfo, Family, Frame};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
-/// Memory that frames may take while they wait or are looked at, in bytes.
-const FRAME_BUDGET: usize = 384 << 20;
+/// Memory that frames may take while they wait or are looked at, in bytes. That
+/// is 20 frames of 1080p; more would only wait.
+const FRAME_BUDGET: usize = 64 << 20;
 /// Most frames looked at together; more would only wait.
 const LONGEST_BATCH: usize = 48;
 /// Frames on either side of a boundary that tell a flash from a cut.
@@ -48,8 +49,10 @@ pub(super) fn run(
 /// Frames looked at together: enough for `threads`, and three times as many fit the budget.
 fn batch_length(info: &ClipInfo, threads: usize) -> usize {
     let sample = if info.bits > 8 { 2 } else { 1 };
-    // 4:4:4 at worst.
-    let frame = 3 * sample * info.width * info.height;
+    let (across, down) = info.subsampling;
+    let luma = info.width * info.height;
+    let chroma = if info.family == Family::Gray { 0 } else { 2 * (luma >> (across + down)) };
+    let frame = sample * (luma + chroma);
     (FRAME_BUDGET / 3 / frame).min(LONGEST_BATCH).max(threads).max(1)
 }
 

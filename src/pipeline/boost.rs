@@ -86,6 +86,16 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
 
+/// Frames of the clip's size that VapourSynth may keep: what filters that look
+/// some frames around need. For a reader in order more is of no use.
+const CACHED_FRAMES: usize = 32;
+
+fn limit_cache(clip: &Clip, memory: u64) -> Result<()> {
+    let frames = (CACHED_FRAMES * picture_bytes(clip)) as u64;
+    let bytes = frames.clamp(tools::SMALLEST_CACHE, tools::LARGEST_CACHE);
+    clip.session().limit_cache(bytes.min(memory / 4))
+}
+
 /// The clips of a run.
 struct Input {
     /// As the script makes it.
@@ -103,11 +113,13 @@ impl Input {
         // Frames that VapourSynth caches are in nobody's budget but its own.
         options.cache_limit = Some((memory / 4).min(tools::LARGEST_CACHE));
         let clip = source::open(&request.input, &options)?;
+        limit_cache(&clip, memory)?;
         let key = source::fingerprint(&request.input, &options, clip.info())?;
         let (analysed, analysed_key) = match &request.analysis_input {
             None => (clip.clone(), key.clone()),
             Some(path) => {
                 let other = source::open(path, &options)?;
+                limit_cache(&other, memory)?;
                 let (ours, theirs) = (clip.info().frames, other.info().frames);
                 if ours != theirs {
                     bail!(

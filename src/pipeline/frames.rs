@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
+use super::tools;
 use crate::scenes::Scene;
 use crate::source::{Clip, Picture};
 use crate::support::cancel::Cancel;
 
-/// Frames requested ahead of the encoder; enough for a slow script to render
-/// on all cores, few enough to bound memory.
-const PREFETCH: usize = 12;
+/// Frames requested ahead of the encoder: enough for a slow script to render on
+/// all cores, few enough to bound memory.
+fn prefetch() -> usize {
+    tools::cpus().clamp(4, 12)
+}
 
 /// Which frames of a scene to keep while they pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +79,7 @@ pub fn pass_by<'a>(
     kept: &'a Kept,
     cancel: &Cancel,
 ) -> impl Iterator<Item = Result<Arc<Picture>>> + use<'a> {
-    let frames = clip.frames(scene.start..scene.end, PREFETCH, cancel);
+    let frames = clip.frames(scene.start..scene.end, prefetch(), cancel);
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
         if keep.wants(offset) {
@@ -98,7 +101,7 @@ pub fn collect(
     for range in runs(offsets, &pictures) {
         let first = scene.start + offsets[range.start];
         let end = first + range.len();
-        let frames = clip.frames(first..end, PREFETCH, cancel);
+        let frames = clip.frames(first..end, prefetch(), cancel);
         for (slot, frame) in pictures[range].iter_mut().zip(frames) {
             *slot = Some(Arc::new(frame?.to_picture()));
         }

@@ -2,6 +2,7 @@
 //! kept, decode it, measure it, decide what comes next.
 
 use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,16 @@ struct Progress {
 pub struct Probed {
     pub scored: Vec<Scored>,
     pub unreliable: bool,
+}
+
+/// A place among the pictures that wait to be measured; free again on drop.
+struct Place(Sender<()>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nobody waits any more when the scene has ended with an error.
+        let _ = self.0.send(());
+    }
 }
 
 /// What all chains of a run share.
@@ -266,12 +277,18 @@ impl Probing<'_> {
         let results: Vec<Mutex<Option<Result<Measurement>>>> =
             offsets.iter().map(|_| Mutex::new(None)).collect();
         let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
+        // Decoding is faster than measuring, so what waits is bounded.
+        let (free, places) = channel();
+        (0..2 * self.pool.current_num_threads()).for_each(|_| drop(Place(free.clone())));
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
+                places.recv()?;
                 self.cancel.check()?;
                 let (_, picture) = item?;
                 let slot = results.get(index).context("the probe has more frames than were asked for")?;
+                let place = Place(free.clone());
                 scope.spawn(move |_| {
+                    let _place = place;
                     let picture: Arc<Picture> = Arc::new(picture);
                     let measured = reference.measure(probe, index, &picture);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);

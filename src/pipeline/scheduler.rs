@@ -67,6 +67,14 @@ pub struct Limits {
     pub staged: bool,
 }
 
+impl Limits {
+    /// One scene for every thread and one that waits: with more, encoders that
+    /// are faster than the scoring would only fill the memory.
+    fn most_in_flight(&self) -> usize {
+        self.workers.max(1) + self.scorers.max(1) + 1
+    }
+}
+
 /// Runs all chains to their end. Scenes that failed are returned with their
 /// error, in order; the others are complete. An interruption ends everything.
 pub fn run(
@@ -132,6 +140,8 @@ struct State {
     /// Whether a scene's memory is counted.
     admitted: Vec<bool>,
     memory: u64,
+    /// Scenes that are counted.
+    in_flight: usize,
     remaining: usize,
     succeeded: usize,
     failed: Vec<(usize, Error)>,
@@ -153,6 +163,7 @@ impl<'a> Board<'a> {
             running: Vec::new(),
             admitted: vec![false; chains.len()],
             memory: 0,
+            in_flight: 0,
             remaining: chains.len(),
             succeeded: 0,
             failed: Vec::new(),
@@ -221,6 +232,7 @@ impl<'a> Board<'a> {
         state.remaining -= 1;
         if state.admitted[task.scene] {
             state.memory -= self.chains[task.scene].bytes;
+            state.in_flight -= 1;
         }
         self.changed.notify_all();
     }
@@ -249,13 +261,18 @@ impl State {
         let task = *queue.peek()?;
         let admitted = self.admitted[task.scene] || limits.staged;
         let bytes = chains[task.scene].bytes;
-        if !admitted && self.memory > 0 && self.memory + bytes > limits.memory {
+        // Only first encodes wait to be let in. A resumed scene further on must
+        // not: it may stand before the very scenes whose end it would wait for.
+        let waits = !admitted && kind == Kind::Encode && task.probe == 0;
+        let too_much = self.memory > 0 && self.memory + bytes > limits.memory;
+        if waits && (too_much || self.in_flight >= limits.most_in_flight()) {
             return None;
         }
         queue.pop();
         if !admitted {
             self.admitted[task.scene] = true;
             self.memory += bytes;
+            self.in_flight += 1;
         }
         self.running.push((kind, task.probe));
         Some(task)
@@ -309,6 +326,7 @@ mod tests {
         most_in_flight: AtomicUsize,
         fails: Vec<usize>,
         starts_at_score: Vec<usize>,
+        scoring: Duration,
     }
 
     impl Work for Script {
@@ -337,11 +355,14 @@ mod tests {
 
         fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
             self.log.lock().unwrap().push((Kind::Score, scene, probe));
+            thread::sleep(self.scoring);
             Ok(if probe == 0 { Step::Encode { probe: 1, crf: 40.0 } } else { Step::Done })
         }
 
-        fn release(&self, _: usize) {
-            self.in_flight.fetch_sub(1, SeqCst);
+        fn release(&self, scene: usize) {
+            if !self.starts_at_score.contains(&scene) {
+                self.in_flight.fetch_sub(1, SeqCst);
+            }
         }
     }
 
@@ -412,6 +433,22 @@ mod tests {
         let log = work.log.into_inner().unwrap();
         assert_eq!(log.iter().filter(|l| l.1 == 0).count(), 1);
         assert_eq!(log.iter().filter(|l| l.1 == 1).count(), 4);
+    }
+
+    /// Two resumed scenes of the greatest weight, and room for one scene.
+    #[test]
+    fn resumed_scenes_beyond_the_memory_do_not_block_those_in_flight() {
+        let work = Script { starts_at_score: vec![0, 1], ..Script::default() };
+        let failed = run(&chains(&[9, 9, 1, 1, 1]), &limits(2, 10), &work, &Cancel::new()).unwrap();
+        assert!(failed.is_empty());
+        assert_eq!(work.log.into_inner().unwrap().len(), 2 + 3 * 4);
+    }
+
+    #[test]
+    fn encoders_that_are_faster_than_the_scoring_wait_for_it() {
+        let work = Script { scoring: Duration::from_millis(20), ..Script::default() };
+        run(&chains(&[7; 12]), &limits(2, u64::MAX), &work, &Cancel::new()).unwrap();
+        assert!(work.most_in_flight.load(SeqCst) <= 5);
     }
 
     #[test]

@@ -20,7 +20,10 @@ use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 
 /// VapourSynth's cache beyond this helps no sequential reader.
-pub const LARGEST_CACHE: u64 = 512 << 20;
+pub const LARGEST_CACHE: u64 = 1 << 30;
+
+/// Small clips come from larger ones often enough.
+pub const SMALLEST_CACHE: u64 = 64 << 20;
 
 /// RAM assumed where the system does not tell, in bytes.
 const SMALL_MACHINE: u64 = 4 << 30;

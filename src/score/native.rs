@@ -19,6 +19,11 @@ use crate::source::{Picture, ResolvedColor};
 /// `examples/bench_metrics.rs`, more when two comparisons overlap.
 const BUTTERAUGLI_BYTES: usize = 200;
 
+/// Bytes worth spending on prepared SSIMULACRA2 references. One spares its frame
+/// a third of the work of a second comparison, which is hardly noticed beside
+/// the encodes; a Butteraugli reference spares more than half of far more work.
+const SSIMULACRA2_KEPT: usize = 128 << 20;
+
 /// Vship's (and `butteraugli_main`'s) weight of new artifacts against lost
 /// detail; the crate's own default is 1.
 const HF_ASYMMETRY: f32 = 0.8;
@@ -81,14 +86,14 @@ impl Native {
         budget: Budget,
         reason: String,
     ) -> Result<Self> {
-        let metric = if settings.metric.higher_is_better() {
-            Metric::Ssimulacra2
+        let (metric, budget) = if settings.metric.higher_is_better() {
+            (Metric::Ssimulacra2, budget.at_most(SSIMULACRA2_KEPT))
         } else {
             let params = ButteraugliParams::new()
                 .with_intensity_target(settings.intensity as f32)
                 .with_hf_asymmetry(HF_ASYMMETRY);
             params.validate().map_err(|e| anyhow!("metric.intensity {}: {e}", settings.intensity))?;
-            Metric::Butteraugli(params)
+            (Metric::Butteraugli(params), budget)
         };
         let linear = Linear::new(color, window)?;
         Ok(Self { shared: Arc::new(Shared { metric, linear, budget: Arc::new(budget) }), reason })
@@ -213,6 +218,10 @@ impl Metric {
 impl Budget {
     pub fn new(bytes: u64) -> Self {
         Self(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
+    }
+
+    fn at_most(self, bytes: usize) -> Self {
+        Self(AtomicUsize::new(self.0.into_inner().min(bytes)))
     }
 
     /// `bytes` of what is left, if that much is.

@@ -134,12 +134,13 @@ fn score(sum: f64) -> f64 {
 /// Calls `visit(index into PARTS, blur of that size, samples)` for every part.
 fn for_each_part(mut picture: Rgb, mut visit: impl FnMut(usize, &Blur, &[f32])) {
     for scale in 0..SCALES {
-        if scale > 0 {
+        let blur = Blur::new(picture.width, picture.height, SIGMA);
+        let used = |plane| PARTS.iter().any(|p| p.scale == scale && p.plane == plane);
+        let xyb = picture.positive_xyb(used(0), used(2));
+        // Before the visits, so that the larger one is gone while they need memory.
+        if scale + 1 < SCALES {
             picture = picture.halved();
         }
-        let blur = Blur::new(picture.width, picture.height, SIGMA);
-        let blue = PARTS.iter().any(|p| p.scale == scale && p.plane == 2);
-        let xyb = picture.positive_xyb(blue);
         for (index, part) in PARTS.iter().enumerate().filter(|(_, p)| p.scale == scale) {
             visit(index, &blur, &xyb[part.plane]);
         }
@@ -164,16 +165,19 @@ impl Rgb {
     }
 
     /// XYB shifted and scaled so that its planes are positive and comparable;
-    /// the last plane stays empty unless it is asked for.
-    fn positive_xyb(&self, blue: bool) -> [Vec<f32>; 3] {
+    /// the first and the last plane stay empty unless they are asked for.
+    fn positive_xyb(&self, red_green: bool, blue: bool) -> [Vec<f32>; 3] {
         let count = self.width * self.height;
-        let [mut xs, mut ys] = [(); 2].map(|()| vec![0.0; count]);
+        let mut xs = vec![0.0; if red_green { count } else { 0 }];
+        let mut ys = vec![0.0; count];
         let [r, g, b] = self.planes.each_ref().map(|p| &p[..count]);
         for i in 0..count {
             let long = receptor(0.30 * r[i] + 0.622 * g[i] + 0.078 * b[i]);
             let medium = receptor(0.23 * r[i] + 0.692 * g[i] + 0.078 * b[i]);
-            xs[i] = 14.0 * 0.5 * (long - medium) + 0.42;
             ys[i] = 0.5 * (long + medium) + 0.01;
+            if let Some(x) = xs.get_mut(i) {
+                *x = 14.0 * 0.5 * (long - medium) + 0.42;
+            }
         }
         let mut bs = Vec::new();
         if blue {

@@ -164,9 +164,15 @@ impl Session {
         )
     }
 
+    /// Limits the frames that VapourSynth keeps to `bytes`.
+    pub fn limit_cache(self, bytes: u64) -> Result<()> {
+        self.core()?.set_max_cache_size(bytes as i64);
+        Ok(())
+    }
+
     fn prepare(self, options: &OpenOptions) -> Result<()> {
         if let Some(limit) = options.cache_limit {
-            self.core()?.set_max_cache_size(limit as i64);
+            self.limit_cache(limit)?;
         }
         for plugin in &options.plugins {
             self.load_plugin(plugin)?;
