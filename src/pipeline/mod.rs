@@ -4,11 +4,11 @@
 mod boost;
 mod finish;
 mod frames;
-mod plan;
-mod probing;
+pub mod plan;
+pub mod probing;
 pub mod scheduler;
 pub mod store;
-mod tools;
+pub mod tools;
 
 use std::path::PathBuf;
 use std::time::Duration;
