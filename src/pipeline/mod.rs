@@ -4,12 +4,12 @@
 mod boost;
 mod finish;
 mod frames;
-mod plan;
-mod probing;
+pub mod plan;
+pub mod probing;
 pub mod scheduler;
 mod segmentation;
 pub mod store;
-mod tools;
+pub mod tools;
 
 use std::path::PathBuf;
 use std::time::Duration;

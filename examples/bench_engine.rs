@@ -1,0 +1,529 @@
+//! How close the boosting engine comes to the encodes it cannot do without:
+//! CPU time, barriers, memory, kills, the plan. One command, a Markdown table:
+//!
+//! ```text
+//! cargo run --release --example bench_engine -- CLIP [--quick] [--only NAME]
+//! ```
+//!
+//! CLIP is a video file; NAME is `cpu`, `staged`, `memory`, `kills` or `plan`.
+//! The program measured is this one: it starts itself again as
+//! `progression-boost`. CPU seconds are those of all processes, encoders
+//! included; memory is the peak of our process alone and needs Linux.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result, bail, ensure};
+use progression_boost::analysis::LumaStats;
+use progression_boost::encoder::y4m;
+use progression_boost::pipeline::plan::plan;
+use progression_boost::pipeline::probing::{Candidate, Probing};
+use progression_boost::pipeline::scheduler::{self, Limits};
+use progression_boost::pipeline::store::Store;
+use progression_boost::pipeline::tools::{self, Backends, Encoding};
+use progression_boost::scenes::Scene;
+use progression_boost::settings::{self, Resolved, Typed, ZoneList};
+use progression_boost::source::{self, Clip, OpenOptions, Picture};
+use progression_boost::support::cancel::{Cancel, Interrupted};
+use progression_boost::support::events::Events;
+use progression_boost::support::fingerprint::Fingerprint;
+use serde_json::Value;
+
+/// Set for the processes that are to behave as `progression-boost`: where to
+/// write the peak of their memory.
+const AS_PROGRAM: &str = "BENCH_ENGINE_PEAK";
+
+/// What every run has in common.
+const PRESET: &str = "ssimu2-mean";
+const USUAL: [&str; 10] =
+    ["--preset", PRESET, "--target", "78", "--final-preset", "5", "--workers", "2", "--lp", "1"];
+
+type Measure = fn(&Bench) -> Result<Vec<Row>>;
+
+const MEASURES: [(&str, Measure); 4] =
+    [("cpu", Bench::cpu), ("memory", Bench::memory), ("kills", Bench::kills), ("plan", Bench::plan)];
+
+/// A line of the table.
+struct Row {
+    what: String,
+    measured: String,
+    goal: String,
+}
+
+struct Bench {
+    clip: PathBuf,
+    quick: bool,
+    /// Compares with a staged run as well.
+    staged: bool,
+    folder: tempfile::TempDir,
+}
+
+/// A finished run of the program.
+struct Ran {
+    wall: f64,
+    cpu: f64,
+    /// Peak memory of the process itself in MiB.
+    peak: f64,
+    /// The scenes file.
+    scenes: Vec<u8>,
+    events: Vec<Value>,
+}
+
+fn main() -> ExitCode {
+    if let Some(path) = std::env::var_os(AS_PROGRAM) {
+        let code = progression_boost::cli::main();
+        return match std::fs::write(path, own_peak().to_string()) {
+            Ok(()) => code,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    match bench() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench() -> Result<()> {
+    const USAGE: &str = "usage: bench_engine CLIP [--quick] [--only cpu|staged|memory|kills|plan]";
+    let (mut clip, mut quick, mut only) = (None, false, None);
+    let mut args = std::env::args_os().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--quick") => quick = true,
+            Some("--only") => {
+                only = Some(args.next().and_then(|name| name.into_string().ok()).context(USAGE)?)
+            }
+            _ => clip = Some(PathBuf::from(arg)),
+        }
+    }
+    let clip = std::path::absolute(clip.context(USAGE)?)?;
+    let staged = only.as_deref().is_none_or(|name| name == "staged");
+    let wanted = only.map(|name| if name == "staged" { "cpu".to_owned() } else { name });
+    let bench = Bench { clip, quick, staged, folder: tempfile::tempdir()? };
+    let started = Instant::now();
+    let mut rows = Vec::new();
+    for (name, measure) in MEASURES {
+        if wanted.as_ref().is_none_or(|wanted| wanted == name) {
+            eprintln!("{name} …");
+            rows.extend(measure(&bench).with_context(|| name.to_owned())?);
+        }
+    }
+    ensure!(!rows.is_empty(), USAGE);
+    println!("| what | measured | goal |\n|---|---|---|");
+    for Row { what, measured, goal } in rows {
+        println!("| {what} | {measured} | {goal} |");
+    }
+    println!("\n{} CPUs, {:.0} s in all", tools::cpus(), started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+impl Bench {
+    fn row(what: impl Into<String>, measured: String, goal: &str) -> Row {
+        Row { what: what.into(), measured, goal: goal.to_owned() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A script in the bench's folder; `body` makes `clip` of the clip.
+    fn script(&self, name: &str, body: &str) -> Result<PathBuf> {
+        let path = self.path(&format!("{name}.vpy"));
+        let text = format!(
+            "import vapoursynth as vs\ncore = vs.core\nclip = core.bs.VideoSource({:?})\n{body}\nclip.set_output()\n",
+            self.clip.to_str().context("the clip's path is not Unicode")?
+        );
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// The program on `input`, its results under `name`; not waited for.
+    fn start(&self, name: &str, input: &Path, args: &[&str]) -> Result<Child> {
+        let mut options: Vec<OsString> = USUAL.iter().chain(args).map(Into::into).collect();
+        for (flag, suffix) in [("--temp", "boost"), ("-o", "scenes.json"), ("--events", "events")] {
+            options.extend([flag.into(), self.path(&format!("{name}.{suffix}")).into()]);
+        }
+        Command::new(std::env::current_exe()?)
+            .env(AS_PROGRAM, self.path(&format!("{name}.peak")))
+            .args(options)
+            .arg(input)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(self.path(&format!("{name}.log")))?)
+            .spawn()
+            .context("cannot start this program again")
+    }
+
+    fn run(&self, name: &str, input: &Path, args: &[&str]) -> Result<Ran> {
+        let (before, started) = (cpu_seconds(), Instant::now());
+        let status = self.start(name, input, args)?.wait()?;
+        let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - before);
+        let text = |suffix: &str| std::fs::read_to_string(self.path(&format!("{name}.{suffix}")));
+        ensure!(status.success(), "the run `{name}` failed:\n{}", text("log")?);
+        Ok(Ran {
+            wall,
+            cpu,
+            peak: text("peak")?.parse()?,
+            scenes: std::fs::read(self.path(&format!("{name}.scenes.json")))?,
+            events: text("events")?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The probing preset of the runs whose encodes are compared.
+    fn probing_preset(&self) -> &'static str {
+        if self.quick { "11" } else { "7" }
+    }
+
+    /// A whole run against its probe encodes alone, and against a staged run.
+    fn cpu(&self) -> Result<Vec<Row>> {
+        let args = ["--probing-preset", self.probing_preset()];
+        let ran = self.run("whole", &self.clip, &args)?;
+        let (bare_cpu, bare_wall) = self.bare(&ran)?;
+        let mut rows = vec![
+            Self::row(
+                "CPU: whole run / its probe encodes alone",
+                format!("{:.1} s / {bare_cpu:.1} s = {:.2}", ran.cpu, ran.cpu / bare_cpu),
+                "≤ 1.25",
+            ),
+            Self::row(
+                "wall / CPU of the whole run",
+                format!("{:.1} s / {:.1} s = {:.2}", ran.wall, ran.cpu, ran.wall / ran.cpu),
+                "≤ 0.65 on two cores",
+            ),
+            Self::row(
+                "wall: whole run / its probe encodes alone",
+                format!("{:.1} s / {bare_wall:.1} s = {:.2}", ran.wall, ran.wall / bare_wall),
+                "",
+            ),
+            Self::row("peak memory, the clip as it is", format!("{:.0} MiB", ran.peak), ""),
+        ];
+        if self.staged {
+            let staged = self.run("staged", &self.clip, &[&args[..], &["--staged"]].concat())?;
+            ensure!(staged.scenes == ran.scenes, "the staged run ended in another scenes.json");
+            rows.push(Self::row(
+                "wall: pipelined / staged",
+                format!("{:.1} s / {:.1} s = {:.2}", ran.wall, staged.wall, ran.wall / staged.wall),
+                "< 1",
+            ));
+            rows.push(Self::row(
+                "CPU: pipelined / staged",
+                format!("{:.1} s / {:.1} s = {:.2}", ran.cpu, staged.cpu, ran.cpu / staged.cpu),
+                "",
+            ));
+        }
+        Ok(rows)
+    }
+
+    /// CPU and wall seconds of the probe encodes of `ran` and nothing else: the
+    /// same frames through a pipe into the same encoder, two at a time.
+    fn bare(&self, ran: &Ran) -> Result<(f64, f64)> {
+        let settings = resolved(&[&format!("encoder.probing_preset={}", self.probing_preset())], None)?;
+        let clip = source::open(&self.clip, &OpenOptions::default())?;
+        let frames = clip.info().frames;
+        let zones = settings.zones(frames, &mut Vec::new())?;
+        let encoding = Encoding::open(&zones, clip.info(), &Events::silent(), &Cancel::new())?;
+        let luma = some_luma(frames);
+        let scenes: Vec<Scene> = ran
+            .of("scene")
+            .map(|e| Scene { start: number(e, "start") as usize, end: number(e, "end") as usize })
+            .collect();
+        for (index, &scene) in scenes.iter().enumerate() {
+            write_y4m(&clip, &encoding, scene, &self.path(&format!("{index}.y4m")))?;
+        }
+        let planned = plan(&scenes, &zones);
+        let mut jobs = Vec::new();
+        for event in ran.of("probe") {
+            let scene = &planned[number(event, "scene") as usize];
+            let words = encoding.probe_words(scene, number(event, "crf"), &luma)?;
+            jobs.push((scene.scene.frames(), scene.index, words, number(event, "bytes") as u64));
+        }
+        ensure!(jobs.len() == 2 * scenes.len(), "{} probes of {} scenes", jobs.len(), scenes.len());
+        // The longest are taken first, from the end.
+        jobs.sort_unstable();
+        let (before, started) = (cpu_seconds(), Instant::now());
+        let jobs = Mutex::new(jobs);
+        std::thread::scope(|scope| {
+            let work = || -> Result<()> {
+                while let Some((_, scene, words, bytes)) = jobs.lock().map_or(None, |mut jobs| jobs.pop()) {
+                    self.encode_bare(&encoding, scene, &words, bytes)?;
+                }
+                Ok(())
+            };
+            let threads = [scope.spawn(work), scope.spawn(work)];
+            threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
+        })?;
+        Ok((cpu_seconds() - before, started.elapsed().as_secs_f64()))
+    }
+
+    fn encode_bare(&self, encoding: &Encoding, scene: usize, words: &[String], bytes: u64) -> Result<()> {
+        let output = tempfile::Builder::new().suffix(".ivf").tempfile_in(self.folder.path())?;
+        let mut child = Command::new(&encoding.encoder.identity.path)
+            .args(["-i", "stdin", "-b"])
+            .arg(output.path())
+            .args(["--progress", "0"])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut pipe = child.stdin.take().context("a pipe was asked for")?;
+        std::io::copy(&mut std::fs::File::open(self.path(&format!("{scene}.y4m")))?, &mut pipe)?;
+        drop(pipe);
+        child.wait()?;
+        let found = output.path().metadata()?.len();
+        ensure!(found == bytes, "bare encode of scene {scene}: {found} bytes, the run's has {bytes}");
+        Ok(())
+    }
+
+    /// Peaks at two sizes and two lengths.
+    fn memory(&self) -> Result<Vec<Row>> {
+        let (step, long) = if self.quick { (12, 2880) } else { (4, 14_400) };
+        let mut rows = Vec::new();
+        for (width, height, goal) in [(854, 480, ""), (1920, 1080, "≤ 700 MiB")] {
+            // All of the clip's shots, so that several scenes are in flight.
+            let body = format!("clip = clip.std.SelectEvery({step}, 0).resize.Bicubic({width}, {height})");
+            let script = self.script(&format!("{height}p"), &body)?;
+            let ran = self.run("size", &script, &["--probing-preset", "12"])?;
+            rows.push(Self::row(
+                format!("peak memory, {width}x{height}, every {step}th frame"),
+                format!("{:.0} MiB", ran.peak),
+                goal,
+            ));
+        }
+        let mut peaks = Vec::new();
+        for length in [720, long] {
+            // The small clip is kept, so that it is decoded once whatever the length.
+            let body = format!(
+                "clip = clip.resize.Bicubic(128, 72)[:720]\n\
+                 clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=720)\n\
+                 clip = clip.std.Loop({length} // clip.num_frames + 1)[:{length}]"
+            );
+            let script = self.script(&format!("{length}frames"), &body)?;
+            peaks.push(self.run("length", &script, &["--probing-preset", "13"])?.peak);
+        }
+        rows.push(Self::row(
+            format!("peak memory, {long} frames / 720 frames of 128x72"),
+            format!("{:.0} MiB / {:.0} MiB = {:.2}", peaks[1], peaks[0], peaks[1] / peaks[0]),
+            "≤ 1.15",
+        ));
+        Ok(rows)
+    }
+
+    /// Runs killed at random moments and resumed, against one that was left alone.
+    fn kills(&self) -> Result<Vec<Row>> {
+        let rounds = if self.quick { 5 } else { 30 };
+        let script = self.script("short", "clip = clip.resize.Bicubic(160, 90)[:96]")?;
+        let args = ["--probing-preset", "10", "--set", "scenes.target_split=20"];
+        let left_alone = self.run("alone", &script, &args)?;
+        let mut random = Random::new();
+        let (mut same, mut killed) = (0, 0);
+        while killed < rounds {
+            let delay = random.share() * left_alone.wall;
+            let mut child = self.start("killed", &script, &args)?;
+            std::thread::sleep(Duration::from_secs_f64(delay));
+            let ended = child.try_wait()?.is_some();
+            if !ended {
+                child.kill()?;
+            }
+            child.wait()?;
+            // Encoders that lost their source end by themselves, as they would.
+            let resumed = self.run("killed", &script, &[&args[..], &["--resume"]].concat())?;
+            // One that was quicker than expected ended before its kill.
+            if !ended {
+                killed += 1;
+                same += usize::from(resumed.scenes == left_alone.scenes);
+            }
+            for file in ["killed.boost", "killed.scenes.json"] {
+                let path = self.path(file);
+                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+            }
+        }
+        Ok(vec![Self::row(
+            "killed at a random moment, resumed: same scenes.json",
+            format!("{same} of {killed}"),
+            "all",
+        )])
+    }
+
+    /// From scenes to the first job of each, for 200,000 frames in zones.
+    fn plan(&self) -> Result<Vec<Row>> {
+        const FRAMES: usize = 200_000;
+        const LENGTHS: [usize; 5] = [24, 37, 60, 18, 41];
+        let clip = source::open(&self.clip, &OpenOptions::default())?;
+        let events = Events::silent();
+        let cancel = Cancel::new();
+        let settings = resolved(&[], Some("0 40000 ssimu2-mean 90000 120000 ssimu2-mean"))?;
+        let zones = settings.zones(FRAMES, &mut Vec::new())?;
+        let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
+        let working = clip.working(encoding.bits)?.clip;
+        let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
+        let store = Store::open(&self.path("plan.boost"), false, &events)?;
+        let luma = some_luma(FRAMES);
+        let mut scenes = Vec::new();
+        while scenes.last().map_or(0, |scene: &Scene| scene.end) < FRAMES {
+            let start = scenes.last().map_or(0, |scene: &Scene| scene.end);
+            let length = LENGTHS[scenes.len() % LENGTHS.len()];
+            scenes.push(Scene { start, end: (start + length).min(FRAMES) });
+        }
+
+        let picture = Picture::filled(working.info().width, working.info().height, 10, 0, 0).bytes();
+        let started = Instant::now();
+        let planned = plan(&scenes, &zones);
+        let mut candidates = Vec::new();
+        for scene in planned {
+            let backend = backends.of_zone(scene.zone).context("every zone measures")?;
+            let diff = &luma.diff[scene.scene.start..scene.scene.end];
+            let key = Fingerprint::of(&(&scene.settings.metric, backend.describe(), backends.color, diff));
+            let goal = tools::goal(&scene.settings.metric);
+            candidates.push(Candidate::new(
+                scene,
+                goal,
+                std::sync::Arc::clone(backend),
+                &luma,
+                key,
+                1 << 30,
+                picture,
+            )?);
+        }
+        let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
+        let info = working.info();
+        let fps = y4m::frame_rate(info.fps);
+        let probing = Probing {
+            clip: &working,
+            format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
+            program: &encoding.encoder.identity.path,
+            params: &|scene, crf| encoding.probe_words(scene, crf, &luma),
+            candidates,
+            store: &store,
+            probe_key: encoding.key(),
+            pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
+            keep_probes: false,
+            stall: None,
+            events: &events,
+            stage: &events.stage("Probing", 0, "probes"),
+            cancel: &cancel,
+        };
+        // The scheduler asks every chain for its first job, then sees that it is to stop.
+        cancel.cancel();
+        let limits = Limits { workers: 2, scorers: 1, memory: 1 << 30, staged: false };
+        match scheduler::run(&chains, &limits, &probing, &cancel) {
+            Err(error) if error.is::<Interrupted>() => {}
+            Err(error) => return Err(error),
+            Ok(_) => bail!("the scheduler did not see that it was to stop"),
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(vec![Self::row(
+            format!("plan of {FRAMES} frames: {} scenes in {} zones to jobs", scenes.len(), zones.len()),
+            format!("{seconds:.2} s"),
+            "≤ 1 s",
+        )])
+    }
+}
+
+impl Ran {
+    fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.events.iter().filter(move |event| event["event"] == kind)
+    }
+}
+
+fn number(event: &Value, key: &str) -> f64 {
+    event[key].as_f64().unwrap_or(f64::NAN)
+}
+
+/// The settings of the runs that [`USUAL`] describes.
+fn resolved(sets: &[&str], zones: Option<&str>) -> Result<Resolved> {
+    let mut typed = vec![Typed::set("encoder.lp=1")];
+    typed.extend(sets.iter().map(|set| Typed::set(set)));
+    settings::resolve(&settings::Request {
+        preset: Some(PRESET.to_owned()),
+        typed,
+        zones: zones.map(|text| ZoneList::Text(text.to_owned())),
+        preset_folder: None,
+    })
+}
+
+/// Made-up statistics, for what only passes them on or chooses frames by them.
+fn some_luma(frames: usize) -> LumaStats {
+    let wave = |n: usize| 0.01 + 0.005 * (n as f64 * 0.7).sin();
+    LumaStats {
+        bits: 8,
+        full_range: false,
+        average: vec![0.4; frames],
+        min: vec![16; frames],
+        max: vec![235; frames],
+        diff: (0..frames).map(wave).collect(),
+    }
+}
+
+fn write_y4m(clip: &Clip, encoding: &Encoding, scene: Scene, path: &Path) -> Result<()> {
+    let working = clip.working(encoding.bits)?.clip;
+    let info = working.info();
+    let fps = y4m::frame_rate(info.fps);
+    let format = y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps };
+    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
+    out.write_all(format.header().as_bytes())?;
+    let mut bytes = y4m::Frames::default();
+    for frame in working.frames(scene.start..scene.end, 8, &Cancel::new()) {
+        out.write_all(bytes.bytes_of(&frame?.to_picture()))?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Numbers that differ from run to run (xorshift, seeded by the clock).
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(since.as_nanos() as u64 | 1)
+    }
+
+    /// 0 to 1.
+    fn share(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Highest resident memory of this process so far in MiB; 0 where Linux's
+/// `/proc` is not there.
+fn own_peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kibibytes.unwrap_or(0.0) / 1024.0
+}
+
+/// CPU seconds of this process and of all its descendants that were waited for.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn cpu_seconds() -> f64 {
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN]
+        .map(|who| {
+            let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+            // SAFETY: `usage` is a place for one rusage, which may be all zeros
+            // and is what it stays should the call fail.
+            let usage = unsafe {
+                libc::getrusage(who, usage.as_mut_ptr());
+                usage.assume_init()
+            };
+            seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        })
+        .iter()
+        .sum()
+}
+
+#[cfg(not(unix))]
+fn cpu_seconds() -> f64 {
+    f64::NAN
+}

@@ -1,0 +1,169 @@
+//! Promises of the boosting engine: what is rendered how often, what a kill
+//! costs, what the memory budget may change.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Bars that move at another speed from the middle on; `WIDTH`, `HEIGHT` and
+/// `LENGTH` are set before. Every request of a frame is a line in the file
+/// `REQUESTS`, which is not named here: files that a script names are inputs.
+const CLIP: &str = "
+import os
+import vapoursynth as vs
+core = vs.core
+bars = [core.std.BlankClip(format=vs.YUV420P10, width=20, height=HEIGHT, length=LENGTH, color=[120 * i, 360, 160 * i])
+        for i in range(7)]
+wide = core.std.StackHorizontal(bars * (WIDTH // 140 + 2))
+def moved(n):
+    left = n * 3 if n < LENGTH // 2 else n * n // 2
+    return core.std.CropAbs(wide, WIDTH, HEIGHT, left=left % 140 // 2 * 2)
+clip = core.std.CropAbs(wide, WIDTH, HEIGHT).std.FrameEval(moved).std.AssumeFPS(fpsnum=24, fpsden=1)
+requests = os.open(os.environ['REQUESTS'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def counted(n, f):
+    os.write(requests, b'%d\\n' % n)
+    return f
+clip = clip.std.ModifyFrame(clip, counted)
+# Without the cache of this node every request of a consumer comes through.
+clip.std.SetVideoCache(mode=0)
+clip.set_output()
+";
+
+struct Run {
+    folder: tempfile::TempDir,
+    length: usize,
+}
+
+impl Run {
+    fn new(width: usize, height: usize, length: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("WIDTH, HEIGHT, LENGTH = {width}, {height}, {length}\n{CLIP}");
+        std::fs::write(folder.path().join("clip.vpy"), text).unwrap();
+        Self { folder, length }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        common::require("SvtAv1EncApp");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("RUST_BACKTRACE", "0")
+            .env("REQUESTS", self.path("requests"))
+            .args(["--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10", "--lp", "1"])
+            .args(["--set", "metric.backend=native"])
+            .args(["--set", "scenes.target_split=20", "--set", "scenes.extra_split=40"])
+            .args(args)
+            .arg("clip.vpy");
+        command
+    }
+
+    /// The scenes file of a run.
+    #[track_caller]
+    fn scenes(&self, args: &[&str]) -> Vec<u8> {
+        let output = self.command(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::read(self.path("clip.scenes.json")).unwrap()
+    }
+
+    /// The scenes file of a run, and how often it requested each frame.
+    #[track_caller]
+    fn counted(&self, args: &[&str]) -> (Vec<u8>, Vec<usize>) {
+        let requests = self.path("requests");
+        let _ = std::fs::remove_file(&requests);
+        let scenes = self.scenes(args);
+        let mut counts = vec![0; self.length];
+        for line in std::fs::read_to_string(requests).unwrap().lines() {
+            counts[line.parse::<usize>().unwrap()] += 1;
+        }
+        (scenes, counts)
+    }
+}
+
+/// The first frame is rendered twice more: the properties of the clip and of
+/// its conversion for the encoder are read from it.
+const OPENING: usize = 2;
+
+#[test]
+fn each_frame_is_rendered_once_for_analysis_and_once_for_each_probe() {
+    let run = Run::new(128, 96, 96);
+    for args in [&[][..], &["--workers", "1"], &["--workers", "4"], &["--staged"]] {
+        let (_, counts) = run.counted(args);
+        assert!((3..=3 + OPENING).contains(&counts[0]), "{args:?}: frame 0 {} times", counts[0]);
+        assert!(counts[1..].iter().all(|&count| count == 3), "{args:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn frames_measured_by_the_first_probe_are_not_rendered_again_either() {
+    let run = Run::new(128, 96, 60);
+    let (_, counts) = run.counted(&["--set", "metric.frames.highest_probing_diff_frames=4"]);
+    assert!(counts[1..].iter().all(|&count| count == 3), "{counts:?}");
+}
+
+#[test]
+fn a_resumed_run_that_has_everything_renders_nothing_but_the_first_frame() {
+    let run = Run::new(128, 96, 48);
+    let (scenes, _) = run.counted(&[]);
+    let (again, counts) = run.counted(&["--resume"]);
+    assert_eq!(again, scenes);
+    assert!(counts[0] <= OPENING && counts[1..].iter().all(|&count| count == 0), "{counts:?}");
+}
+
+/// 24 pictures of 960x576 in 10 bits take 38 MiB, and half of the smallest
+/// budget, 32 MiB, is for them: so they are rendered again to be measured.
+#[test]
+fn a_small_memory_budget_renders_again_and_changes_no_score() {
+    let run = Run::new(960, 576, 30);
+    let many = [
+        "--method",
+        "external",
+        "--input-scenes",
+        "one.json",
+        "--set",
+        "metric.frames.upper_bracket_frames=30",
+        "--set",
+        "metric.frames.lower_bracket_frames=30",
+        "--set",
+        "metric.frames.bracket_min_separation=1",
+    ];
+    let one = r#"{"frames": 30, "scenes": [{"start_frame": 0, "end_frame": 30}]}"#;
+    std::fs::write(run.path("one.json"), one).unwrap();
+    for probing_diff in ["0", "4"] {
+        let setting = format!("metric.frames.highest_probing_diff_frames={probing_diff}");
+        let args = [&many[..], &["--set", &setting]].concat();
+        let (scenes, counts) = run.counted(&args);
+        assert!(counts[1..].iter().all(|&count| count == 3), "{counts:?}");
+        let (with_little, again) = run.counted(&[&args[..], &["--memory", "64MiB"]].concat());
+        assert!(scenes == with_little, "other scores with little memory");
+        assert!(again.iter().filter(|&&count| count > 3).count() >= 22, "{again:?}");
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_to_the_same_scenes() {
+    let run = Run::new(128, 96, 96);
+    let scenes = run.scenes(&[]);
+    assert!(String::from_utf8_lossy(&scenes).matches("start_frame").count() >= 3, "one chain is no test");
+    // After the analysis, in the middle of the probes, before the end.
+    for (event, nth) in [("\"stage\":\"Analysis\",\"seconds\"", 1), ("\"probe\",", 1), ("\"score\",", 3)] {
+        std::fs::remove_dir_all(run.path("clip.boost")).unwrap();
+        std::fs::remove_file(run.path("clip.scenes.json")).unwrap();
+        let mut child =
+            run.command(&["--events", "-"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let seen = lines.filter(|line| line.contains(event)).nth(nth - 1);
+        // SIGKILL, or its like: nothing of ours runs any more.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(seen.is_some(), "the run ended before {event}");
+        assert!(!run.path("clip.scenes.json").exists(), "the kill after {event} came too late");
+        assert_eq!(run.scenes(&["--resume"]), scenes, "killed after {event}");
+    }
+}
