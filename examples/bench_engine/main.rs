@@ -10,27 +10,18 @@
 //! `progression-boost`. CPU seconds are those of all processes, encoders
 //! included; memory is the peak of our process alone and needs Linux.
 
+mod bare;
+mod plan;
+
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use progression_boost::analysis::LumaStats;
-use progression_boost::encoder::y4m;
-use progression_boost::pipeline::plan::plan;
-use progression_boost::pipeline::probing::{Candidate, Probing};
-use progression_boost::pipeline::scheduler::{self, Limits};
-use progression_boost::pipeline::store::Store;
-use progression_boost::pipeline::tools::{self, Backends, Encoding};
-use progression_boost::scenes::Scene;
+use progression_boost::pipeline::tools;
 use progression_boost::settings::{self, Resolved, Typed, ZoneList};
-use progression_boost::source::{self, Clip, OpenOptions, Picture};
-use progression_boost::support::cancel::{Cancel, Interrupted};
-use progression_boost::support::events::Events;
-use progression_boost::support::fingerprint::Fingerprint;
 use serde_json::Value;
 
 /// Set for the processes that are to behave as `progression-boost`: where to
@@ -98,7 +89,7 @@ fn bench() -> Result<()> {
         match arg.to_str() {
             Some("--quick") => quick = true,
             Some("--only") => {
-                only = Some(args.next().and_then(|name| name.into_string().ok()).context(USAGE)?)
+                only = Some(args.next().and_then(|name| name.into_string().ok()).context(USAGE)?);
             }
             _ => clip = Some(PathBuf::from(arg)),
         }
@@ -220,67 +211,6 @@ impl Bench {
         Ok(rows)
     }
 
-    /// CPU and wall seconds of the probe encodes of `ran` and nothing else: the
-    /// same frames through a pipe into the same encoder, two at a time.
-    fn bare(&self, ran: &Ran) -> Result<(f64, f64)> {
-        let settings = resolved(&[&format!("encoder.probing_preset={}", self.probing_preset())], None)?;
-        let clip = source::open(&self.clip, &OpenOptions::default())?;
-        let frames = clip.info().frames;
-        let zones = settings.zones(frames, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, clip.info(), &Events::silent(), &Cancel::new())?;
-        let luma = some_luma(frames);
-        let scenes: Vec<Scene> = ran
-            .of("scene")
-            .map(|e| Scene { start: number(e, "start") as usize, end: number(e, "end") as usize })
-            .collect();
-        for (index, &scene) in scenes.iter().enumerate() {
-            write_y4m(&clip, &encoding, scene, &self.path(&format!("{index}.y4m")))?;
-        }
-        let planned = plan(&scenes, &zones);
-        let mut jobs = Vec::new();
-        for event in ran.of("probe") {
-            let scene = &planned[number(event, "scene") as usize];
-            let words = encoding.probe_words(scene, number(event, "crf"), &luma)?;
-            jobs.push((scene.scene.frames(), scene.index, words, number(event, "bytes") as u64));
-        }
-        ensure!(jobs.len() == 2 * scenes.len(), "{} probes of {} scenes", jobs.len(), scenes.len());
-        // The longest are taken first, from the end.
-        jobs.sort_unstable();
-        let (before, started) = (cpu_seconds(), Instant::now());
-        let jobs = Mutex::new(jobs);
-        std::thread::scope(|scope| {
-            let work = || -> Result<()> {
-                while let Some((_, scene, words, bytes)) = jobs.lock().map_or(None, |mut jobs| jobs.pop()) {
-                    self.encode_bare(&encoding, scene, &words, bytes)?;
-                }
-                Ok(())
-            };
-            let threads = [scope.spawn(work), scope.spawn(work)];
-            threads.into_iter().try_for_each(|thread| thread.join().expect("no panic"))
-        })?;
-        Ok((cpu_seconds() - before, started.elapsed().as_secs_f64()))
-    }
-
-    fn encode_bare(&self, encoding: &Encoding, scene: usize, words: &[String], bytes: u64) -> Result<()> {
-        let output = tempfile::Builder::new().suffix(".ivf").tempfile_in(self.folder.path())?;
-        let mut child = Command::new(&encoding.encoder.identity.path)
-            .args(["-i", "stdin", "-b"])
-            .arg(output.path())
-            .args(["--progress", "0"])
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut pipe = child.stdin.take().context("a pipe was asked for")?;
-        std::io::copy(&mut std::fs::File::open(self.path(&format!("{scene}.y4m")))?, &mut pipe)?;
-        drop(pipe);
-        child.wait()?;
-        let found = output.path().metadata()?.len();
-        ensure!(found == bytes, "bare encode of scene {scene}: {found} bytes, the run's has {bytes}");
-        Ok(())
-    }
-
     /// Peaks at two sizes and two lengths.
     fn memory(&self) -> Result<Vec<Row>> {
         let (step, long) = if self.quick { (12, 2880) } else { (4, 14_400) };
@@ -350,80 +280,6 @@ impl Bench {
             "all",
         )])
     }
-
-    /// From scenes to the first job of each, for 200,000 frames in zones.
-    fn plan(&self) -> Result<Vec<Row>> {
-        const FRAMES: usize = 200_000;
-        const LENGTHS: [usize; 5] = [24, 37, 60, 18, 41];
-        let clip = source::open(&self.clip, &OpenOptions::default())?;
-        let events = Events::silent();
-        let cancel = Cancel::new();
-        let settings = resolved(&[], Some("0 40000 ssimu2-mean 90000 120000 ssimu2-mean"))?;
-        let zones = settings.zones(FRAMES, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
-        let working = clip.working(encoding.bits)?.clip;
-        let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
-        let store = Store::open(&self.path("plan.boost"), false, &events)?;
-        let luma = some_luma(FRAMES);
-        let mut scenes = Vec::new();
-        while scenes.last().map_or(0, |scene: &Scene| scene.end) < FRAMES {
-            let start = scenes.last().map_or(0, |scene: &Scene| scene.end);
-            let length = LENGTHS[scenes.len() % LENGTHS.len()];
-            scenes.push(Scene { start, end: (start + length).min(FRAMES) });
-        }
-
-        let picture = Picture::filled(working.info().width, working.info().height, 10, 0, 0).bytes();
-        let started = Instant::now();
-        let planned = plan(&scenes, &zones);
-        let mut candidates = Vec::new();
-        for scene in planned {
-            let backend = backends.of_zone(scene.zone).context("every zone measures")?;
-            let diff = &luma.diff[scene.scene.start..scene.scene.end];
-            let key = Fingerprint::of(&(&scene.settings.metric, backend.describe(), backends.color, diff));
-            let goal = tools::goal(&scene.settings.metric);
-            candidates.push(Candidate::new(
-                scene,
-                goal,
-                std::sync::Arc::clone(backend),
-                &luma,
-                key,
-                1 << 30,
-                picture,
-            )?);
-        }
-        let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
-        let info = working.info();
-        let fps = y4m::frame_rate(info.fps);
-        let probing = Probing {
-            clip: &working,
-            format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
-            program: &encoding.encoder.identity.path,
-            params: &|scene, crf| encoding.probe_words(scene, crf, &luma),
-            candidates,
-            store: &store,
-            probe_key: encoding.key(),
-            pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
-            keep_probes: false,
-            stall: None,
-            events: &events,
-            stage: &events.stage("Probing", 0, "probes"),
-            cancel: &cancel,
-        };
-        // The scheduler asks every chain for its first job, then sees that it is to stop.
-        cancel.cancel();
-        let limits = Limits { workers: 2, scorers: 1, memory: 1 << 30, staged: false };
-        match scheduler::run(&chains, &limits, &probing, &cancel) {
-            Err(error) if error.is::<Interrupted>() => {}
-            Err(error) => return Err(error),
-            Ok(_) => bail!("the scheduler did not see that it was to stop"),
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        Ok(vec![Self::row(
-            format!("plan of {FRAMES} frames: {} scenes in {} zones to jobs", scenes.len(), zones.len()),
-            format!("{seconds:.2} s"),
-            "≤ 1 s",
-        )])
-    }
 }
 
 impl Ran {
@@ -459,21 +315,6 @@ fn some_luma(frames: usize) -> LumaStats {
         max: vec![235; frames],
         diff: (0..frames).map(wave).collect(),
     }
-}
-
-fn write_y4m(clip: &Clip, encoding: &Encoding, scene: Scene, path: &Path) -> Result<()> {
-    let working = clip.working(encoding.bits)?.clip;
-    let info = working.info();
-    let fps = y4m::frame_rate(info.fps);
-    let format = y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps };
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-    out.write_all(format.header().as_bytes())?;
-    let mut bytes = y4m::Frames::default();
-    for frame in working.frames(scene.start..scene.end, 8, &Cancel::new()) {
-        out.write_all(bytes.bytes_of(&frame?.to_picture()))?;
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// Numbers that differ from run to run (xorshift, seeded by the clock).

@@ -1,0 +1,87 @@
+//! The time from a list of scenes to the first job of each.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use progression_boost::encoder::y4m;
+use progression_boost::pipeline::plan::plan;
+use progression_boost::pipeline::probing::{Candidate, Probing};
+use progression_boost::pipeline::scheduler::{self, Limits};
+use progression_boost::pipeline::store::Store;
+use progression_boost::pipeline::tools::{self, Backends, Encoding};
+use progression_boost::scenes::Scene;
+use progression_boost::source::{self, OpenOptions, Picture};
+use progression_boost::support::cancel::{Cancel, Interrupted};
+use progression_boost::support::events::Events;
+use progression_boost::support::fingerprint::Fingerprint;
+
+use super::{Bench, Row, resolved, some_luma};
+
+impl Bench {
+    /// From scenes to the first job of each, for 200,000 frames in zones.
+    pub(super) fn plan(&self) -> Result<Vec<Row>> {
+        const FRAMES: usize = 200_000;
+        const LENGTHS: [usize; 5] = [24, 37, 60, 18, 41];
+        let clip = source::open(&self.clip, &OpenOptions::default())?;
+        let events = Events::silent();
+        let cancel = Cancel::new();
+        let settings = resolved(&[], Some("0 40000 ssimu2-mean 90000 120000 ssimu2-mean"))?;
+        let zones = settings.zones(FRAMES, &mut Vec::new())?;
+        let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
+        let working = clip.working(encoding.bits)?.clip;
+        let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
+        let store = Store::open(&self.path("plan.boost"), false, &events)?;
+        let luma = some_luma(FRAMES);
+        let mut scenes = Vec::new();
+        while scenes.last().map_or(0, |scene: &Scene| scene.end) < FRAMES {
+            let start = scenes.last().map_or(0, |scene: &Scene| scene.end);
+            let length = LENGTHS[scenes.len() % LENGTHS.len()];
+            scenes.push(Scene { start, end: (start + length).min(FRAMES) });
+        }
+
+        let picture = Picture::filled(working.info().width, working.info().height, 10, 0, 0).bytes();
+        let started = Instant::now();
+        let planned = plan(&scenes, &zones);
+        let mut candidates = Vec::new();
+        for scene in planned {
+            let backend = backends.of_zone(scene.zone).context("every zone measures")?;
+            let diff = &luma.diff[scene.scene.start..scene.scene.end];
+            let key = Fingerprint::of(&(&scene.settings.metric, backend.describe(), backends.color, diff));
+            let goal = tools::goal(&scene.settings.metric);
+            candidates.push(Candidate::new(scene, goal, Arc::clone(backend), &luma, key, 1 << 30, picture)?);
+        }
+        let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
+        let info = working.info();
+        let fps = y4m::frame_rate(info.fps);
+        let probing = Probing {
+            clip: &working,
+            format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
+            program: &encoding.encoder.identity.path,
+            params: &|scene, crf| encoding.probe_words(scene, crf, &luma),
+            candidates,
+            store: &store,
+            probe_key: encoding.key(),
+            pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
+            keep_probes: false,
+            stall: None,
+            events: &events,
+            stage: &events.stage("Probing", 0, "probes"),
+            cancel: &cancel,
+        };
+        // The scheduler asks every chain for its first job, then sees that it is to stop.
+        cancel.cancel();
+        let limits = Limits { workers: 2, scorers: 1, memory: 1 << 30, staged: false };
+        match scheduler::run(&chains, &limits, &probing, &cancel) {
+            Err(error) if error.is::<Interrupted>() => {}
+            Err(error) => return Err(error),
+            Ok(_) => bail!("the scheduler did not see that it was to stop"),
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(vec![Self::row(
+            format!("plan of {FRAMES} frames: {} scenes in {} zones to jobs", scenes.len(), zones.len()),
+            format!("{seconds:.2} s"),
+            "≤ 1 s",
+        )])
+    }
+}
