@@ -1,7 +1,7 @@
 //! Runs every method on a set and counts what it finds.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -27,8 +27,10 @@ pub struct Score {
     pub found: usize,
     pub missed: usize,
     pub wrong: usize,
-    pub frames: usize,
+    /// Seconds all sets took, one entry a round.
     pub seconds: Vec<f64>,
+    /// Why the method cannot run.
+    pub unavailable: Option<String>,
 }
 
 impl Score {
@@ -44,49 +46,48 @@ impl Score {
         let (r, p) = (self.recall(), self.precision());
         if r + p > 0.0 { 2.0 * r * p / (r + p) } else { 0.0 }
     }
+
+    /// Median of the rounds.
+    pub fn median_seconds(&self) -> f64 {
+        let mut seconds = self.seconds.clone();
+        seconds.sort_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
+    }
 }
 
-/// Adds the result of one method on one set to `score`; `None` or why it cannot run.
-pub fn judge(
+/// Runs one method on all sets and adds the time; the first round counts what it finds, too.
+pub fn round(
     detector: Option<Detector>,
-    video: &Path,
-    truth: &Truth,
-    repeats: usize,
+    sets: &[(PathBuf, Truth)],
     say: bool,
     score: &mut Score,
-) -> Result<Option<String>> {
-    let clip = open(video)?;
-    for plugin in [Plugin::Wwxd, Plugin::Scxvid] {
-        if detector == Some(plugin.detector())
-            && let Some(reason) = unavailable(plugin, clip.session())
-        {
-            return Ok(Some(reason));
-        }
-    }
-    let mut cuts = Vec::new();
-    let mut seconds = Vec::new();
-    for _ in 0..repeats {
+) -> Result<()> {
+    let mut total = 0.0;
+    for (video, truth) in sets {
         // A fresh clip: nothing of the pass before is cached.
         let clip = open(video)?;
-        let started = Instant::now();
-        match detector {
-            Some(detector) => {
-                let wanted = BTreeSet::from([detector]);
-                let analysis =
-                    analyse(&clip, &wanted, AnalysisOptions::default(), &Events::silent(), &Cancel::new())?;
-                cuts = frames(&analysis, detector);
-            }
-            None => decode(&clip)?,
+        for plugin in [Plugin::Wwxd, Plugin::Scxvid].into_iter().filter(|p| detector == Some(p.detector())) {
+            score.unavailable = unavailable(plugin, clip.session());
         }
-        seconds.push(started.elapsed().as_secs_f64());
+        if score.unavailable.is_some() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let Some(detector) = detector else {
+            decode(&clip)?;
+            total += started.elapsed().as_secs_f64();
+            continue;
+        };
+        let wanted = BTreeSet::from([detector]);
+        let analysis =
+            analyse(&clip, &wanted, AnalysisOptions::default(), &Events::silent(), &Cancel::new())?;
+        total += started.elapsed().as_secs_f64();
+        if score.seconds.is_empty() {
+            count(&frames(&analysis, detector), truth, say, score);
+        }
     }
-    seconds.sort_by(f64::total_cmp);
-    score.frames += truth.frames;
-    score.seconds.push(seconds[seconds.len() / 2]);
-    if detector.is_some() {
-        count(&cuts, truth, say, score);
-    }
-    Ok(None)
+    score.seconds.push(total);
+    Ok(())
 }
 
 fn decode(clip: &Clip) -> Result<()> {

@@ -92,13 +92,14 @@ impl Random {
     }
 }
 
-/// Opens `path` to count its frames, and reads `STEM.cuts.json` from `known` or from beside it.
+/// Opens `path` to count its frames, and reads `STEM.cuts.json` from `known`, else from beside it.
 pub fn input(path: &Path, known: Option<&Path>) -> Result<Input> {
     let path = std::path::absolute(path)?;
     let clip = open(&path)?;
     let stem = path.file_stem().context("an input needs a file name")?;
-    let folder = known.map_or_else(|| path.with_file_name(""), Path::to_path_buf);
-    let list = folder.join(stem).with_extension("cuts.json");
+    let name = Path::new(stem).with_extension("cuts.json");
+    let list = known.map(|folder| folder.join(&name)).filter(|list| list.exists());
+    let list = list.unwrap_or_else(|| path.with_file_name(&name));
     let cuts = if list.exists() {
         let text = std::fs::read_to_string(&list)?;
         let truth: Truth = serde_json::from_str(&text).with_context(|| list.display().to_string())?;

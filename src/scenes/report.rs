@@ -77,6 +77,8 @@ const WIDTH: u32 = 1600;
 const ROW_HEIGHT: u32 = 150;
 const HEADER: u32 = 34;
 const FRAMES_PER_ROW: usize = 3000;
+/// Height of a row in highest scores: scene starts show above every peak.
+const HEADROOM: f64 = 1.2;
 
 const CURVE: RGBColor = RGBColor(31, 90, 150);
 const SCENE_START: RGBColor = RGBColor(225, 120, 30);
@@ -98,10 +100,12 @@ fn draw(svg: &mut String, rows: usize, detection: &Detection) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, body) = root.split_vertically(HEADER);
+    let thresholds: Vec<String> = THRESHOLDS.iter().map(f64::to_string).collect();
     let title = format!(
-        "{} frames, {} scenes: score of every frame (blue), scene starts (orange), thresholds (grey)",
+        "{} frames, {} scenes: score of every frame (blue), scene starts (orange, to the top), thresholds {} (grey)",
         detection.scores.len(),
-        detection.scenes.len()
+        detection.scenes.len(),
+        thresholds.join(", ")
     );
     header.draw_text(&title, &("sans-serif", 16).into_text_style(&header), (10, 8))?;
     let highest = detection.scores.iter().copied().fold(1.4, f64::max);
@@ -126,7 +130,7 @@ fn draw_row(
         .margin_right(16)
         .x_label_area_size(22)
         .y_label_area_size(44)
-        .build_cartesian_2d(first..last, 0.0..highest * 1.05)?;
+        .build_cartesian_2d(first..last, 0.0..highest * HEADROOM)?;
     chart
         .configure_mesh()
         .disable_mesh()
@@ -138,7 +142,7 @@ fn draw_row(
         chart.draw_series(LineSeries::new([(first, threshold), (last, threshold)], THRESHOLD.mix(0.5)))?;
     }
     for scene in detection.scenes.iter().filter(|s| (first..last).contains(&s.start)) {
-        let line = [(scene.start, 0.0), (scene.start, highest * 1.05)];
+        let line = [(scene.start, 0.0), (scene.start, highest * HEADROOM)];
         chart.draw_series(LineSeries::new(line, SCENE_START))?;
     }
     let end = last.min(detection.scores.len());
