@@ -175,7 +175,7 @@ fn every_source_frame_is_requested_once() {
     let folder = tempfile::tempdir().unwrap();
     let clip = open(
         folder.path(),
-        "import os\nasked = os.path.abspath('asked.txt')\n\
+        "import os\nasked = os.path.join(os.path.dirname(__file__), 'asked.txt')\n\
          c = core.std.BlankClip(format=vs.YUV420P8, width=64, height=64, length=120, keep=True)\n\
          def count(n):\n    open(asked, 'a').write(f'{n}\\n')\n    return c\n\
          core.std.FrameEval(c, count).set_output()",

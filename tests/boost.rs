@@ -227,6 +227,20 @@ fn bad_input_is_named_and_nothing_is_written() {
 }
 
 #[test]
+fn a_script_runs_in_its_own_folder_wherever_the_program_was_started() {
+    let run = Run::new("print(open('no such file beside the script'))");
+    run.run(&[]).failed(1, &["no such file beside the script"]);
+    let run = Run::new(&format!("open('beside.txt').read()\n{CLIP}clip[:16].set_output()"));
+    std::fs::write(run.path("beside.txt"), "").unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(elsewhere.path());
+    command.args(["--preset", "scene-detection", "--final-preset", "10"]).arg(run.path("clip.vpy"));
+    Ended::of(&command.output().unwrap()).ok();
+    assert_covers(&run.scenes(), 16);
+}
+
+#[test]
 fn a_missing_vapoursynth_is_an_error_that_says_how_to_install_it() {
     let run = Run::new("pass");
     let ended = Ended::of(&run.command().env("VSSCRIPT_PATH", "/no/such/libvsscript.so").output().unwrap());

@@ -22,8 +22,7 @@ fn frames_come_in_order_with_their_samples() {
     let folder = tempfile::tempdir().unwrap();
     let path = script(
         folder.path(),
-        "import os\nassert os.path.exists('clip.vpy')\n\
-         c = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=40, color=[16,128,128])\n\
+        "c = core.std.BlankClip(format=vs.YUV420P8, width=64, height=48, length=40, color=[16,128,128])\n\
          c = core.std.FrameEval(c, lambda n: core.std.BlankClip(c, length=1, color=[16+n,128,128]))\n\
          c.set_output()",
     );

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use super::Usage;
 use super::input::InputArgs;
+use super::{Usage, say};
 use crate::character::Options;
 use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed, ZoneList};
@@ -186,9 +186,7 @@ pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
         staged: args.run.staged,
     };
     let summary = pipeline::run(&request, events, cancel)?;
-    print!("{}", summary.text());
-    println!("wrote {}", summary.output.display());
-    Ok(())
+    say(&format!("{}wrote {}", summary.text(), summary.output.display()))
 }
 
 impl PresetArgs {

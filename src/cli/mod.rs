@@ -11,10 +11,11 @@ mod render;
 mod roi;
 mod scenes;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::support::cancel::{Cancel, Interrupted};
@@ -118,6 +119,17 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
         None => boost::run(cli.boost, events, cancel),
+    }
+}
+
+/// Prints a result. Whoever reads it may have seen enough (`| head`).
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ArgGroup;
 
-use super::Usage;
 use super::input::InputArgs;
+use super::{Usage, say};
 use crate::analysis::{AnalysisOptions, analyse};
 use crate::output::av1an::{SceneEntry, write_scenes, write_zones};
 use crate::scenes::{self, Detection};
@@ -120,9 +120,9 @@ pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
         scenes::write_plot(path, &detection)?;
         written.push(path);
     }
-    println!("{}", summary(&detection));
+    say(&summary(&detection))?;
     for path in written {
-        println!("wrote {}", path.display());
+        say(&format!("wrote {}", path.display()))?;
     }
     Ok(())
 }
