@@ -262,8 +262,9 @@ fn an_analysis_input_of_another_length_is_refused_with_both_counts() {
 fn a_newer_encoder_gets_quarter_steps_and_its_own_options() {
     let run = Run::new(&format!("{CLIP}clip[:40].set_output()"));
     let encoder = common::svt(common::Svt::V4_2);
-    let rule = "dynamic.crf=if crf > 0.0 { 30.3 } else { crf }";
-    run.run(&["--encoder-path", encoder.to_str().unwrap(), "--set", rule]).ok();
+    // Without probes: at such sizes and presets 4.2.0 writes streams that no decoder reads.
+    let args = ["--set", "metric.enable=false", "--set", "dynamic.crf=if crf > 0.0 { 30.3 } else { crf }"];
+    run.run(&[&["--encoder-path", encoder.to_str().unwrap()], &args[..]].concat()).ok();
     let words = run.scenes()["split_scenes"][0]["zone_overrides"]["video_params"].to_string();
     assert!(words.contains("\"--crf\",\"30.25\""), "{words}");
     assert!(words.contains("\"--luminance-qp-bias\",\"12\""), "{words}");

@@ -103,8 +103,9 @@ fn check(path: &Path) -> Result<()> {
     // moment later in any case; `getVSScriptAPI` is called with the version
     // number that it documents and its result is read only when not null.
     let version = unsafe {
-        let library =
-            open_library(path).map_err(|e| anyhow!("VapourSynth was not found ({e}); {HOW_TO_INSTALL}"))?;
+        let library = open_library(path).map_err(|e| {
+            anyhow!("VapourSynth was not found ({:#}); {HOW_TO_INSTALL}", anyhow::Error::new(e))
+        })?;
         let loader = ffi::VSScriptAPILoader::from_library(library)?;
         if loader.getVSScriptAPI.is_err() {
             bail!("{} is too old (VSScript API 3); {HOW_TO_INSTALL}", path.display());
