@@ -18,7 +18,7 @@ def flat(width, height, color, length=30):
 def stripes(a, b, size, count):
     one = flat(size, 192, a)
     return core.std.StackHorizontal([one, flat(size, 192, b)] * count)
-empty = stripes([40, 60, 90], [90, 120, 60], 16, 8)
+empty = stripes([220, 230, 210], [250, 240, 255], 16, 8)
 back = core.std.StackVertical([flat(256, 96, [60, 60, 70]), flat(256, 96, [110, 110, 100])])
 red = flat(96, 96, [250, 10, 10])
 def walk(n):
