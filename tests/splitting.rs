@@ -15,7 +15,7 @@ struct Case {
 
 #[test]
 fn every_golden_case_is_split_exactly() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("data/split.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!("data/golden/split.json")).unwrap();
     assert!(cases.len() >= 18);
     for case in cases {
         let params = SplitParams::new(case.extra_split, case.min_scene_len, case.target_split).unwrap();
