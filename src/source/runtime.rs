@@ -136,6 +136,9 @@ fn check(path: &Path) -> Result<()> {
 }
 
 /// Python's own extension modules look for its symbols among the global ones.
+///
+/// # Safety
+/// Runs the initialisers of the library at `path`.
 #[cfg(unix)]
 #[allow(unsafe_code)]
 unsafe fn open_library(path: &Path) -> Result<libloading::Library, libloading::Error> {
@@ -144,6 +147,8 @@ unsafe fn open_library(path: &Path) -> Result<libloading::Library, libloading::E
     unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(Into::into)
 }
 
+/// # Safety
+/// Runs the initialisers of the library at `path`.
 #[cfg(not(unix))]
 #[allow(unsafe_code)]
 unsafe fn open_library(path: &Path) -> Result<libloading::Library, libloading::Error> {
