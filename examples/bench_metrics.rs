@@ -21,9 +21,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use progression_boost::score::{self, SceneReference};
-use progression_boost::settings::{
-    FrameSelection, Metric, MetricBackend, MetricSettings, MixCoefficients, Pooling,
-};
+use progression_boost::settings::{self, Metric, MetricBackend, MetricSettings};
 use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session};
 use progression_boost::support::events::Events;
 
@@ -41,7 +39,7 @@ fn main() -> Result<()> {
             let color =
                 ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
             let backend = score::open(
-                &settings(metric),
+                &settings(metric)?,
                 score::Format { size, bits: 10, color, fps: None },
                 session,
                 1 << 30,
@@ -110,30 +108,8 @@ fn picture((width, height): (usize, usize), seed: u32) -> Picture {
     picture
 }
 
-fn settings(metric: Metric) -> MetricSettings {
-    MetricSettings {
-        enable: true,
-        metric,
-        backend: MetricBackend::Native,
-        pooling: Pooling::Mean,
-        target: 0.0,
-        intensity: 203.0,
-        crop: [0; 4],
-        min_crf: 0.0,
-        max_crf: 63.0,
-        unreliable_crf: None,
-        base_crf: 30.0,
-        mix: MixCoefficients::default(),
-        frames: FrameSelection {
-            highest_diff_frames: 0,
-            highest_diff_min_separation: 0,
-            highest_probing_diff_frames: 0,
-            upper_bracket_frames: 0,
-            bracket_min_separation: 0,
-            lower_bracket_frames: 0,
-            upper_bracket_fallback_frames: 0,
-            first_frame: true,
-            last_frame: false,
-        },
-    }
+/// A shipped preset's, on the CPU.
+fn settings(metric: Metric) -> Result<MetricSettings> {
+    let preset = settings::resolve(&settings::Request::default())?.base.metric;
+    Ok(MetricSettings { metric, backend: MetricBackend::Native, ..preset })
 }
