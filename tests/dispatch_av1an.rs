@@ -16,7 +16,7 @@ use progression_boost::dispatch::sensors::CpuMeter;
 use progression_boost::dispatch::settings::Settings;
 
 const SCENES: usize = 8;
-const FRAMES_A_SCENE: usize = 12;
+const FRAMES_A_SCENE: usize = 30;
 
 /// Percent; with 2 logical CPUs an encoder of one thread takes 50.
 const MAX_CPU: f64 = 95.0;
@@ -37,7 +37,7 @@ def tile(n, light):
 def scene(n):
     rows = [core.std.StackHorizontal([tile(n, (x * y + x) % 3) for x in range(44)]) for y in range(24)]
     board = core.std.StackVertical(rows).std.Convolution([1, 2, 1, 2, 4, 2, 1, 2, 1])
-    return core.std.Splice([board.std.CropAbs(320, 180, 8 * i, 4 * i) for i in range({FRAMES_A_SCENE})])
+    return core.std.Splice([board.std.CropAbs(320, 180, 4 * i, 2 * i) for i in range({FRAMES_A_SCENE})])
 
 clip = core.std.Splice([scene(n) for n in range({SCENES})])
 {wait}
@@ -74,7 +74,7 @@ fn encode(folder: &Path, name: &str, script: &str, workers: usize) -> Duration {
         .current_dir(folder)
         .arg("-i")
         .arg(&input)
-        .args(["-y", "-w", &workers.to_string(), "-e", "svt-av1", "-v", "--preset 4 --crf 40 --lp 1"])
+        .args(["-y", "-w", &workers.to_string(), "-e", "svt-av1", "-v", "--preset 2 --crf 40 --lp 1"])
         .args(["-m", "select", "--split-method", "none", "--min-scene-len", "6", "-x"])
         .args([&FRAMES_A_SCENE.to_string(), "--temp", &format!("{name}.temp"), "-o", &format!("{name}.mkv")])
         .env("PATH", std::env::join_paths(path).unwrap())
