@@ -1,9 +1,9 @@
-//! A Gaussian blur whose weights are renormalised where the picture ends.
+//! A Gaussian blur whose weights are renormalised where the picture ends, for
+//! planes that come row by row.
 
-use std::ops::Range;
-
-/// Samples on each side that the kernel reaches.
-const RADIUS: usize = 8;
+/// Samples on each side that the kernel reaches: a blurred row is known so many
+/// rows later.
+pub(super) const RADIUS: usize = 8;
 const TAPS: usize = 2 * RADIUS + 1;
 
 /// Columns that are worked on at once, so that their sums stay in registers.
@@ -17,6 +17,18 @@ pub(super) struct Blur {
     /// One over the weights inside the picture, by column and by row.
     across: Vec<f32>,
     down: Vec<f32>,
+}
+
+/// A plane on its way through a [`Blur`].
+pub(super) struct Stream {
+    /// A row between zeros, which stand for what is outside the picture.
+    source: Vec<f32>,
+    /// The last rows, blurred across; row y is number `y % TAPS`.
+    recent: Vec<f32>,
+    /// The row that was asked for last.
+    row: Vec<f32>,
+    stride: usize,
+    pushed: usize,
 }
 
 impl Blur {
@@ -39,28 +51,19 @@ impl Blur {
         }
     }
 
-    /// The blurred plane whose rows `fill(range of the row in a plane, row)` writes.
-    pub fn plane(&self, mut fill: impl FnMut(Range<usize>, &mut [f32])) -> Vec<f32> {
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+
+    pub fn stream(&self) -> Stream {
         let stride = self.width.next_multiple_of(LANES);
-        // Zeros around a row stand for what is outside the picture.
-        let mut source = vec![0.0; stride + 2 * RADIUS];
-        let mut recent = vec![0.0; TAPS * stride];
-        let mut out = Vec::with_capacity(self.width * self.height);
-        let mut row = vec![0.0; stride];
-        for y in 0..self.height + RADIUS {
-            let slot = &mut recent[y % TAPS * stride..][..stride];
-            if y < self.height {
-                fill(y * self.width..(y + 1) * self.width, &mut source[RADIUS..][..self.width]);
-                self.blur_across(&source, slot);
-            } else {
-                slot.fill(0.0);
-            }
-            if let Some(middle) = y.checked_sub(RADIUS) {
-                self.blur_down(&recent, middle, &mut row);
-                out.extend_from_slice(&row[..self.width]);
-            }
+        Stream {
+            source: vec![0.0; stride + 2 * RADIUS],
+            recent: vec![0.0; TAPS * stride],
+            row: vec![0.0; stride],
+            stride,
+            pushed: 0,
         }
-        out
     }
 
     fn blur_across(&self, source: &[f32], out: &mut [f32]) {
@@ -100,14 +103,48 @@ impl Blur {
     }
 }
 
+impl Stream {
+    /// Takes the plane's next row, which `fill` writes. After the last row the
+    /// stream takes [`RADIUS`] more without asking for them.
+    pub fn push(&mut self, blur: &Blur, fill: impl FnOnce(&mut [f32])) {
+        let slot = &mut self.recent[self.pushed % TAPS * self.stride..][..self.stride];
+        if self.pushed < blur.height {
+            fill(&mut self.source[RADIUS..][..blur.width]);
+            blur.blur_across(&self.source, slot);
+        } else {
+            slot.fill(0.0);
+        }
+        self.pushed += 1;
+    }
+
+    /// The blurred row [`RADIUS`] above the one pushed last.
+    pub fn row(&mut self, blur: &Blur) -> &[f32] {
+        blur.blur_down(&self.recent, self.pushed - 1 - RADIUS, &mut self.row);
+        &self.row[..blur.width]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn blurred(width: usize, height: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        let blur = Blur::new(width, height, 1.5);
+        let mut stream = blur.stream();
+        let mut plane = Vec::new();
+        for y in 0..height + RADIUS {
+            stream.push(&blur, |row| row.iter_mut().enumerate().for_each(|(x, out)| *out = at(x, y)));
+            if y >= RADIUS {
+                plane.extend_from_slice(stream.row(&blur));
+            }
+        }
+        plane
+    }
+
     #[test]
     fn a_flat_plane_stays_flat_up_to_its_edges() {
         for (width, height) in [(8, 8), (33, 5), (100, 40)] {
-            let blurred = Blur::new(width, height, 1.5).plane(|_, row| row.fill(0.7));
+            let blurred = blurred(width, height, |_, _| 0.7);
             assert_eq!(blurred.len(), width * height);
             assert!(blurred.iter().all(|v| (v - 0.7).abs() < 1e-6), "{width}x{height}");
         }
@@ -116,12 +153,7 @@ mod tests {
     /// A single sample becomes the Gaussian itself: exp(−r²/2σ²) / 2πσ².
     #[test]
     fn a_point_becomes_a_gaussian() {
-        let blurred = Blur::new(40, 30, 1.5).plane(|row, out| {
-            out.fill(0.0);
-            if row.start == 15 * 40 {
-                out[20] = 1.0;
-            }
-        });
+        let blurred = blurred(40, 30, |x, y| if (x, y) == (20, 15) { 1.0 } else { 0.0 });
         let at = |x: usize, y: usize| f64::from(blurred[y * 40 + x]);
         for (dx, dy) in [(0, 0), (1, 0), (0, 2), (3, 1), (8, 0)] {
             let squared = (dx * dx + dy * dy) as f64;

@@ -47,6 +47,18 @@ pub(super) struct RgbRow<'a> {
     pub b: &'a [f32],
 }
 
+/// A picture on its way to linear light.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    linear: &'a Linear,
+    picture: &'a Picture,
+    y: usize,
+    rgb: [Vec<f32>; 3],
+    /// A chroma row before it is at full width.
+    half: Vec<f32>,
+    chroma: [Vec<f32>; 2],
+}
+
 impl Linear {
     pub fn new(color: ResolvedColor, window: Window) -> Result<Self> {
         let (left, top) = siting(color.chroma_location)?;
@@ -68,29 +80,16 @@ impl Linear {
         self.window
     }
 
-    /// Hands the rows of the window to `sink`, from the top.
-    pub fn rows(&self, picture: &Picture, mut sink: impl FnMut(usize, RgbRow<'_>)) {
-        let (width, height) = (self.window.width, self.window.height);
-        let mut rgb = [vec![0.0; width], vec![0.0; width], vec![0.0; width]];
-        let mut chroma = [vec![0.0; width.div_ceil(2)], vec![0.0; width.div_ceil(2)]];
-        let [mut u, mut v] = [vec![0.0; width], vec![0.0; width]];
-        for y in 0..height {
-            for (plane, (half, full)) in chroma.iter_mut().zip([&mut u, &mut v]).enumerate() {
-                self.chroma_down(picture, plane + 1, y, half);
-                self.chroma_across(half, full);
-            }
-            self.to_rgb(self.window.row(picture, 0, y), &u, &v, &mut rgb);
-            let [r, g, b] = &mut rgb;
-            for row in [&mut *r, &mut *g, &mut *b] {
-                self.curve.apply(row);
-            }
-            if self.hlg {
-                hlg_display([r, g, b]);
-            }
-            if let Some(gamut) = &self.gamut {
-                convert_gamut(gamut, [r, g, b]);
-            }
-            sink(y, RgbRow { r, g, b });
+    /// The window of `picture`, which passed [`Window::check`], row by row.
+    pub fn read<'a>(&'a self, picture: &'a Picture) -> Rows<'a> {
+        let width = self.window.width;
+        Rows {
+            linear: self,
+            picture,
+            y: 0,
+            rgb: [(); 3].map(|()| vec![0.0; width]),
+            half: vec![0.0; width.div_ceil(2)],
+            chroma: [(); 2].map(|()| vec![0.0; width]),
         }
     }
 
@@ -145,6 +144,34 @@ impl Linear {
             g[x] = y + m.gu * u[x] + m.gv * v[x];
             b[x] = y + m.bu * u[x];
         }
+    }
+}
+
+impl Rows<'_> {
+    /// The next row from the top; `None` below the window.
+    pub fn next(&mut self) -> Option<RgbRow<'_>> {
+        let Self { linear, picture, y, .. } = *self;
+        if y == linear.window.height {
+            return None;
+        }
+        self.y += 1;
+        for (plane, full) in self.chroma.iter_mut().enumerate() {
+            linear.chroma_down(picture, plane + 1, y, &mut self.half);
+            linear.chroma_across(&self.half, full);
+        }
+        let [u, v] = &self.chroma;
+        linear.to_rgb(linear.window.row(picture, 0, y), u, v, &mut self.rgb);
+        let [r, g, b] = &mut self.rgb;
+        for row in [&mut *r, &mut *g, &mut *b] {
+            linear.curve.apply(row);
+        }
+        if linear.hlg {
+            hlg_display([r, g, b]);
+        }
+        if let Some(gamut) = &linear.gamut {
+            convert_gamut(gamut, [r, g, b]);
+        }
+        Some(RgbRow { r, g, b })
     }
 }
 
@@ -251,16 +278,19 @@ mod tests {
         let truth = by_zimg(session, &picture, color);
         let window = Window::new(SIZE, bits, [0; 4]).unwrap();
         let mut worst = 0.0_f32;
-        Linear::new(color, window).unwrap().rows(&picture, |y, row| {
+        let linear = Linear::new(color, window).unwrap();
+        let mut rows = linear.read(&picture);
+        for y in 0..SIZE.1 {
+            let row = rows.next().unwrap();
             if !(6..SIZE.1 - 6).contains(&y) {
-                return;
+                continue;
             }
             for (plane, row) in truth.iter().zip([row.r, row.g, row.b]) {
                 for x in 6..SIZE.0 - 6 {
                     worst = worst.max((row[x] - plane[y][x]).abs() / plane[y][x].abs().max(0.02));
                 }
             }
-        });
+        }
         worst
     }
 

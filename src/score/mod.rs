@@ -16,6 +16,7 @@ mod pool;
 pub mod select;
 mod ssimulacra2;
 mod window;
+mod xyb;
 
 use std::sync::Arc;
 

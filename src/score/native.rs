@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use butteraugli::{ButteraugliParams, ButteraugliReference};
 
 use super::linear::Linear;
-use super::ssimulacra2::{self, Rgb};
+use super::ssimulacra2::{self, Against};
 use super::window::Window;
 use super::{Backend, Measurement, SceneReference};
 use crate::settings::MetricSettings;
@@ -55,15 +55,16 @@ struct Scene {
 }
 
 /// The reference side of one frame.
+#[derive(Clone)]
 enum Reference {
     Picture(Arc<Picture>),
     Prepared(Arc<Kept>),
 }
 
-/// A prepared reference and, if it is kept, its share of the budget.
+/// A prepared reference and its share of the budget.
 struct Kept {
     prepared: Prepared,
-    _share: Option<Share>,
+    _share: Share,
 }
 
 /// A part of the budget, given back on drop.
@@ -129,29 +130,36 @@ impl SceneReference for Scene {
             .get(index)
             .with_context(|| format!("reference {index} of a scene with {}", self.frames.len()))?;
         self.shared.linear.window().check(distorted)?;
-        let reference = self.shared.reference(frame)?;
-        self.shared.compare(&reference.prepared, distorted)
+        self.shared.measure(frame, distorted)
     }
 }
 
 impl Shared {
-    /// The prepared reference of a frame. Threads that need the same frame wait
-    /// for the one that prepares it.
-    fn reference(&self, frame: &Mutex<Reference>) -> Result<Arc<Kept>> {
-        let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
-        let picture = match &*frame {
-            Reference::Prepared(kept) => return Ok(Arc::clone(kept)),
-            Reference::Picture(picture) => Arc::clone(picture),
-        };
-        let window = self.linear.window();
-        let share = Budget::take(&self.budget, window.width * window.height * self.metric.bytes_per_pixel());
-        if share.is_none() {
-            drop(frame);
-            return Ok(Arc::new(Kept { prepared: self.prepare(&picture)?, _share: share }));
+    fn measure(&self, frame: &Mutex<Reference>, distorted: &Picture) -> Result<Measurement> {
+        match (self.reference(frame)?, &self.metric) {
+            (Reference::Prepared(kept), _) => self.compare(&kept.prepared, distorted),
+            (Reference::Picture(picture), Metric::Butteraugli(_)) => {
+                self.compare(&self.prepare(&picture)?, distorted)
+            }
+            (Reference::Picture(picture), Metric::Ssimulacra2) => {
+                Ok(self.ssimulacra2(Against::Picture(&picture), distorted))
+            }
         }
-        let kept = Arc::new(Kept { prepared: self.prepare(&picture)?, _share: share });
-        *frame = Reference::Prepared(Arc::clone(&kept));
-        Ok(kept)
+    }
+
+    /// The reference side of a frame, prepared if it may be kept. Threads that
+    /// need the same frame wait for the one that prepares it.
+    fn reference(&self, frame: &Mutex<Reference>) -> Result<Reference> {
+        let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Reference::Picture(picture) = &*frame {
+            let window = self.linear.window();
+            let bytes = window.width * window.height * self.metric.bytes_per_pixel();
+            if let Some(share) = Budget::take(&self.budget, bytes) {
+                let prepared = self.prepare(picture)?;
+                *frame = Reference::Prepared(Arc::new(Kept { prepared, _share: share }));
+            }
+        }
+        Ok(frame.clone())
     }
 
     fn prepare(&self, picture: &Picture) -> Result<Prepared> {
@@ -159,49 +167,45 @@ impl Shared {
         Ok(match &self.metric {
             Metric::Butteraugli(params) => {
                 let [r, g, b] = self.planes(picture);
-                let reference = ButteraugliReference::new_linear_planar(
-                    &r,
-                    &g,
-                    &b,
-                    width,
-                    height,
-                    width,
-                    params.clone(),
-                )?;
+                let params = params.clone();
+                let reference =
+                    ButteraugliReference::new_linear_planar(&r, &g, &b, width, height, width, params)?;
                 Prepared::Butteraugli(Box::new(reference))
             }
             Metric::Ssimulacra2 => {
-                let planes = self.planes(picture);
-                Prepared::Ssimulacra2(ssimulacra2::Reference::new(Rgb { width, height, planes }))
+                Prepared::Ssimulacra2(ssimulacra2::Reference::new(&self.linear, picture))
             }
         })
     }
 
     fn compare(&self, reference: &Prepared, distorted: &Picture) -> Result<Measurement> {
-        let Window { width, height, .. } = self.linear.window();
-        let planes = self.planes(distorted);
         match reference {
             Prepared::Butteraugli(reference) => {
-                let [r, g, b] = planes;
+                let [r, g, b] = self.planes(distorted);
                 let mut map = Vec::new();
-                reference.compare_linear_planar_into(&r, &g, &b, width, &mut map)?;
+                reference.compare_linear_planar_into(&r, &g, &b, self.linear.window().width, &mut map)?;
                 Ok(norms(&map))
             }
             Prepared::Ssimulacra2(reference) => {
-                Ok(Measurement::Ssimulacra2(reference.compare(Rgb { width, height, planes })))
+                Ok(self.ssimulacra2(Against::Reference(reference), distorted))
             }
         }
+    }
+
+    fn ssimulacra2(&self, against: Against<'_>, distorted: &Picture) -> Measurement {
+        Measurement::Ssimulacra2(ssimulacra2::compare(&self.linear, against, distorted))
     }
 
     /// Linear RGB as three planes.
     fn planes(&self, picture: &Picture) -> [Vec<f32>; 3] {
         let window = self.linear.window();
         let mut planes = [(); 3].map(|()| Vec::with_capacity(window.width * window.height));
-        self.linear.rows(picture, |_, row| {
+        let mut rows = self.linear.read(picture);
+        while let Some(row) = rows.next() {
             for (plane, row) in planes.iter_mut().zip([row.r, row.g, row.b]) {
                 plane.extend_from_slice(row);
             }
-        });
+        }
         planes
     }
 }

@@ -5,7 +5,10 @@
 //! were tuned with. On `tests/data/metric-parity` the two ways are up to eight
 //! points apart. Formulas: J. Sneyers, SSIMULACRA 2 (Cloudinary, 2022).
 
-use super::blur::Blur;
+use super::blur::{Blur, RADIUS, Stream};
+use super::linear::Linear;
+use super::xyb::Side;
+use crate::source::Picture;
 
 /// What one plane of one scale adds to the sum that becomes the score.
 struct Part {
@@ -62,65 +65,97 @@ const PARTS: [Part; 11] = [
 
 const SCALES: usize = 5;
 
-/// Standard deviation of the blur, in samples.
-const SIGMA: f64 = 1.5;
-
-/// The reference side of a picture: of every part its samples, their blur and
-/// the blur of their squares.
+/// The reference side of a picture, kept for further comparisons: of every part
+/// its samples, their blur and the blur of their squares.
 pub(super) struct Reference {
-    width: usize,
-    height: usize,
     parts: Vec<[Vec<f32>; 3]>,
-}
-
-/// Linear BT.709 RGB in three planes of `width · height`.
-pub(super) struct Rgb {
-    pub width: usize,
-    pub height: usize,
-    pub planes: [Vec<f32>; 3],
 }
 
 impl Reference {
     /// Bytes a reference takes per pixel: three planes of every part.
     pub const BYTES_PER_PIXEL: usize = 21;
 
-    pub fn new(picture: Rgb) -> Self {
-        let (width, height) = (picture.width, picture.height);
-        let mut parts: Vec<[Vec<f32>; 3]> = (0..PARTS.len()).map(|_| Default::default()).collect();
-        for_each_part(picture, |index, blur, samples| {
-            let mean = blur.plane(|row, out| out.copy_from_slice(&samples[row]));
-            let square = blur.plane(|row, out| {
-                for (out, s) in out.iter_mut().zip(&samples[row]) {
-                    *out = s * s;
+    pub fn new(linear: &Linear, picture: &Picture) -> Self {
+        let mut parts = vec![<[Vec<f32>; 3]>::default(); PARTS.len()];
+        let mut side = Side::new(linear, picture, used(0));
+        for scale in 0..SCALES {
+            let blur = side.blur();
+            let (width, height) = blur.size();
+            let mut moments: Vec<_> = of_scale(scale).map(|index| (index, Moments::new(&blur))).collect();
+            for (index, _) in &moments {
+                parts[*index] = [(); 3].map(|()| Vec::with_capacity(width * height));
+            }
+            for y in 0..height + RADIUS {
+                let row = (y < height).then(|| side.next());
+                for (index, moments) in &mut moments {
+                    moments.push(&blur, row.map(|xyb| &xyb[PARTS[*index].plane][..]));
+                    if y >= RADIUS {
+                        for (plane, row) in parts[*index].iter_mut().zip(moments.rows(&blur)) {
+                            plane.extend_from_slice(row);
+                        }
+                    }
                 }
-            });
-            parts[index] = [samples.to_vec(), mean, square];
-        });
-        Self { width, height, parts }
+            }
+            side = side.smaller(used(scale + 1));
+        }
+        Self { parts }
     }
+}
 
-    /// The score of a picture of the same size: 100 when identical.
-    pub fn compare(&self, distorted: Rgb) -> f64 {
-        debug_assert_eq!((self.width, self.height), (distorted.width, distorted.height));
-        let mut sum = 0.0;
-        for_each_part(distorted, |index, blur, samples| {
-            let reference = &self.parts[index];
-            let mean = blur.plane(|row, out| out.copy_from_slice(&samples[row]));
-            let square = blur.plane(|row, out| {
-                for (out, s) in out.iter_mut().zip(&samples[row]) {
-                    *out = s * s;
-                }
-            });
-            let product = blur.plane(|row, out| {
-                for ((out, a), b) in out.iter_mut().zip(&reference[0][row.clone()]).zip(&samples[row]) {
-                    *out = a * b;
-                }
-            });
-            let maps = Maps { reference, samples, mean: &mean, square: &square, product: &product };
-            sum += PARTS[index].weigh(&maps);
-        });
-        score(sum)
+/// What a picture is compared with.
+#[derive(Clone, Copy)]
+pub(super) enum Against<'a> {
+    Reference(&'a Reference),
+    Picture(&'a Picture),
+}
+
+/// The score of a picture against another of the same size: 100 when identical.
+///
+/// Both sides pass by row by row, so that what is in work stays in the
+/// processor's cache and memory holds no more than the halved pictures.
+pub(super) fn compare(linear: &Linear, against: Against<'_>, distorted: &Picture) -> f64 {
+    let mut reference = match against {
+        Against::Reference(_) => None,
+        Against::Picture(picture) => Some(Side::new(linear, picture, used(0))),
+    };
+    let mut distorted = Side::new(linear, distorted, used(0));
+    let mut sum = 0.0;
+    for scale in 0..SCALES {
+        let blur = distorted.blur();
+        let height = blur.size().1;
+        let mut comparisons: Vec<_> = of_scale(scale)
+            .map(|index| match against {
+                Against::Reference(kept) => Comparison::new(index, &blur, Some(&kept.parts[index])),
+                Against::Picture(_) => Comparison::new(index, &blur, None),
+            })
+            .collect();
+        for y in 0..height + RADIUS {
+            let [mut a, mut b] = [None, None];
+            if y < height {
+                a = reference.as_mut().map(Side::next);
+                b = Some(distorted.next());
+            }
+            for comparison in &mut comparisons {
+                comparison.push(&blur, y, a, b);
+            }
+        }
+        sum += comparisons.iter().map(Comparison::weighted).sum::<f64>();
+        if scale + 1 < SCALES {
+            reference = reference.map(|side| side.smaller(used(scale + 1)));
+            distorted = distorted.smaller(used(scale + 1));
+        }
     }
+    score(sum)
+}
+
+/// The parts of a scale, as indices.
+fn of_scale(scale: usize) -> impl Iterator<Item = usize> {
+    (0..PARTS.len()).filter(move |&index| PARTS[index].scale == scale)
+}
+
+/// Which of X, Y and B a scale needs.
+fn used(scale: usize) -> [bool; 3] {
+    [0, 1, 2].map(|plane| of_scale(scale).any(|index| PARTS[index].plane == plane))
 }
 
 /// The mapping of the weighted sum to 0 … 100 and below.
@@ -131,138 +166,142 @@ fn score(sum: f64) -> f64 {
     if s > 0.0 { 100.0 - 10.0 * s.powf(0.627_633_646_783_138_7) } else { 100.0 }
 }
 
-/// Calls `visit(index into PARTS, blur of that size, samples)` for every part.
-fn for_each_part(mut picture: Rgb, mut visit: impl FnMut(usize, &Blur, &[f32])) {
-    for scale in 0..SCALES {
-        let blur = Blur::new(picture.width, picture.height, SIGMA);
-        let used = |plane| PARTS.iter().any(|p| p.scale == scale && p.plane == plane);
-        let xyb = picture.positive_xyb(used(0), used(2));
-        // Before the visits, so that the larger one is gone while they need memory.
-        if scale + 1 < SCALES {
-            picture = picture.halved();
-        }
-        for (index, part) in PARTS.iter().enumerate().filter(|(_, p)| p.scale == scale) {
-            visit(index, &blur, &xyb[part.plane]);
-        }
+/// A plane and its blurs, which lag [`RADIUS`] rows behind.
+struct Moments {
+    /// The last rows; row y is number `y % (RADIUS + 1)`.
+    recent: Vec<f32>,
+    mean: Stream,
+    square: Stream,
+    pushed: usize,
+}
+
+impl Moments {
+    fn new(blur: &Blur) -> Self {
+        let recent = vec![0.0; (RADIUS + 1) * blur.size().0];
+        Self { recent, mean: blur.stream(), square: blur.stream(), pushed: 0 }
+    }
+
+    /// The next row; `None` below the picture.
+    fn push(&mut self, blur: &Blur, samples: Option<&[f32]>) {
+        let samples = samples.unwrap_or_default();
+        self.mean.push(blur, |row| row.copy_from_slice(samples));
+        self.square.push(blur, |row| row.iter_mut().zip(samples).for_each(|(out, s)| *out = s * s));
+        let width = blur.size().0;
+        let at = self.pushed % (RADIUS + 1) * width;
+        self.recent[at..at + samples.len()].copy_from_slice(samples);
+        self.pushed += 1;
+    }
+
+    /// Samples, mean and mean square of the row [`RADIUS`] above the last one.
+    fn rows(&mut self, blur: &Blur) -> [&[f32]; 3] {
+        let width = blur.size().0;
+        let at = self.pushed % (RADIUS + 1) * width;
+        [&self.recent[at..at + width], self.mean.row(blur), self.square.row(blur)]
     }
 }
 
-impl Rgb {
-    /// Means of 2×2 samples; an odd last column or row counts twice.
-    fn halved(&self) -> Self {
-        let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
-        let planes = self.planes.each_ref().map(|plane| {
-            let mut out = Vec::with_capacity(width * height);
-            for y in 0..height {
-                let row = |y: usize| &plane[y.min(self.height - 1) * self.width..][..self.width];
-                let (above, below) = (row(2 * y), row(2 * y + 1));
-                let pairs = above.chunks(2).zip(below.chunks(2));
-                out.extend(pairs.map(|(a, b)| 0.25 * (a[0] + b[0] + a[a.len() - 1] + b[b.len() - 1])));
+/// A part in work.
+struct Comparison<'a> {
+    part: &'static Part,
+    reference: ReferenceRows<'a>,
+    distorted: Moments,
+    product: Stream,
+    sums: Sums,
+    samples: usize,
+}
+
+enum ReferenceRows<'a> {
+    Kept(&'a [Vec<f32>; 3]),
+    Live(Moments),
+}
+
+impl<'a> Comparison<'a> {
+    fn new(index: usize, blur: &Blur, kept: Option<&'a [Vec<f32>; 3]>) -> Self {
+        let (width, height) = blur.size();
+        Self {
+            part: &PARTS[index],
+            reference: kept
+                .map_or_else(|| ReferenceRows::Live(Moments::new(blur)), |planes| ReferenceRows::Kept(planes)),
+            distorted: Moments::new(blur),
+            product: blur.stream(),
+            sums: Sums::default(),
+            samples: width * height,
+        }
+    }
+
+    /// Row `y` of the XYB of both sides; a kept reference is not read again.
+    fn push(&mut self, blur: &Blur, y: usize, a: Option<&[Vec<f32>; 3]>, b: Option<&[Vec<f32>; 3]>) {
+        let width = blur.size().0;
+        let plane = self.part.plane;
+        let row = |y: usize| y * width..(y + 1) * width;
+        let b = b.map(|xyb| &xyb[plane][..]);
+        let a = match &mut self.reference {
+            ReferenceRows::Kept(planes) => b.is_some().then(|| &planes[0][row(y)]),
+            ReferenceRows::Live(moments) => {
+                let a = a.map(|xyb| &xyb[plane][..]);
+                moments.push(blur, a);
+                a
             }
-            out
+        };
+        self.distorted.push(blur, b);
+        self.product.push(blur, |row| {
+            let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+            for (out, (a, b)) in row.iter_mut().zip(a.iter().zip(b)) {
+                *out = a * b;
+            }
         });
-        Self { width, height, planes }
+        let Some(middle) = y.checked_sub(RADIUS) else { return };
+        let reference = match &mut self.reference {
+            ReferenceRows::Kept(planes) => planes.each_ref().map(|plane| &plane[row(middle)]),
+            ReferenceRows::Live(moments) => moments.rows(blur),
+        };
+        self.sums.add(reference, self.distorted.rows(blur), self.product.row(blur));
     }
 
-    /// XYB shifted and scaled so that its planes are positive and comparable;
-    /// the first and the last plane stay empty unless they are asked for.
-    fn positive_xyb(&self, red_green: bool, blue: bool) -> [Vec<f32>; 3] {
-        let count = self.width * self.height;
-        let mut xs = vec![0.0; if red_green { count } else { 0 }];
-        let mut ys = vec![0.0; count];
-        let [r, g, b] = self.planes.each_ref().map(|p| &p[..count]);
-        for i in 0..count {
-            let long = receptor(0.30 * r[i] + 0.622 * g[i] + 0.078 * b[i]);
-            let medium = receptor(0.23 * r[i] + 0.692 * g[i] + 0.078 * b[i]);
-            ys[i] = 0.5 * (long + medium) + 0.01;
-            if let Some(x) = xs.get_mut(i) {
-                *x = 14.0 * 0.5 * (long - medium) + 0.42;
-            }
-        }
-        let mut bs = Vec::new();
-        if blue {
-            bs.extend((0..count).map(|i| {
-                let short = receptor(0.243_422_69 * r[i] + 0.204_767_45 * g[i] + 0.551_809_86 * b[i]);
-                short - (ys[i] - 0.01) + 0.55
-            }));
-        }
-        [xs, ys, bs]
-    }
-}
-
-/// A receptor's answer to light.
-fn receptor(light: f32) -> f32 {
-    const BIAS: f32 = 0.003_793_073_4;
-    const BIAS_ROOT: f32 = 0.155_954_2;
-    cube_root((light + BIAS).max(0.0)) - BIAS_ROOT
-}
-
-/// Cube root of a value that is not negative, to the precision of `f32`; unlike
-/// the library's it vectorises. A third of the exponent is the first guess
-/// (good to 4 %), Halley's rule triples the digits each time.
-fn cube_root(v: f32) -> f32 {
-    let mut root = f32::from_bits(v.to_bits() / 3 + 0x2a51_1cd0);
-    for _ in 0..2 {
-        let cube = root * root * root;
-        root *= (cube + 2.0 * v) / (2.0 * cube + v);
-    }
-    root
-}
-
-/// Reference and distorted side of a part, sample by sample.
-struct Maps<'a> {
-    reference: &'a [Vec<f32>; 3],
-    samples: &'a [f32],
-    mean: &'a [f32],
-    square: &'a [f32],
-    product: &'a [f32],
-}
-
-impl Part {
     /// The weighted norms of the part's three maps.
-    fn weigh(&self, maps: &Maps<'_>) -> f64 {
-        let count = maps.samples.len();
-        let [samples, mean, square] = cut(maps.reference, count);
-        let (mut sums, mut fourths) = ([0.0_f64; 3], [0.0_f64; 3]);
-        for i in 0..count {
-            let (m1, m2) = (mean[i], maps.mean[i]);
-            let luminance = 1.0 - (m1 - m2).powi(2);
-            let structure = 2.0 * (maps.product[i] - m1 * m2) + 0.0009;
-            let energy = square[i] - m1 * m1 + (maps.square[i] - m2 * m2) + 0.0009;
-            let edge = (1.0 + (maps.samples[i] - m2).abs()) / (1.0 + (samples[i] - m1).abs()) - 1.0;
-            let errors = [(1.0 - luminance * structure / energy).max(0.0), edge.max(0.0), (-edge).max(0.0)];
-            for (map, error) in errors.into_iter().enumerate() {
-                let error = f64::from(error);
-                sums[map] += error;
-                fourths[map] += (error * error) * (error * error);
-            }
-        }
-        let per_sample = (count as f64).recip();
+    fn weighted(&self) -> f64 {
+        let per_sample = (self.samples as f64).recip();
+        let total = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>() * per_sample;
         (0..3)
             .map(|map| {
-                self.mean[map] * sums[map] * per_sample
-                    + self.norm4[map] * (fourths[map] * per_sample).sqrt().sqrt()
+                self.part.mean[map] * total(&self.sums.errors[map])
+                    + self.part.norm4[map] * total(&self.sums.fourths[map]).sqrt().sqrt()
             })
             .sum()
     }
 }
 
-/// The planes cut to `count`, so that the compiler sees their common length.
-fn cut(planes: &[Vec<f32>; 3], count: usize) -> [&[f32]; 3] {
-    planes.each_ref().map(|p| &p[..count])
+/// Columns that are summed side by side.
+const LANES: usize = 8;
+
+/// Sums of the three maps' errors and of their fourth powers.
+#[derive(Default)]
+struct Sums {
+    errors: [[f64; LANES]; 3],
+    fourths: [[f64; LANES]; 3],
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fast_cube_root_is_a_cube_root() {
-        for i in 0..40_000 {
-            let v = 1.000_5_f32.powi(i - 28_000);
-            let wanted = v.cbrt();
-            assert!((cube_root(v) - wanted).abs() <= 4e-7 * wanted, "{v}");
+impl Sums {
+    /// A row of samples, means and mean squares of both sides, and mean products.
+    fn add(&mut self, reference: [&[f32]; 3], distorted: [&[f32]; 3], product: &[f32]) {
+        let count = product.len();
+        let [s1, m1, q1] = reference.map(|row| &row[..count]);
+        let [s2, m2, q2] = distorted.map(|row| &row[..count]);
+        for start in (0..count).step_by(LANES) {
+            for lane in 0..LANES.min(count - start) {
+                let i = start + lane;
+                let luminance = 1.0 - (m1[i] - m2[i]).powi(2);
+                let structure = 2.0 * (product[i] - m1[i] * m2[i]) + 0.0009;
+                let energy = q1[i] - m1[i] * m1[i] + (q2[i] - m2[i] * m2[i]) + 0.0009;
+                let edge = (1.0 + (s2[i] - m2[i]).abs()) / (1.0 + (s1[i] - m1[i]).abs()) - 1.0;
+                let errors =
+                    [(1.0 - luminance * structure / energy).max(0.0), edge.max(0.0), (-edge).max(0.0)];
+                for (map, error) in errors.into_iter().enumerate() {
+                    let error = f64::from(error);
+                    self.errors[map][lane] += error;
+                    self.fourths[map][lane] += (error * error) * (error * error);
+                }
+            }
         }
-        assert!(cube_root(0.0).abs() < 1e-12);
     }
 }
