@@ -1,6 +1,8 @@
 //! A Gaussian blur whose weights are renormalised where the picture ends, for
 //! planes that come row by row.
 
+use multiversion::multiversion;
+
 /// Samples on each side that the kernel reaches: a blurred row is known so many
 /// rows later.
 pub(super) const RADIUS: usize = 8;
@@ -65,40 +67,39 @@ impl Blur {
             pushed: 0,
         }
     }
+}
 
-    fn blur_across(&self, source: &[f32], out: &mut [f32]) {
-        for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
-            let mut sums = [0.0; LANES];
-            for (tap, &weight) in self.kernel.iter().enumerate() {
-                let samples = &source[x * LANES + tap..][..LANES];
-                for (sum, sample) in sums.iter_mut().zip(samples) {
-                    *sum += weight * sample;
-                }
+/// Blurs a row whose samples lie [`RADIUS`] into `source`; `inverse` is one over
+/// the weights inside the picture.
+#[multiversion(targets = "simd")]
+fn blur_across(kernel: &[f32; TAPS], source: &[f32], inverse: &[f32], out: &mut [f32]) {
+    for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
+        let mut sums = [0.0; LANES];
+        for (tap, &weight) in kernel.iter().enumerate() {
+            let samples = &source[x * LANES + tap..][..LANES];
+            for (sum, sample) in sums.iter_mut().zip(samples) {
+                *sum += weight * sample;
             }
-            out.copy_from_slice(&sums);
         }
-        for (out, inverse) in out.iter_mut().zip(&self.across) {
-            *out *= inverse;
-        }
+        out.copy_from_slice(&sums);
     }
+    for (out, inverse) in out.iter_mut().zip(inverse) {
+        *out *= inverse;
+    }
+}
 
-    /// Row `middle` from the rows around it, which `recent` holds in turn.
-    fn blur_down(&self, recent: &[f32], middle: usize, out: &mut [f32]) {
-        let stride = out.len();
-        let rows: [&[f32]; TAPS] = std::array::from_fn(|tap| {
-            // Row `middle + tap − RADIUS`; those above the picture are zeros yet.
-            &recent[(middle + tap + TAPS - RADIUS) % TAPS * stride..][..stride]
-        });
-        for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
-            let mut sums = [0.0; LANES];
-            for (row, &weight) in rows.iter().zip(&self.kernel) {
-                for (sum, sample) in sums.iter_mut().zip(&row[x * LANES..][..LANES]) {
-                    *sum += weight * sample;
-                }
+/// The row in the middle of `rows`.
+#[multiversion(targets = "simd")]
+fn blur_down(kernel: &[f32; TAPS], rows: &[&[f32]; TAPS], inverse: f32, out: &mut [f32]) {
+    for (x, out) in out.chunks_exact_mut(LANES).enumerate() {
+        let mut sums = [0.0; LANES];
+        for (row, &weight) in rows.iter().zip(kernel) {
+            for (sum, sample) in sums.iter_mut().zip(&row[x * LANES..][..LANES]) {
+                *sum += weight * sample;
             }
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = sum * self.down[middle];
-            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = sum * inverse;
         }
     }
 }
@@ -110,7 +111,7 @@ impl Stream {
         let slot = &mut self.recent[self.pushed % TAPS * self.stride..][..self.stride];
         if self.pushed < blur.height {
             fill(&mut self.source[RADIUS..][..blur.width]);
-            blur.blur_across(&self.source, slot);
+            blur_across(&blur.kernel, &self.source, &blur.across, slot);
         } else {
             slot.fill(0.0);
         }
@@ -119,7 +120,12 @@ impl Stream {
 
     /// The blurred row [`RADIUS`] above the one pushed last.
     pub fn row(&mut self, blur: &Blur) -> &[f32] {
-        blur.blur_down(&self.recent, self.pushed - 1 - RADIUS, &mut self.row);
+        let middle = self.pushed - 1 - RADIUS;
+        let rows: [&[f32]; TAPS] = std::array::from_fn(|tap| {
+            // Row `middle + tap − RADIUS`; those above the picture are zeros yet.
+            &self.recent[(middle + tap + TAPS - RADIUS) % TAPS * self.stride..][..self.stride]
+        });
+        blur_down(&blur.kernel, &rows, blur.down[middle], &mut self.row);
         &self.row[..blur.width]
     }
 }

@@ -2,6 +2,7 @@
 //! code point.
 
 use anyhow::{Result, bail};
+use multiversion::multiversion;
 
 /// Entries of a curve's table: 32 KiB, which stays in the first-level cache.
 const ENTRIES: usize = 8192;
@@ -40,7 +41,7 @@ pub(super) const HLG: i64 = 18;
 /// negative values (super-black, out-of-gamut chroma) mirror positive ones.
 #[derive(Debug)]
 pub(super) struct Curve {
-    table: Vec<f32>,
+    table: Box<[f32; ENTRIES]>,
     /// Table entries per unit of coded value.
     density: f32,
 }
@@ -57,20 +58,24 @@ impl Curve {
         };
         let step = found.end / (ENTRIES - 1) as f64;
         Ok(Self {
-            table: (0..ENTRIES).map(|i| (found.to_linear)(i as f64 * step) as f32).collect(),
+            table: Box::new(std::array::from_fn(|i| (found.to_linear)(i as f64 * step) as f32)),
             density: step.recip() as f32,
         })
     }
 
     /// Replaces coded values by linear light.
     pub fn apply(&self, row: &mut [f32]) {
-        let table = &self.table[..ENTRIES];
-        for value in row {
-            let position = (value.abs() * self.density).min((ENTRIES - 1) as f32);
-            let below = (position as usize).min(ENTRIES - 2);
-            let (a, b) = (table[below], table[below + 1]);
-            *value = (a + (b - a) * (position - below as f32)).copysign(*value);
-        }
+        interpolate(&self.table, self.density, row);
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn interpolate(table: &[f32; ENTRIES], density: f32, row: &mut [f32]) {
+    for value in row {
+        let position = (value.abs() * density).min((ENTRIES - 1) as f32);
+        let below = (position as usize).min(ENTRIES - 2);
+        let (a, b) = (table[below], table[below + 1]);
+        *value = (a + (b - a) * (position - below as f32)).copysign(*value);
     }
 }
 

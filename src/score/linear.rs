@@ -3,6 +3,7 @@
 //! BT.709 decoded by a pure 2.4 power.
 
 use anyhow::{Result, bail};
+use multiversion::multiversion;
 
 use super::curve::{Curve, HLG, hlg_display};
 use super::gamut::{Matrix, YuvToRgb, to_bt709};
@@ -15,6 +16,9 @@ struct Taps {
     first: isize,
     weights: [f32; 4],
 }
+
+/// Samples that repeat the ends of a chroma row, for taps that reach beyond it.
+const EDGE: usize = 2;
 
 /// Converts pictures of one size, depth and colour; shared by all threads.
 #[derive(Debug)]
@@ -54,8 +58,9 @@ pub(super) struct Rows<'a> {
     picture: &'a Picture,
     y: usize,
     rgb: [Vec<f32>; 3],
-    /// A chroma row before it is at full width.
+    /// A chroma row before it is at full width, between [`EDGE`]s.
     half: Vec<f32>,
+    /// Chroma at full width, of an even number of samples.
     chroma: [Vec<f32>; 2],
 }
 
@@ -82,14 +87,14 @@ impl Linear {
 
     /// The window of `picture`, which passed [`Window::check`], row by row.
     pub fn read<'a>(&'a self, picture: &'a Picture) -> Rows<'a> {
-        let width = self.window.width;
+        let half = self.window.width.div_ceil(2);
         Rows {
             linear: self,
             picture,
             y: 0,
-            rgb: [(); 3].map(|()| vec![0.0; width]),
-            half: vec![0.0; width.div_ceil(2)],
-            chroma: [(); 2].map(|()| vec![0.0; width]),
+            rgb: [(); 3].map(|()| vec![0.0; self.window.width]),
+            half: vec![0.0; half + 2 * EDGE],
+            chroma: [(); 2].map(|()| vec![0.0; 2 * half]),
         }
     }
 
@@ -101,49 +106,8 @@ impl Linear {
             let wanted = (y / 2) as isize + taps.first + k as isize;
             self.window.row(picture, plane, wanted.clamp(0, last as isize) as usize)
         };
-        let rows = [row(0), row(1), row(2), row(3)];
         let weights = taps.weights.map(|w| w * self.chroma.factor);
-        for (x, out) in out.iter_mut().enumerate() {
-            *out = rows[0][x] as f32 * weights[0]
-                + rows[1][x] as f32 * weights[1]
-                + rows[2][x] as f32 * weights[2]
-                + rows[3][x] as f32 * weights[3]
-                + self.chroma.offset;
-        }
-    }
-
-    /// A chroma row at full width.
-    fn chroma_across(&self, half: &[f32], full: &mut [f32]) {
-        let last = half.len() as isize - 1;
-        for (parity, taps) in self.across.iter().enumerate() {
-            let weigh = |s: [f32; 4]| s.iter().zip(taps.weights).map(|(s, w)| s * w).sum::<f32>();
-            let count = (full.len() + 1 - parity) / 2;
-            // Where all four samples exist there is nothing to clamp.
-            let start = taps.first.min(0).unsigned_abs();
-            let end = (last - 2 - taps.first).clamp(start as isize, count as isize) as usize;
-            for i in (0..start).chain(end..count) {
-                let at = |k: isize| half[(i as isize + taps.first + k).clamp(0, last) as usize];
-                full[2 * i + parity] = weigh([at(0), at(1), at(2), at(3)]);
-            }
-            let first = (start as isize + taps.first) as usize;
-            for (i, s) in (start..end).zip(half[first..].windows(4)) {
-                full[2 * i + parity] = weigh([s[0], s[1], s[2], s[3]]);
-            }
-        }
-    }
-
-    fn to_rgb(&self, luma: &[u16], u: &[f32], v: &[f32], rgb: &mut [Vec<f32>; 3]) {
-        let [r, g, b] = rgb;
-        let m = self.matrix;
-        let width = luma.len();
-        let (u, v) = (&u[..width], &v[..width]);
-        let (r, g, b) = (&mut r[..width], &mut g[..width], &mut b[..width]);
-        for x in 0..width {
-            let y = luma[x] as f32 * self.luma.factor + self.luma.offset;
-            r[x] = y + m.rv * v[x];
-            g[x] = y + m.gu * u[x] + m.gv * v[x];
-            b[x] = y + m.bu * u[x];
-        }
+        combine([row(0), row(1), row(2), row(3)], weights, self.chroma.offset, out);
     }
 }
 
@@ -151,16 +115,21 @@ impl Rows<'_> {
     /// The next row from the top; `None` below the window.
     pub fn next(&mut self) -> Option<RgbRow<'_>> {
         let Self { linear, picture, y, .. } = *self;
-        if y == linear.window.height {
+        let Window { width, height, .. } = linear.window;
+        if y == height {
             return None;
         }
         self.y += 1;
         for (plane, full) in self.chroma.iter_mut().enumerate() {
-            linear.chroma_down(picture, plane + 1, y, &mut self.half);
-            linear.chroma_across(&self.half, full);
+            let samples = EDGE..self.half.len() - EDGE;
+            linear.chroma_down(picture, plane + 1, y, &mut self.half[samples.clone()]);
+            let (first, last) = (self.half[samples.start], self.half[samples.end - 1]);
+            self.half[..samples.start].fill(first);
+            self.half[samples.end..].fill(last);
+            interpolate(&self.half, &linear.across, full);
         }
-        let [u, v] = &self.chroma;
-        linear.to_rgb(linear.window.row(picture, 0, y), u, v, &mut self.rgb);
+        let chroma = self.chroma.each_ref().map(|row| &row[..width]);
+        to_rgb(linear.window.row(picture, 0, y), chroma, linear.luma, linear.matrix, &mut self.rgb);
         let [r, g, b] = &mut self.rgb;
         for row in [&mut *r, &mut *g, &mut *b] {
             linear.curve.apply(row);
@@ -172,6 +141,44 @@ impl Rows<'_> {
             convert_gamut(gamut, [r, g, b]);
         }
         Some(RgbRow { r, g, b })
+    }
+}
+
+/// `Σ weight · row + offset` of coded samples.
+#[multiversion(targets = "simd")]
+fn combine(rows: [&[u16]; 4], weights: [f32; 4], offset: f32, out: &mut [f32]) {
+    let rows = rows.map(|row| &row[..out.len()]);
+    for (x, out) in out.iter_mut().enumerate() {
+        *out = f32::from(rows[0][x]) * weights[0]
+            + f32::from(rows[1][x]) * weights[1]
+            + f32::from(rows[2][x]) * weights[2]
+            + f32::from(rows[3][x]) * weights[3]
+            + offset;
+    }
+}
+
+/// A chroma row at full width, from samples between [`EDGE`]s.
+#[multiversion(targets = "simd")]
+fn interpolate(half: &[f32], across: &[Taps; 2], full: &mut [f32]) {
+    let count = full.len() / 2;
+    let [even, odd] = across.map(|taps| &half[(EDGE as isize + taps.first) as usize..][..count + 3]);
+    let [we, wo] = across.map(|taps| taps.weights);
+    for (i, pair) in full.chunks_exact_mut(2).enumerate() {
+        pair[0] = even[i] * we[0] + even[i + 1] * we[1] + even[i + 2] * we[2] + even[i + 3] * we[3];
+        pair[1] = odd[i] * wo[0] + odd[i + 1] * wo[1] + odd[i + 2] * wo[2] + odd[i + 3] * wo[3];
+    }
+}
+
+#[multiversion(targets = "simd")]
+fn to_rgb(luma: &[u16], [u, v]: [&[f32]; 2], scale: Scale, m: YuvToRgb, [r, g, b]: &mut [Vec<f32>; 3]) {
+    let width = luma.len();
+    let (u, v) = (&u[..width], &v[..width]);
+    let (r, g, b) = (&mut r[..width], &mut g[..width], &mut b[..width]);
+    for x in 0..width {
+        let y = f32::from(luma[x]) * scale.factor + scale.offset;
+        r[x] = y + m.rv * v[x];
+        g[x] = y + m.gu * u[x] + m.gv * v[x];
+        b[x] = y + m.bu * u[x];
     }
 }
 

@@ -5,6 +5,8 @@
 //! were tuned with. On `tests/data/metric-parity` the two ways are up to eight
 //! points apart. Formulas: J. Sneyers, SSIMULACRA 2 (Cloudinary, 2022).
 
+use multiversion::multiversion;
+
 use super::blur::{Blur, RADIUS, Stream};
 use super::linear::Linear;
 use super::xyb::Side;
@@ -255,7 +257,7 @@ impl<'a> Comparison<'a> {
             ReferenceRows::Kept(planes) => planes.each_ref().map(|plane| &plane[row(middle)]),
             ReferenceRows::Live(moments) => moments.rows(blur),
         };
-        self.sums.add(reference, self.distorted.rows(blur), self.product.row(blur));
+        add(&mut self.sums, reference, self.distorted.rows(blur), self.product.row(blur));
     }
 
     /// The weighted norms of the part's three maps.
@@ -281,26 +283,24 @@ struct Sums {
     fourths: [[f64; LANES]; 3],
 }
 
-impl Sums {
-    /// A row of samples, means and mean squares of both sides, and mean products.
-    fn add(&mut self, reference: [&[f32]; 3], distorted: [&[f32]; 3], product: &[f32]) {
-        let count = product.len();
-        let [s1, m1, q1] = reference.map(|row| &row[..count]);
-        let [s2, m2, q2] = distorted.map(|row| &row[..count]);
-        for start in (0..count).step_by(LANES) {
-            for lane in 0..LANES.min(count - start) {
-                let i = start + lane;
-                let luminance = 1.0 - (m1[i] - m2[i]).powi(2);
-                let structure = 2.0 * (product[i] - m1[i] * m2[i]) + 0.0009;
-                let energy = q1[i] - m1[i] * m1[i] + (q2[i] - m2[i] * m2[i]) + 0.0009;
-                let edge = (1.0 + (s2[i] - m2[i]).abs()) / (1.0 + (s1[i] - m1[i]).abs()) - 1.0;
-                let errors =
-                    [(1.0 - luminance * structure / energy).max(0.0), edge.max(0.0), (-edge).max(0.0)];
-                for (map, error) in errors.into_iter().enumerate() {
-                    let error = f64::from(error);
-                    self.errors[map][lane] += error;
-                    self.fourths[map][lane] += (error * error) * (error * error);
-                }
+/// Adds a row of samples, means and mean squares of both sides, and mean products.
+#[multiversion(targets = "simd")]
+fn add(sums: &mut Sums, reference: [&[f32]; 3], distorted: [&[f32]; 3], product: &[f32]) {
+    let count = product.len();
+    let [s1, m1, q1] = reference.map(|row| &row[..count]);
+    let [s2, m2, q2] = distorted.map(|row| &row[..count]);
+    for start in (0..count).step_by(LANES) {
+        for lane in 0..LANES.min(count - start) {
+            let i = start + lane;
+            let luminance = 1.0 - (m1[i] - m2[i]).powi(2);
+            let structure = 2.0 * (product[i] - m1[i] * m2[i]) + 0.0009;
+            let energy = q1[i] - m1[i] * m1[i] + (q2[i] - m2[i] * m2[i]) + 0.0009;
+            let edge = (1.0 + (s2[i] - m2[i]).abs()) / (1.0 + (s1[i] - m1[i]).abs()) - 1.0;
+            let errors = [(1.0 - luminance * structure / energy).max(0.0), edge.max(0.0), (-edge).max(0.0)];
+            for (map, error) in errors.into_iter().enumerate() {
+                let error = f64::from(error);
+                sums.errors[map][lane] += error;
+                sums.fourths[map][lane] += (error * error) * (error * error);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! XYB, the colour space of SSIMULACRA2, of a picture scale by scale: one row at
 //! a time, while the next smaller scale is made.
 
+use multiversion::multiversion;
+
 use super::blur::Blur;
 use super::linear::{self, Linear};
 use crate::source::Picture;
@@ -120,6 +122,7 @@ fn extend_by_means(plane: &mut Vec<f32>, above: &[f32], below: &[f32]) {
 }
 
 /// XYB (as in JPEG XL), shifted and scaled as SSIMULACRA2 does.
+#[multiversion(targets = "simd")]
 fn positive_xyb(rgb: [&[f32]; 3], xyb: &mut [Vec<f32>; 3], red_green: bool, blue: bool) {
     let count = rgb[0].len();
     let [r, g, b] = rgb.map(|p| &p[..count]);
@@ -147,11 +150,13 @@ fn positive_xyb(rgb: [&[f32]; 3], xyb: &mut [Vec<f32>; 3], red_green: bool, blue
 }
 
 /// Answers of the receptors for long and medium waves.
+#[inline(always)]
 fn receptors(r: f32, g: f32, b: f32) -> (f32, f32) {
     (receptor(0.30 * r + 0.622 * g + 0.078 * b), receptor(0.23 * r + 0.692 * g + 0.078 * b))
 }
 
 /// A receptor's answer to light.
+#[inline(always)]
 fn receptor(light: f32) -> f32 {
     const BIAS: f32 = 0.003_793_073_4;
     const BIAS_ROOT: f32 = 0.155_954_2;
@@ -161,6 +166,7 @@ fn receptor(light: f32) -> f32 {
 /// Cube root of a value that is not negative, to the precision of `f32`; unlike
 /// the library's it vectorises. A third of the exponent is the first guess
 /// (good to 4 %), Halley's rule triples the digits each time.
+#[inline(always)]
 fn cube_root(v: f32) -> f32 {
     let mut root = f32::from_bits(v.to_bits() / 3 + 0x2a51_1cd0);
     for _ in 0..2 {
