@@ -45,7 +45,7 @@ fn main() -> Result<()> {
                 1 << 30,
                 &Events::silent(),
             )?;
-            let reference = Arc::new(picture(size, 0));
+            let reference = Arc::new(picture(size, 0).pack());
             let distorted = Arc::new(picture(size, 9));
             let measure = |scene: &dyn SceneReference| scene.measure(0, 0, &distorted);
 

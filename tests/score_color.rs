@@ -58,7 +58,8 @@ fn scores(
         &Events::silent(),
     )
     .unwrap();
-    let scene = backend.scene(references).unwrap();
+    let references: Vec<_> = references.iter().map(|picture| Arc::new(picture.pack())).collect();
+    let scene = backend.scene(&references).unwrap();
     distorted.iter().enumerate().map(|(i, d)| scene.measure(0, i, d).unwrap()).collect()
 }
 

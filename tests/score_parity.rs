@@ -61,6 +61,7 @@ fn measure(
         &Events::silent(),
     )
     .unwrap();
+    let references: Vec<_> = references.iter().map(|picture| Arc::new(picture.pack())).collect();
     let scene = backend.scene(&references).unwrap();
     (0..distorted.len()).map(|i| scene.measure(0, i, &distorted[i]).unwrap()).collect()
 }

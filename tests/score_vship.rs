@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use common::{BT709, metric_settings};
 use progression_boost::score::{self, Backend, Measurement};
 use progression_boost::settings::{Metric, MetricBackend, MetricSettings};
-use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session};
+use progression_boost::source::{OpenOptions, PackedPicture, Picture, ResolvedColor, Session};
 use progression_boost::support::events::{Event, Events};
 
 const SIZE: (usize, usize) = (96, 64);
@@ -78,6 +78,10 @@ fn flat(luma: u16) -> Arc<Picture> {
     Arc::new(Picture::filled(SIZE.0, SIZE.1, 10, luma, 512))
 }
 
+fn packed(luma: u16) -> Arc<PackedPicture> {
+    Arc::new(flat(luma).pack())
+}
+
 #[test]
 fn the_right_frames_are_compared_whatever_the_order_and_number_of_threads() {
     for example in ["stand_in_vship4", "stand_in_vship3"] {
@@ -86,7 +90,7 @@ fn the_right_frames_are_compared_whatever_the_order_and_number_of_threads() {
         let backend = backend.unwrap();
         let scenes: Vec<_> = (0..3)
             .map(|s| {
-                let references: Vec<_> = (0..8).map(|i| flat(100 + 64 * s + i)).collect();
+                let references: Vec<_> = (0..8).map(|i| packed(100 + 64 * s + i)).collect();
                 backend.scene(&references).unwrap()
             })
             .collect();
@@ -111,7 +115,7 @@ fn the_right_frames_are_compared_whatever_the_order_and_number_of_threads() {
 fn ssimulacra2_is_read_from_its_own_property() {
     let settings = metric_settings(Metric::Ssimu2, MetricBackend::Vship);
     let (backend, _) = open(&settings, BT709, session("stand_in_vship4", "works"));
-    let scene = backend.unwrap().scene(&[flat(200), flat(210)]).unwrap();
+    let scene = backend.unwrap().scene(&[packed(200), packed(210)]).unwrap();
     assert_eq!(scene.measure(0, 1, &flat(235)).unwrap(), Measurement::Ssimulacra2(75.0));
 }
 
@@ -128,7 +132,7 @@ fn both_sides_carry_the_colour_and_the_filter_the_intensity() {
         (BT709, 1_00_01_01_01.0),
     ] {
         let (backend, _) = open(&settings, color, session("stand_in_vship4", "echo"));
-        let scene = backend.unwrap().scene(&[flat(200)]).unwrap();
+        let scene = backend.unwrap().scene(&[packed(200)]).unwrap();
         let got = scene.measure(0, 0, &flat(300)).unwrap();
         assert_eq!(got, Measurement::Butteraugli { norm3: 123.0, inf: digits });
     }
@@ -141,7 +145,7 @@ fn only_what_the_crop_leaves_is_measured() {
         ..metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship)
     };
     let (backend, _) = open(&settings, BT709, session("stand_in_vship4", "works"));
-    let scene = backend.unwrap().scene(&[flat(200)]).unwrap();
+    let scene = backend.unwrap().scene(&[packed(200)]).unwrap();
     let mut distorted = Picture::clone(&flat(200));
     for (i, sample) in distorted.planes[0].iter_mut().enumerate() {
         let (x, y) = (i % SIZE.0, i / SIZE.0);
@@ -178,7 +182,7 @@ fn auto_falls_back_to_the_cpu_with_vship_s_own_words() {
         assert!(text.contains("native") && text.contains(words), "{text}");
         let warned = events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains(words)));
         assert!(warned, "{events:?}");
-        let scene = backend.scene(&[flat(300)]).unwrap();
+        let scene = backend.scene(&[packed(300)]).unwrap();
         let same = scene.measure(0, 0, &flat(300)).unwrap();
         assert_eq!(same, Measurement::Butteraugli { norm3: 0.0, inf: 0.0 });
 
@@ -213,8 +217,8 @@ fn pictures_of_another_size_and_frames_that_do_not_exist_are_refused() {
     let (backend, _) = open(&settings, BT709, session("stand_in_vship4", "works"));
     let backend = backend.unwrap();
     let small = Arc::new(Picture::filled(64, 64, 10, 200, 512));
-    assert!(backend.scene(&[Arc::clone(&small)]).is_err());
-    let scene = backend.scene(&[flat(200)]).unwrap();
+    assert!(backend.scene(&[Arc::new(small.pack())]).is_err());
+    let scene = backend.scene(&[packed(200)]).unwrap();
     let error = scene.measure(0, 0, &small).unwrap_err().to_string();
     assert!(error.contains("64x64"), "{error}");
     let error = scene.measure(0, 1, &flat(200)).unwrap_err().to_string();

@@ -88,7 +88,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 
 /// Frames of the clip's size that VapourSynth may keep: what filters that look
 /// some frames around need. For a reader in order more is of no use.
-const CACHED_FRAMES: usize = 32;
+const CACHED_FRAMES: usize = 12;
 
 fn limit_cache(clip: &Clip, memory: u64) -> Result<()> {
     let frames = (CACHED_FRAMES * picture_bytes(clip)) as u64;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::tools;
 use crate::scenes::Scene;
-use crate::source::{Clip, Picture};
+use crate::source::{Clip, PackedPicture, Picture};
 use crate::support::cancel::Cancel;
 
 /// Frames requested ahead of the encoder: enough for a slow script to render on
@@ -49,14 +49,14 @@ impl Keep {
 
 /// Pictures of one scene by their offset; shared between the threads that work on it.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<BTreeMap<usize, Arc<Picture>>>);
+pub struct Kept(Mutex<BTreeMap<usize, Arc<PackedPicture>>>);
 
 impl Kept {
-    fn insert(&self, offset: usize, picture: Arc<Picture>) {
+    fn insert(&self, offset: usize, picture: Arc<PackedPicture>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(offset, picture);
     }
 
-    pub fn get(&self, offset: usize) -> Option<Arc<Picture>> {
+    pub fn get(&self, offset: usize) -> Option<Arc<PackedPicture>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&offset).cloned()
     }
 
@@ -83,7 +83,7 @@ pub fn pass_by<'a>(
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
         if keep.wants(offset) {
-            kept.insert(offset, Arc::clone(&picture));
+            kept.insert(offset, Arc::new(picture.pack()));
         }
         Ok(picture)
     })
@@ -96,21 +96,21 @@ pub fn collect(
     offsets: &[usize],
     kept: &Kept,
     cancel: &Cancel,
-) -> Result<Vec<Arc<Picture>>> {
-    let mut pictures: Vec<Option<Arc<Picture>>> = offsets.iter().map(|&o| kept.get(o)).collect();
+) -> Result<Vec<Arc<PackedPicture>>> {
+    let mut pictures: Vec<Option<Arc<PackedPicture>>> = offsets.iter().map(|&o| kept.get(o)).collect();
     for range in runs(offsets, &pictures) {
         let first = scene.start + offsets[range.start];
         let end = first + range.len();
         let frames = clip.frames(first..end, prefetch(), cancel);
         for (slot, frame) in pictures[range].iter_mut().zip(frames) {
-            *slot = Some(Arc::new(frame?.to_picture()));
+            *slot = Some(Arc::new(frame?.to_picture().pack()));
         }
     }
     pictures.into_iter().collect::<Option<Vec<_>>>().context("a source frame was not rendered")
 }
 
 /// Stretches of missing pictures with consecutive offsets, as index ranges.
-fn runs(offsets: &[usize], pictures: &[Option<Arc<Picture>>]) -> Vec<Range<usize>> {
+fn runs(offsets: &[usize], pictures: &[Option<Arc<PackedPicture>>]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for index in (0..offsets.len()).filter(|&i| pictures[i].is_none()) {
         match found.last_mut() {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn missing_frames_are_fetched_in_consecutive_runs() {
-        let here = Some(Arc::new(Picture::filled(2, 2, 8, 0, 0)));
+        let here = Some(Arc::new(Picture::filled(2, 2, 8, 0, 0).pack()));
         let offsets = [0, 3, 4, 5, 9, 10];
         let pictures = [None, None, None, here, None, None];
         assert_eq!(runs(&offsets, &pictures), [0..1, 1..3, 4..6]);

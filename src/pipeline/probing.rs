@@ -239,7 +239,7 @@ impl Probing<'_> {
         for offset in all {
             let (_, probe) = decoded.next().context("the probe is shorter than its scene")??;
             let source = match candidate.kept.get(offset) {
-                Some(kept) => kept,
+                Some(kept) => Arc::new(kept.unpack()),
                 None => again
                     .get_or_insert_with(|| {
                         let rest = crate::scenes::Scene { start: scene.start + offset, end: scene.end };
@@ -279,7 +279,7 @@ impl Probing<'_> {
         let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
         // Decoding is faster than measuring, so what waits is bounded.
         let (free, places) = channel();
-        (0..2 * self.pool.current_num_threads()).for_each(|_| drop(Place(free.clone())));
+        (0..=self.pool.current_num_threads()).for_each(|_| drop(Place(free.clone())));
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
                 places.recv()?;

@@ -30,7 +30,7 @@ use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
 use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
-use crate::source::{ColorInfo, Picture, ResolvedColor, Session, UNSPECIFIED};
+use crate::source::{ColorInfo, PackedPicture, Picture, ResolvedColor, Session, UNSPECIFIED};
 use crate::support::events::Events;
 
 /// What a back end says about one frame.
@@ -66,7 +66,7 @@ pub trait Backend: Send + Sync {
     fn describe(&self) -> String;
 
     /// Prepares the reference side of the measured frames of a scene, used by every probe.
-    fn scene(&self, references: &[Arc<Picture>]) -> Result<Box<dyn SceneReference>>;
+    fn scene(&self, references: &[Arc<PackedPicture>]) -> Result<Box<dyn SceneReference>>;
 }
 
 /// The reference side of a scene.

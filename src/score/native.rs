@@ -12,7 +12,7 @@ use super::ssimulacra2::{self, Against};
 use super::window::Window;
 use super::{Backend, Measurement, SceneReference};
 use crate::settings::MetricSettings;
-use crate::source::{Picture, ResolvedColor};
+use crate::source::{PackedPicture, Picture, ResolvedColor};
 
 /// Memory of a prepared Butteraugli reference per pixel, the buffers that it
 /// keeps for its comparisons included: 160 to 175 bytes by
@@ -22,7 +22,7 @@ const BUTTERAUGLI_BYTES: usize = 200;
 /// Bytes worth spending on prepared SSIMULACRA2 references. One spares its frame
 /// a third of the work of a second comparison, which is hardly noticed beside
 /// the encodes; a Butteraugli reference spares more than half of far more work.
-const SSIMULACRA2_KEPT: usize = 128 << 20;
+const SSIMULACRA2_KEPT: usize = 64 << 20;
 
 /// Vship's (and `butteraugli_main`'s) weight of new artifacts against lost
 /// detail; the crate's own default is 1.
@@ -57,7 +57,7 @@ struct Scene {
 /// The reference side of one frame.
 #[derive(Clone)]
 enum Reference {
-    Picture(Arc<Picture>),
+    Picture(Arc<PackedPicture>),
     Prepared(Arc<Kept>),
 }
 
@@ -114,10 +114,8 @@ impl Backend for Native {
         )
     }
 
-    fn scene(&self, references: &[Arc<Picture>]) -> Result<Box<dyn SceneReference>> {
-        for (index, picture) in references.iter().enumerate() {
-            self.shared.linear.window().check(picture).with_context(|| format!("reference {index}"))?;
-        }
+    fn scene(&self, references: &[Arc<PackedPicture>]) -> Result<Box<dyn SceneReference>> {
+        self.shared.linear.window().check_packed(references)?;
         let frames = references.iter().map(|p| Mutex::new(Reference::Picture(Arc::clone(p)))).collect();
         Ok(Box::new(Scene { shared: Arc::clone(&self.shared), frames }))
     }
@@ -142,6 +140,7 @@ impl Shared {
                 self.compare(&self.prepare(&picture)?, distorted)
             }
             (Reference::Picture(picture), Metric::Ssimulacra2) => {
+                let picture = self.unpack(&picture)?;
                 Ok(self.ssimulacra2(Against::Picture(&picture), distorted))
             }
         }
@@ -162,19 +161,18 @@ impl Shared {
         Ok(frame.clone())
     }
 
-    fn prepare(&self, picture: &Picture) -> Result<Prepared> {
+    fn prepare(&self, picture: &PackedPicture) -> Result<Prepared> {
+        let picture = self.unpack(picture)?;
         let Window { width, height, .. } = self.linear.window();
         Ok(match &self.metric {
             Metric::Butteraugli(params) => {
-                let [r, g, b] = self.planes(picture);
+                let [r, g, b] = self.planes(&picture);
                 let params = params.clone();
                 let reference =
                     ButteraugliReference::new_linear_planar(&r, &g, &b, width, height, width, params)?;
                 Prepared::Butteraugli(Box::new(reference))
             }
-            Metric::Ssimulacra2 => {
-                Prepared::Ssimulacra2(ssimulacra2::Reference::new(&self.linear, picture))
-            }
+            Metric::Ssimulacra2 => Prepared::Ssimulacra2(ssimulacra2::Reference::new(&self.linear, &picture)),
         })
     }
 
@@ -194,6 +192,12 @@ impl Shared {
 
     fn ssimulacra2(&self, against: Against<'_>, distorted: &Picture) -> Measurement {
         Measurement::Ssimulacra2(ssimulacra2::compare(&self.linear, against, distorted))
+    }
+
+    fn unpack(&self, picture: &PackedPicture) -> Result<Picture> {
+        let picture = picture.unpack();
+        self.linear.window().check(&picture).context("the reference")?;
+        Ok(picture)
     }
 
     /// Linear RGB as three planes.
@@ -286,7 +290,7 @@ mod tests {
             let native = Native { shared: Arc::clone(&shared), reason: String::new() };
             let mut distorted = Picture::filled(48, 32, 10, 300, 512);
             distorted.planes[0].iter_mut().step_by(7).for_each(|s| *s += 90);
-            let scene = native.scene(&[Arc::new(Picture::filled(48, 32, 10, 300, 512))]).unwrap();
+            let scene = native.scene(&[Arc::new(Picture::filled(48, 32, 10, 300, 512).pack())]).unwrap();
             let scores = [0, 1].map(|probe| scene.measure(probe, 0, &Arc::new(distorted.clone())).unwrap());
             (scores, bytes - shared.budget.0.load(Ordering::Relaxed))
         };

@@ -11,7 +11,7 @@ use super::feeder::{Feeder, do_not_cache};
 use super::window::Window;
 use super::{Backend, Measurement, SceneReference};
 use crate::settings::{MetricBackend, MetricSettings};
-use crate::source::{Arg, Picture, ResolvedColor, Session};
+use crate::source::{Arg, PackedPicture, Picture, ResolvedColor, Session};
 
 /// A plugin's filter for one metric: `function(reference, distorted, …)`
 /// returns the distorted clip with its scores as frame properties.
@@ -88,7 +88,7 @@ struct Shared {
 
 struct Scene {
     shared: Arc<Shared>,
-    references: Vec<Arc<Picture>>,
+    references: Vec<Arc<PackedPicture>>,
 }
 
 impl Plugin {
@@ -126,10 +126,8 @@ impl Backend for Plugin {
         self.description.clone()
     }
 
-    fn scene(&self, references: &[Arc<Picture>]) -> Result<Box<dyn SceneReference>> {
-        for (index, picture) in references.iter().enumerate() {
-            self.shared.window.check(picture).with_context(|| format!("reference {index}"))?;
-        }
+    fn scene(&self, references: &[Arc<PackedPicture>]) -> Result<Box<dyn SceneReference>> {
+        self.shared.window.check_packed(references)?;
         Ok(Box::new(Scene { shared: Arc::clone(&self.shared), references: references.to_vec() }))
     }
 }
@@ -140,7 +138,7 @@ impl SceneReference for Scene {
             .references
             .get(index)
             .with_context(|| format!("reference {index} of a scene with {}", self.references.len()))?;
-        self.shared.measure(reference, distorted)
+        self.shared.measure(&Arc::new(reference.unpack()), distorted)
     }
 }
 

@@ -222,8 +222,7 @@ impl<'a> Comparison<'a> {
         let (width, height) = blur.size();
         Self {
             part: &PARTS[index],
-            reference: kept
-                .map_or_else(|| ReferenceRows::Live(Moments::new(blur)), |planes| ReferenceRows::Kept(planes)),
+            reference: kept.map_or_else(|| ReferenceRows::Live(Moments::new(blur)), ReferenceRows::Kept),
             distorted: Moments::new(blur),
             product: blur.stream(),
             sums: Sums::default(),

@@ -1,8 +1,10 @@
 //! The part of a picture that is measured.
 
-use anyhow::{Result, bail};
+use std::sync::Arc;
 
-use crate::source::{Picture, chroma_size};
+use anyhow::{Context, Result, bail};
+
+use crate::source::{PackedPicture, Picture, chroma_size};
 
 /// Butteraugli's and SSIMULACRA2's smallest picture.
 const SMALLEST: usize = 8;
@@ -42,20 +44,33 @@ impl Window {
         Ok(Self { left, top, width, height, picture: size, bits })
     }
 
-    /// Refuses a picture of another size or depth than was announced.
-    pub fn check(&self, picture: &Picture) -> Result<()> {
-        let found = (picture.width, picture.height);
-        if found != self.picture || picture.bits != self.bits {
+    /// Refuses pictures of another size or depth than was announced.
+    pub fn check_format(&self, size: (usize, usize), bits: u8) -> Result<()> {
+        if size != self.picture || bits != self.bits {
             bail!(
-                "a picture to measure is {}x{} of {} bits; the metric was opened for {}x{} of {}",
-                found.0,
-                found.1,
-                picture.bits,
+                "a picture to measure is {}x{} of {bits} bits; the metric was opened for {}x{} of {}",
+                size.0,
+                size.1,
                 self.picture.0,
                 self.picture.1,
                 self.bits
             );
         }
+        Ok(())
+    }
+
+    /// The same for all `references` of a scene.
+    pub fn check_packed(&self, references: &[Arc<PackedPicture>]) -> Result<()> {
+        for (index, picture) in references.iter().enumerate() {
+            let size = (picture.width, picture.height);
+            self.check_format(size, picture.bits).with_context(|| format!("reference {index}"))?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::check_format`]; refuses incomplete planes as well.
+    pub fn check(&self, picture: &Picture) -> Result<()> {
+        self.check_format((picture.width, picture.height), picture.bits)?;
         if let Some(plane) = (0..3).find(|&p| {
             let (w, h) = picture.plane_size(p);
             picture.planes[p].len() != w * h

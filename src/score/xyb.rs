@@ -92,7 +92,7 @@ impl<'a> Side<'a> {
 
 impl Halved {
     fn take(&mut self, rgb: [&[f32]; 3]) {
-        if self.rows % 2 == 0 {
+        if self.rows.is_multiple_of(2) {
             for (above, row) in self.above.iter_mut().zip(rgb) {
                 above.copy_from_slice(row);
             }
@@ -150,13 +150,13 @@ fn positive_xyb(rgb: [&[f32]; 3], xyb: &mut [Vec<f32>; 3], red_green: bool, blue
 }
 
 /// Answers of the receptors for long and medium waves.
-#[inline(always)]
+#[inline]
 fn receptors(r: f32, g: f32, b: f32) -> (f32, f32) {
     (receptor(0.30 * r + 0.622 * g + 0.078 * b), receptor(0.23 * r + 0.692 * g + 0.078 * b))
 }
 
 /// A receptor's answer to light.
-#[inline(always)]
+#[inline]
 fn receptor(light: f32) -> f32 {
     const BIAS: f32 = 0.003_793_073_4;
     const BIAS_ROOT: f32 = 0.155_954_2;
@@ -166,7 +166,7 @@ fn receptor(light: f32) -> f32 {
 /// Cube root of a value that is not negative, to the precision of `f32`; unlike
 /// the library's it vectorises. A third of the exponent is the first guess
 /// (good to 4 %), Halley's rule triples the digits each time.
-#[inline(always)]
+#[inline]
 fn cube_root(v: f32) -> f32 {
     let mut root = f32::from_bits(v.to_bits() / 3 + 0x2a51_1cd0);
     for _ in 0..2 {
@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn halving_takes_means_and_counts_odd_edges_twice() {
-        let mut halved = Halved { planes: Default::default(), above: [(); 3].map(|()| vec![0.0; 3]), rows: 0 };
+        let mut halved =
+            Halved { planes: Default::default(), above: [(); 3].map(|()| vec![0.0; 3]), rows: 0 };
         for row in [[1.0, 3.0, 10.0], [5.0, 7.0, 20.0], [2.0, 4.0, 30.0]] {
             halved.take([&row; 3]);
         }

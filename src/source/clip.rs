@@ -37,6 +37,18 @@ pub struct ClipInfo {
     pub color: ColorInfo,
 }
 
+impl ClipInfo {
+    /// Bytes of a decoded frame.
+    pub fn frame_bytes(&self) -> usize {
+        let luma = self.width * self.height;
+        let chroma = match self.family {
+            Family::Gray => 0,
+            Family::Rgb | Family::Yuv => (luma >> self.subsampling.0) >> self.subsampling.1,
+        };
+        (luma + 2 * chroma) * usize::from(self.bits).div_ceil(8)
+    }
+}
+
 /// A clip of constant integer or float format. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Clip {

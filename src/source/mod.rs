@@ -22,7 +22,7 @@ pub use clip::{Clip, ClipInfo, Family, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};
 pub use identity::fingerprint;
-pub use picture::{Picture, chroma_size};
+pub use picture::{PackedPicture, Picture, chroma_size};
 pub use pump::Frames;
 pub use session::{Arg, OpenOptions, Session};
 

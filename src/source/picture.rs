@@ -50,6 +50,51 @@ impl Picture {
     }
 }
 
+/// A picture that waits: samples that were widened from 8 bits are stored as such,
+/// which most sources are and which halves the memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedPicture {
+    pub width: usize,
+    pub height: usize,
+    pub bits: u8,
+    planes: [Samples; 3],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Samples {
+    /// The upper 8 of the picture's bits; the others are 0.
+    Narrow(Box<[u8]>),
+    Wide(Box<[u16]>),
+}
+
+impl Picture {
+    /// The same picture in as little memory as it needs.
+    pub fn pack(&self) -> PackedPicture {
+        let shift = self.bits - 8;
+        let below = (1 << shift) - 1;
+        let planes = self.planes.each_ref().map(|plane| {
+            if plane.iter().fold(0, |all, sample| all | sample) & below == 0 {
+                Samples::Narrow(plane.iter().map(|sample| (sample >> shift) as u8).collect())
+            } else {
+                Samples::Wide(plane.as_slice().into())
+            }
+        });
+        PackedPicture { width: self.width, height: self.height, bits: self.bits, planes }
+    }
+}
+
+impl PackedPicture {
+    /// The picture that was packed, sample by sample.
+    pub fn unpack(&self) -> Picture {
+        let shift = self.bits - 8;
+        let planes = self.planes.each_ref().map(|samples| match samples {
+            Samples::Narrow(samples) => samples.iter().map(|&sample| u16::from(sample) << shift).collect(),
+            Samples::Wide(samples) => samples.to_vec(),
+        });
+        Picture { width: self.width, height: self.height, bits: self.bits, planes }
+    }
+}
+
 /// Size of a 4:2:0 chroma plane.
 pub fn chroma_size(width: usize, height: usize) -> (usize, usize) {
     (width.div_ceil(2), height.div_ceil(2))
@@ -66,6 +111,20 @@ mod tests {
         assert!(black.luma_difference(&other).abs() < 1e-12);
         other.planes[0][..12].fill(1023);
         assert!((black.luma_difference(&other) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_picture_is_the_same_after_packing_and_8_bits_take_half() {
+        let narrow = Picture::filled(6, 4, 10, 940, 512);
+        let mut wide = narrow.clone();
+        wide.planes[0][5] = 941;
+        for picture in [&narrow, &wide] {
+            assert_eq!(&picture.pack().unpack(), picture);
+        }
+        assert!(narrow.pack().planes.iter().all(|plane| matches!(plane, Samples::Narrow(_))));
+        assert!(matches!(wide.pack().planes[0], Samples::Wide(_)));
+        let bytes = Picture::filled(6, 4, 8, 255, 0);
+        assert_eq!(bytes.pack().unpack(), bytes);
     }
 
     #[test]

@@ -151,8 +151,12 @@ impl Session {
             if let Some((key, value)) = &cache {
                 args.push((key, Arg::Text(value)));
             }
-            match session.invoke(provider.namespace, provider.function, &args) {
-                Ok(node) => return Clip::new(session, node),
+            let opened = session
+                .invoke(provider.namespace, provider.function, &args)
+                .and_then(|node| Clip::new(session, node))
+                .and_then(|clip| provider.bounded(clip, args));
+            match opened {
+                Ok(clip) => return Ok(clip),
                 Err(error) => tried.push(format!("{error:#}")),
             }
         }
@@ -309,6 +313,8 @@ struct SourcePlugin {
     function: &'static str,
     package: &'static str,
     cache: CacheArgument,
+    /// The argument that bounds the decoded frames it keeps, in MiB.
+    frame_cache: Option<&'static str>,
 }
 
 enum CacheArgument {
@@ -325,6 +331,7 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         function: "VideoSource",
         package: "vapoursynth-bestsource",
         cache: CacheArgument::Folder("cachepath"),
+        frame_cache: Some("cachesize"),
     },
     SourcePlugin {
         provider: SourceProvider::Lsmash,
@@ -332,6 +339,7 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         function: "LWLibavSource",
         package: "vapoursynth-lsmas",
         cache: CacheArgument::File("cachefile", "lwi"),
+        frame_cache: None,
     },
     SourcePlugin {
         provider: SourceProvider::Ffms2,
@@ -339,10 +347,31 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         function: "Source",
         package: "vapoursynth-ffms2",
         cache: CacheArgument::File("cachefile", "ffindex"),
+        frame_cache: None,
     },
 ];
 
+/// Decoded frames a logical CPU that a source plugin may keep: what readers at
+/// several places of the clip ask for out of order, and no more.
+const KEPT_FRAMES: usize = 12;
+
 impl SourcePlugin {
+    /// The clip with a bound on the frames that the plugin keeps, where it has
+    /// one: BestSource's is 1 GiB unless told otherwise, for every decoder that
+    /// it runs. How large frames are is known only once the clip is open.
+    fn bounded<'a>(&self, clip: Clip, mut args: Vec<(&'a str, Arg<'a>)>) -> Result<Clip> {
+        let Some(argument) = self.frame_cache else { return Ok(clip) };
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let mebibytes = (KEPT_FRAMES * cpus * clip.info().frame_bytes()).div_ceil(1 << 20);
+        args.push((argument, Arg::Int(mebibytes.min(1024) as i64)));
+        let session = clip.session();
+        match session.invoke(self.namespace, self.function, &args) {
+            Ok(node) => Clip::new(session, node),
+            // A version that does not know the argument.
+            Err(_) => Ok(clip),
+        }
+    }
+
     fn cache_argument(&self, folder: &str, source: &str) -> (&'static str, String) {
         let name = Path::new(source).file_name().and_then(OsStr::to_str).unwrap_or("input");
         match self.cache {
