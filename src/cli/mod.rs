@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
+use crate::support::heap;
 use render::Renderer;
 
 /// Boosts AV1 encodes scene by scene: every scene as good as asked, at the smallest size.
@@ -86,6 +87,7 @@ impl Usage {
 
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
+    heap::share();
     let cli = Cli::parse();
     let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
         Ok(renderer) => renderer,

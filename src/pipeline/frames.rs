@@ -15,7 +15,7 @@ use crate::support::cancel::Cancel;
 /// Frames requested ahead of the encoder: enough for a slow script to render on
 /// all cores, few enough to bound memory.
 fn prefetch() -> usize {
-    tools::cpus().clamp(4, 12)
+    (tools::cpus() + 1).clamp(2, 12)
 }
 
 /// Which frames of a scene to keep while they pass.

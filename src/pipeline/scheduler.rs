@@ -68,10 +68,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// One scene for every thread and one that waits: with more, encoders that
-    /// are faster than the scoring would only fill the memory.
+    /// One scene for every thread: with more, encoders that are faster than the
+    /// scoring would only fill the memory.
     fn most_in_flight(&self) -> usize {
-        self.workers.max(1) + self.scorers.max(1) + 1
+        self.workers.max(1) + self.scorers.max(1)
     }
 }
 

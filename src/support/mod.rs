@@ -5,6 +5,7 @@ pub mod cancel;
 pub mod descriptors;
 pub mod events;
 pub mod fingerprint;
+pub mod heap;
 pub mod journal;
 pub mod lines;
 pub mod lock;
