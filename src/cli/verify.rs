@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::input::InputArgs;
 use super::{Usage, say};
+use crate::encode::{self, SceneSource};
 use crate::settings::{self, Resolved, Typed, ZoneList};
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::verify::{self, Verification};
 
@@ -84,9 +85,46 @@ pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
         source: args.source,
         encoded: args.encoded,
     };
-    let verification = verify::run(&request, events, cancel)?;
+    let verification = measure(&request, events, cancel)?;
     report(&verification, args.json.as_deref(), args.html.as_deref(), events)?;
     judge(&verification, args.max_error)
+}
+
+/// Nothing is kept of a verification that is stopped, so none can be resumed.
+fn measure(request: &verify::Request, events: &Events, cancel: &Cancel) -> Result<Verification> {
+    verify::run(request, events, cancel).map_err(|error| {
+        if error.is::<Interrupted>() {
+            return anyhow!("interrupted; a verification starts from the beginning");
+        }
+        error
+    })
+}
+
+/// The verification of an encode that was just made, with nothing but a preset.
+#[derive(Debug)]
+pub struct AtTheEnd(verify::Request);
+
+impl AtTheEnd {
+    /// What `encode --verify` takes; a preset that cannot be is an error at once.
+    pub fn new(preset: &str, encode: &encode::Request) -> Result<Option<Self>> {
+        let SceneSource::ScenesFile(scenes) = &encode.scenes else { return Ok(None) };
+        let request = settings::Request { preset: Some(preset.to_owned()), ..settings::Request::default() };
+        let settings = settings::resolve(&request)?;
+        Ok(Some(Self(verify::Request {
+            source: encode.input.clone(),
+            open: encode.open.clone(),
+            encoded: encode.output.clone(),
+            scenes: scenes.clone(),
+            settings,
+            every: 1,
+            ignore_color: false,
+        })))
+    }
+
+    /// Measures and prints the report.
+    pub fn run(&self, events: &Events, cancel: &Cancel) -> Result<()> {
+        say(&measure(&self.0, events, cancel)?.text())
+    }
 }
 
 fn report(
