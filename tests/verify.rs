@@ -179,20 +179,38 @@ fn packets(video: &Path) -> Vec<u64> {
     packets.iter().map(|packet| packet["size"].as_str().unwrap().parse().unwrap()).collect()
 }
 
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+}
+
 /// SSIMULACRA2's mean pooling as spec 03 words it: harmonic mean, less what the
 /// worst is below median − 3·MAD.
 fn pooled(scores: &[f64]) -> f64 {
-    let median = |values: &[f64]| {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
-    };
     let raised: Vec<f64> = scores.iter().map(|score| score.max(15.0)).collect();
     let harmonic = raised.len() as f64 / raised.iter().map(|score| 1.0 / score).sum::<f64>();
     let middle = median(&raised);
     let mad = median(&raised.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
     let lowest = raised.iter().copied().fold(f64::MAX, f64::min);
     harmonic + (lowest - (middle - 3.0 * mad)).min(0.0)
+}
+
+/// Spec 03: root mean cube, plus what the worst is above median + 3·MAD.
+fn butteraugli_by_hand(report: &Value) {
+    for scene in report["scenes"].as_array().unwrap() {
+        let scores: Vec<f64> =
+            scene["frames"].as_array().unwrap().iter().map(|frame| number(&frame["score"])).collect();
+        let highest = scores.iter().copied().fold(0.0, f64::max);
+        let cubes = scores.iter().map(|score| score.powi(3)).sum::<f64>() / scores.len() as f64;
+        let middle = median(&scores);
+        let mad = median(&scores.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
+        let wanted = cubes.cbrt() + (highest - (middle + 3.0 * mad)).max(0.0);
+        assert_close(number(&scene["score"]), wanted, 1e-9);
+        assert_close(number(&scene["error"]), wanted - 1.0, 1e-9);
+        // More is worse.
+        assert_close(number(&scene["worst"][0]["score"]), highest, 0.0);
+    }
 }
 
 #[test]
@@ -252,6 +270,9 @@ fn other_containers_and_every_tenth_frame_give_the_same_scores() {
         assert!(ended.stdout.contains(&score), "{score} is not in\n{}", ended.stdout);
     }
     let all = frames(&report);
+    butteraugli_by_hand(
+        &film.report("film.mkv", &["--set", "metric.metric=butteraugli-3norm", "--target", "1"]),
+    );
     for (name, sized) in [("film.ivf", true), ("film.webm", true), ("film.mp4", false)] {
         let status = Command::new(common::require("ffmpeg"))
             .args(["-v", "error", "-i", "film.mkv", "-c", "copy", name])

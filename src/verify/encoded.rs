@@ -57,13 +57,13 @@ impl Encoded {
             _ => None,
         };
         let (encoded, how) = match own {
-            Some(encoded) => (encoded, "decoded without film grain".to_owned()),
-            None => (Self::by_plugin(path, options)?, "read by a source plugin".to_owned()),
+            Some(encoded) => (encoded, "decoded without film grain"),
+            None => (Self::by_plugin(path, options)?, "rendered by VapourSynth"),
         };
         let (width, height) = encoded.size;
         events.note(format!("{}: {} frames, {width}x{height}, {how}", path.display(), encoded.frames));
         if let Stream::Clip(_) = &encoded.stream {
-            events.note("film grain that its decoder adds, if any, is measured as damage");
+            events.note("what film grain its decoder adds is measured as damage");
         }
         if let Err(why) = &encoded.sizes {
             events.warn(format!("the size of its scenes is unknown: {why}"));
