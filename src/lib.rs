@@ -31,8 +31,9 @@
 //! ([`pipeline::store`]) under a key made of all it depends on, so that a
 //! resumed run finds exactly what is still valid.
 //!
-//! Beside the pipeline stand [`encode`] (the final encode in parallel chunks)
-//! and [`dispatch`] (lets av1an's workers start when CPU and VRAM have room).
+//! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
+//! [`verify`] (measures a finished encode against its targets) and [`dispatch`]
+//! (lets av1an's workers start when CPU and VRAM have room).
 //! [`cli`] turns arguments into requests and [`support::events::Event`]s into
 //! bars and lines; no stage prints.
 //!
@@ -61,5 +62,6 @@ pub mod pipeline;
 
 pub mod dispatch;
 pub mod encode;
+pub mod verify;
 
 pub mod cli;

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::Usage;
 use super::input::InputArgs;
+use super::verify::AtTheEnd;
 use crate::encode::options::{Options, Origin};
 use crate::encode::{self, Coder, DetectBy, MuxerChoice, Request, SceneSource, qpfile};
 use crate::settings::{self, SourceProvider, Typed};
@@ -154,11 +155,19 @@ struct ResultArgs {
     /// Remove the work folder once the result is checked
     #[arg(long)]
     clean: bool,
+
+    /// Measure the result with the metric of this preset at the end, as `verify` does
+    #[arg(long, value_name = "PRESET", requires = "scenes")]
+    verify: Option<String>,
 }
 
 pub fn run(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+    let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
-    encode::run(&request, events, cancel).map(drop)
+    let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
+    let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
+    encode::run(&request, events, cancel)?;
+    at_the_end.map_or(Ok(()), |verification| verification.run(events, cancel))
 }
 
 impl EncodeArgs {

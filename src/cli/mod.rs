@@ -10,6 +10,7 @@ pub mod presets;
 mod render;
 mod roi;
 mod scenes;
+mod verify;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ enum Command {
     Scenes(Box<scenes::Args>),
     /// Encode the final video in parallel chunks, from a script to a Matroska file
     Encode(Box<encode::EncodeArgs>),
+    /// Measure a finished encode against its source, scene by scene
+    Verify(Box<verify::VerifyArgs>),
     /// List, print or copy presets
     Presets(presets::PresetsArgs),
     /// Let av1an's workers start only when CPU and VRAM have room
@@ -116,6 +119,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     match cli.command {
         Some(Command::Scenes(args)) => scenes::run(&args, events, cancel),
         Some(Command::Encode(args)) => encode::run(*args, events, cancel),
+        Some(Command::Verify(args)) => verify::run(*args, events, cancel),
         Some(Command::Presets(args)) => presets::run(&args, out),
         Some(Command::Dispatch(args)) => dispatch::run(&args, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),

@@ -115,6 +115,9 @@ impl State {
             Event::Scene { scene, start, end, crf } => {
                 self.detail(1, &format!("scene {scene}: frames {start} to {end}, CRF {crf:.2}"));
             }
+            Event::Verified { scene, score, target, error, .. } => {
+                self.detail(1, &format!("scene {scene}: scores {score:.3}, {error:+.3} from {target:.3}"));
+            }
             Event::ChunkStarted { worker, chunk, start, end, attempt } => {
                 let again = if *attempt > 1 { ", once more" } else { "" };
                 self.detail(1, &format!("worker {worker}: chunk {chunk}, frames {start} to {end}{again}"));

@@ -92,6 +92,7 @@ mod tests {
             first: 0.0,
             last: 9.958,
             head: HEAD.to_vec(),
+            ..Track::default()
         };
         let (fps, bits) = ((24, 1), 10);
         let mut expected = Expected { frames: 240, fps, width: 320, height: 180, bits, color };

@@ -1,9 +1,9 @@
-//! Reads back what a muxer wrote: tracks, frame counts, times. Matroska as in
-//! RFC 9559, EBML as in RFC 8794.
+//! Reads back what a muxer wrote: tracks, frame counts, times, the video's
+//! packets. Matroska as in RFC 9559, EBML as in RFC 8794.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -27,6 +27,10 @@ pub struct Track {
     pub last: f64,
     /// The first block's data, for video only.
     pub head: Vec<u8>,
+    /// `CodecPrivate`: what a decoder may need before the first block.
+    pub private: Vec<u8>,
+    /// Blocks are compressed or encrypted.
+    pub encoded: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +46,11 @@ impl Contents {
     pub fn count(&self, kind: Kind) -> usize {
         self.tracks.iter().filter(|track| track.kind == kind).count()
     }
+
+    /// Index of the first video track.
+    pub fn first_video(&self) -> Option<usize> {
+        self.tracks.iter().position(|track| track.kind == Kind::Video)
+    }
 }
 
 // Element IDs with their length marker, as RFC 9559 lists them.
@@ -54,6 +63,8 @@ const TRACK_ENTRY: u32 = 0xAE;
 const TRACK_NUMBER: u32 = 0xD7;
 const TRACK_TYPE: u32 = 0x83;
 const CODEC_ID: u32 = 0x86;
+const CODEC_PRIVATE: u32 = 0x63A2;
+const CONTENT_ENCODINGS: u32 = 0x6D80;
 const CLUSTER: u32 = 0x1F43_B675;
 const TIMESTAMP: u32 = 0xE7;
 const SIMPLE_BLOCK: u32 = 0xA3;
@@ -69,16 +80,72 @@ const ATTACHED_FILE: u32 = 0x61A7;
 const MASTERS: [u32; 9] =
     [SEGMENT, INFO, TRACKS, TRACK_ENTRY, CLUSTER, BLOCK_GROUP, CHAPTERS, EDITION, ATTACHMENTS];
 
+/// Bits of a block's flags that say how several frames share it.
+const LACING: u8 = 0x06;
+
 /// The largest value kept in memory; a first block of video may be some MB.
 const MAX_VALUE: u64 = 64 << 20;
 
 /// Reads `path` from front to back, block data left out.
 pub fn read(path: &Path) -> Result<Contents> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let size = file.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
-    let mut walk =
-        Walk { file: BufReader::with_capacity(1 << 16, file), at: 0, size, scale: USUAL_SCALE, cluster: 0 };
-    walk.contents().with_context(|| format!("{} is no whole Matroska file", path.display()))
+    Walk::open(path)?.contents().with_context(|| broken(path))
+}
+
+/// Bytes of every block of the first video track, in the order in which they
+/// are shown.
+pub fn frame_sizes(path: &Path) -> Result<Vec<u64>> {
+    let mut walk = Walk::open(path)?;
+    let mut blocks = walk.video_blocks().with_context(|| broken(path))?;
+    blocks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(blocks.into_iter().map(|(_, bytes)| bytes).collect())
+}
+
+/// The blocks of the first video track in the order of the file, one a frame.
+pub struct Packets {
+    path: PathBuf,
+    walk: Walk,
+    contents: Contents,
+}
+
+impl Packets {
+    pub fn open(path: &Path) -> Result<Self> {
+        let walk = Walk::open(path)?;
+        Ok(Self { path: path.to_path_buf(), walk, contents: Contents::default() })
+    }
+
+    fn next_packet(&mut self) -> Result<Option<Vec<u8>>> {
+        while let Some(block) = self.walk.next_block(&mut self.contents)? {
+            if self.contents.first_video() == Some(block.track) {
+                ensure!(!block.laced, "a block holds several frames");
+                return self.walk.bytes(block.bytes).map(Some);
+            }
+            self.walk.skip(block.bytes)?;
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Packets {
+    type Item = Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let packet = self.next_packet().with_context(|| broken(&self.path));
+        packet.transpose()
+    }
+}
+
+fn broken(path: &Path) -> String {
+    format!("{} is no whole Matroska file", path.display())
+}
+
+/// A block whose header was read; its `bytes` come next.
+struct Block {
+    /// Index into the tracks.
+    track: usize,
+    seconds: f64,
+    bytes: u64,
+    /// It holds several frames.
+    laced: bool,
 }
 
 struct Walk {
@@ -89,22 +156,62 @@ struct Walk {
     scale: u64,
     /// Time stamp of the cluster that is being read.
     cluster: u64,
+    /// The EBML header has been met.
+    begun: bool,
 }
 
 /// Nanoseconds, where the file does not say it.
 const USUAL_SCALE: u64 = 1_000_000;
 
 impl Walk {
-    /// Masters are entered and their ends not looked for, which also reads
-    /// files whose clusters do not tell their size.
+    fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let size = file.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
+        let file = BufReader::with_capacity(1 << 16, file);
+        Ok(Self { file, at: 0, size, scale: USUAL_SCALE, cluster: 0, begun: false })
+    }
+
     fn contents(&mut self) -> Result<Contents> {
         let mut contents = Contents::default();
-        let mut first = true;
+        while let Some(block) = self.next_block(&mut contents)? {
+            let track = &mut contents.tracks[block.track];
+            track.blocks += 1;
+            if track.blocks == 1 {
+                (track.first, track.last) = (block.seconds, block.seconds);
+                if track.kind == Kind::Video {
+                    track.head = self.bytes(block.bytes)?;
+                    continue;
+                }
+            }
+            track.last = track.last.max(block.seconds);
+            self.skip(block.bytes)?;
+        }
+        Ok(contents)
+    }
+
+    /// Time in seconds and bytes of every block of the first video track.
+    fn video_blocks(&mut self) -> Result<Vec<(f64, u64)>> {
+        let mut contents = Contents::default();
+        let mut blocks = Vec::new();
+        while let Some(block) = self.next_block(&mut contents)? {
+            if contents.first_video() == Some(block.track) {
+                blocks.push((block.seconds, block.bytes));
+            }
+            self.skip(block.bytes)?;
+        }
+        Ok(blocks)
+    }
+
+    /// Reads on to the next block and its header; `None` at the end of the file.
+    /// What is met on the way goes to `contents`. Masters are entered and their
+    /// ends not looked for, which also reads files whose clusters do not tell
+    /// their size.
+    fn next_block(&mut self, contents: &mut Contents) -> Result<Option<Block>> {
         while self.at < self.size {
             let id = self.id()?;
             let size = self.length()?;
-            ensure!(!first || id == EBML, "it does not begin with an EBML header");
-            first = false;
+            ensure!(self.begun || id == EBML, "it does not begin with an EBML header");
+            self.begun = true;
             if id == TRACK_ENTRY {
                 contents.tracks.push(Track::default());
             }
@@ -114,7 +221,7 @@ impl Walk {
             let size = size.context("an element has no size")?;
             ensure!(self.at + size <= self.size, "it is cut off at byte {}", self.size);
             match id {
-                SIMPLE_BLOCK | BLOCK => self.block(size, &mut contents)?,
+                SIMPLE_BLOCK | BLOCK => return self.block(size, contents).map(Some),
                 CHAPTER_ATOM => contents.chapters += 1,
                 ATTACHED_FILE => contents.attachments += 1,
                 TIMESTAMP_SCALE => {
@@ -125,42 +232,30 @@ impl Walk {
                     self.cluster = self.number(size)?;
                     continue;
                 }
-                TRACK_NUMBER | TRACK_TYPE | CODEC_ID => {
+                TRACK_NUMBER | TRACK_TYPE | CODEC_ID | CODEC_PRIVATE | CONTENT_ENCODINGS => {
                     let value = self.bytes(size)?;
                     let track = contents.tracks.last_mut().context("a track's value is in no track")?;
-                    track.set(id, &value);
+                    track.set(id, value);
                     continue;
                 }
                 _ => {}
             }
-            if !matches!(id, SIMPLE_BLOCK | BLOCK) {
-                self.skip(size)?;
-            }
+            self.skip(size)?;
         }
-        Ok(contents)
+        Ok(None)
     }
 
-    fn block(&mut self, size: u64, contents: &mut Contents) -> Result<()> {
+    fn block(&mut self, size: u64, contents: &Contents) -> Result<Block> {
         let start = self.at;
         let number = self.length()?.context("a block has no track number")?;
         let header = self.bytes(3)?;
         // Relative to the cluster, signed.
         let relative = i64::from(i16::from_be_bytes([header[0], header[1]]));
         let seconds = (self.cluster as i64).saturating_add(relative) as f64 * self.scale as f64 * 1e-9;
-        let left = (start + size).checked_sub(self.at).context("a block is shorter than its header")?;
-        let track = contents.tracks.iter_mut().find(|track| track.number == number);
+        let bytes = (start + size).checked_sub(self.at).context("a block is shorter than its header")?;
+        let track = contents.tracks.iter().position(|track| track.number == number);
         let track = track.context("a block belongs to no track")?;
-        if track.blocks == 0 {
-            track.first = seconds;
-            if track.kind == Kind::Video {
-                track.head = self.bytes(left)?;
-                (track.blocks, track.last) = (1, seconds);
-                return Ok(());
-            }
-        }
-        track.blocks += 1;
-        track.last = track.last.max(seconds);
-        self.skip(left)
+        Ok(Block { track, seconds, bytes, laced: header[2] & LACING != 0 })
     }
 
     /// An ID, marker included.
@@ -218,18 +313,20 @@ impl Walk {
 }
 
 impl Track {
-    fn set(&mut self, id: u32, value: &[u8]) {
+    fn set(&mut self, id: u32, value: Vec<u8>) {
         match id {
-            TRACK_NUMBER => self.number = big_endian(value),
+            TRACK_NUMBER => self.number = big_endian(&value),
             TRACK_TYPE => {
-                self.kind = match big_endian(value) {
+                self.kind = match big_endian(&value) {
                     1 => Kind::Video,
                     2 => Kind::Audio,
                     17 => Kind::Subtitles,
                     _ => Kind::Other,
                 }
             }
-            _ => String::from_utf8_lossy(value).trim_end_matches('\0').clone_into(&mut self.codec),
+            CODEC_PRIVATE => self.private = value,
+            CONTENT_ENCODINGS => self.encoded = true,
+            _ => String::from_utf8_lossy(&value).trim_end_matches('\0').clone_into(&mut self.codec),
         }
     }
 }
@@ -259,12 +356,17 @@ mod tests {
     #[test]
     fn tracks_frames_and_times_are_those_that_ffmpeg_wrote() {
         let folder = tempfile::tempdir().unwrap();
-        let contents = read(&film(folder.path())).unwrap();
+        let path = film(folder.path());
+        let contents = read(&path).unwrap();
         assert_eq!((contents.count(Kind::Video), contents.count(Kind::Audio)), (1, 1));
         let video = contents.tracks.iter().find(|track| track.kind == Kind::Video).unwrap();
         assert_eq!((video.blocks, video.codec.as_str()), (50, "V_MPEG4/ISO/ASP"));
         assert!(video.first.abs() < 1e-9 && (video.last - 1.96).abs() < 1e-9, "{video:?}");
         assert!(video.head.len() > 100);
+        let packets: Vec<Vec<u8>> = Packets::open(&path).unwrap().map(Result::unwrap).collect();
+        assert_eq!(packets[0], video.head);
+        let sizes: Vec<u64> = packets.iter().map(|packet| packet.len() as u64).collect();
+        assert_eq!(frame_sizes(&path).unwrap(), sizes);
     }
 
     #[test]

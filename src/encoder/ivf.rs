@@ -75,16 +75,16 @@ impl Reader {
         Ok(Some(Packet { time, data }))
     }
 
-    /// Steps over the next frame; `false` at the end of the file.
-    fn skip_packet(&mut self, file_size: u64) -> Result<bool> {
-        let Some((size, _)) = self.frame_header()? else { return Ok(false) };
+    /// Steps over the next frame and tells its size; `None` at the end of the file.
+    fn skip_packet(&mut self, file_size: u64) -> Result<Option<u64>> {
+        let Some((size, _)) = self.frame_header()? else { return Ok(None) };
         let at = self.file.stream_position()?;
         if at + u64::from(size) > file_size {
             return Err(self.cut_off(&format!("{} of {size} bytes", file_size - at)));
         }
         self.file.seek_relative(i64::from(size))?;
         self.read += 1;
-        Ok(true)
+        Ok(Some(u64::from(size)))
     }
 
     fn frame_header(&mut self) -> Result<Option<(u32, u64)>> {
@@ -107,14 +107,28 @@ impl Reader {
 /// in the header must agree; alone it proves nothing: on a full disk 1.4.1, 2.3.0
 /// and 4.2.0 all write the full count over the header of a file that is cut off.
 pub fn verify(path: &Path) -> Result<(usize, u64)> {
+    let (sizes, bytes, header) = walk(path)?;
+    if sizes.len() != header.frames as usize {
+        bail!("{} holds {} frames, its header says {}", path.display(), sizes.len(), header.frames);
+    }
+    Ok((sizes.len(), bytes))
+}
+
+/// Bytes of every frame, in order, whatever the header counts.
+pub fn frame_sizes(path: &Path) -> Result<Vec<u64>> {
+    walk(path).map(|(sizes, ..)| sizes)
+}
+
+/// Bytes of every frame, of the whole file, and the header.
+fn walk(path: &Path) -> Result<(Vec<u64>, u64, Header)> {
     let mut reader = Reader::open(path)?;
     let bytes = reader.file.seek(SeekFrom::End(0))?;
     reader.file.seek(SeekFrom::Start(HEADER as u64))?;
-    while reader.skip_packet(bytes)? {}
-    if reader.read != reader.header.frames as usize {
-        bail!("{} holds {} frames, its header says {}", path.display(), reader.read, reader.header.frames);
+    let mut sizes = Vec::new();
+    while let Some(size) = reader.skip_packet(bytes)? {
+        sizes.push(size);
     }
-    Ok((reader.read, bytes))
+    Ok((sizes, bytes, reader.header))
 }
 
 fn parse_header(bytes: &[u8]) -> Result<Header> {
@@ -197,6 +211,7 @@ mod tests {
         assert_eq!(reader.next_packet().unwrap(), Some(Packet { time: 1, data: b"defgh".to_vec() }));
         assert_eq!(reader.next_packet().unwrap(), None);
         assert_eq!(verify(file.path()).unwrap(), (2, 32 + 24 + 8));
+        assert_eq!(frame_sizes(file.path()).unwrap(), [3, 5]);
     }
 
     #[test]

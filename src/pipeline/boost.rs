@@ -90,7 +90,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 /// some frames around need. For a reader in order more is of no use.
 const CACHED_FRAMES: usize = 12;
 
-fn limit_cache(clip: &Clip, memory: u64) -> Result<()> {
+pub fn limit_cache(clip: &Clip, memory: u64) -> Result<()> {
     let frames = (CACHED_FRAMES * picture_bytes(clip)) as u64;
     let bytes = frames.clamp(tools::SMALLEST_CACHE, tools::LARGEST_CACHE);
     clip.session().limit_cache(bytes.min(memory / 4))

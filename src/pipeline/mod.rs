@@ -14,6 +14,7 @@ pub mod tools;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use boost::limit_cache;
 pub use boost::run;
 
 use crate::character::Options;

@@ -1,4 +1,4 @@
-//! Decodes a probe in-process, once and in order: no index, no second program.
+//! Decodes AV1 in-process, once and in order: no index, no second program.
 
 use std::path::Path;
 
@@ -8,12 +8,15 @@ use re_rav1d::dav1d::{self, Decoder, PixelLayout, PlanarImageComponent};
 use crate::encoder::ivf::Reader;
 use crate::source::Picture;
 
-/// The wanted frames of an IVF file as `(offset, picture)`, in order. All frames
+/// The temporal units of a stream, in order.
+type Packets = Box<dyn Iterator<Item = Result<Vec<u8>>>>;
+
+/// The wanted frames of a stream as `(offset, picture)`, in order. All frames
 /// up to the last wanted one are decoded, only wanted ones are copied. Film grain
 /// is not applied: a metric would take it for damage.
 pub struct ProbeFrames {
     name: String,
-    reader: Reader,
+    packets: Packets,
     decoder: Decoder,
     /// Sorted, without duplicates.
     wanted: std::vec::IntoIter<usize>,
@@ -43,9 +46,21 @@ impl std::fmt::Debug for ProbeFrames {
 }
 
 impl ProbeFrames {
-    /// Opens `path` for the frames at the offsets `wanted` (any order, from 0),
-    /// decoding with `threads` threads, 0 = one a logical CPU.
-    pub fn open(path: &Path, mut wanted: Vec<usize>, threads: u32) -> Result<Self> {
+    /// Opens the IVF file `path` for the frames at the offsets `wanted` (any
+    /// order, from 0), decoding with `threads` threads, 0 = one a logical CPU.
+    pub fn open(path: &Path, wanted: Vec<usize>, threads: u32) -> Result<Self> {
+        let mut reader = Reader::open(path)?;
+        let packets = std::iter::from_fn(move || reader.next_packet().transpose());
+        Self::of(path, packets.map(|packet| Ok(packet?.data)), wanted, threads)
+    }
+
+    /// The same for the temporal units `packets` of the file `path`.
+    pub fn of(
+        path: &Path,
+        packets: impl Iterator<Item = Result<Vec<u8>>> + 'static,
+        mut wanted: Vec<usize>,
+        threads: u32,
+    ) -> Result<Self> {
         wanted.sort_unstable();
         wanted.dedup();
         let mut wanted = wanted.into_iter();
@@ -57,7 +72,7 @@ impl ProbeFrames {
             .with_context(|| format!("the AV1 decoder does not start with {threads} threads"))?;
         Ok(Self {
             name: path.display().to_string(),
-            reader: Reader::open(path)?,
+            packets: Box::new(packets),
             decoder,
             next_wanted: wanted.next(),
             wanted,
@@ -86,10 +101,10 @@ impl ProbeFrames {
         let sent = if self.state == State::Pending {
             self.decoder.send_pending_data()
         } else {
-            match self.reader.next_packet()? {
+            match self.packets.next().transpose()? {
                 // The decoder takes an empty packet for a mistake of ours.
-                Some(packet) if packet.data.is_empty() => return Ok(()),
-                Some(packet) => self.decoder.send_data(packet.data, None, None, None),
+                Some(packet) if packet.is_empty() => return Ok(()),
+                Some(packet) => self.decoder.send_data(packet, None, None, None),
                 None => {
                     self.state = State::Draining;
                     return Ok(());

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use anyhow::{Result, bail};
 
-pub use pool::{Pooled, check_finite, pool};
+pub use pool::{Pooled, check_finite, percentile, pool};
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};

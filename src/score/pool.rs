@@ -102,7 +102,7 @@ pub(super) fn deviation_percentile(sorted: &[f64], p: f64) -> f64 {
 
 /// The `p`-th percentile, 0 to 100, of an ascending list that is not empty;
 /// between two values it is interpolated linearly.
-pub(super) fn percentile(sorted: &[f64], p: f64) -> f64 {
+pub fn percentile(sorted: &[f64], p: f64) -> f64 {
     let position = (sorted.len() - 1) as f64 * p / 100.0;
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);

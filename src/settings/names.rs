@@ -59,6 +59,13 @@ impl Named for Metric {
     ];
 }
 
+impl Metric {
+    /// Its name in presets: `metric.metric`.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, metric)| *metric == self).map_or("", |(name, _)| name)
+    }
+}
+
 impl Named for MetricBackend {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),

@@ -127,8 +127,17 @@ impl Clip {
     /// # Panics
     /// When the range reaches beyond the clip.
     pub fn frames(&self, range: std::ops::Range<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
-        assert!(range.end <= self.info.frames, "{range:?} of {} frames", self.info.frames);
-        Frames::new(self.node.clone(), range, prefetch, cancel.clone())
+        self.frames_at(range.collect(), prefetch, cancel)
+    }
+
+    /// The frames `wanted`, in that order, otherwise like [`Clip::frames`].
+    ///
+    /// # Panics
+    /// When one of them is beyond the clip.
+    pub fn frames_at(&self, wanted: Vec<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
+        let frames = self.info.frames;
+        assert!(wanted.iter().all(|&frame| frame < frames), "a frame beyond the clip's {frames} is wanted");
+        Frames::new(self.node.clone(), wanted, prefetch, cancel.clone())
     }
 
     /// The result of a filter on this clip; the colour is read anew.

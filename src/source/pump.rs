@@ -1,7 +1,6 @@
-//! The frame pump: frames of a range in order, several rendered at once.
+//! The frame pump: frames in the order wanted, several rendered at once.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -22,9 +21,11 @@ pub struct Frames {
     sender: Sender<Rendered>,
     receiver: Receiver<Rendered>,
     waiting: BTreeMap<usize, std::result::Result<Frame, String>>,
-    /// Next frame to hand out.
+    /// Frame numbers in the order wanted; the fields below are places in it.
+    wanted: Vec<usize>,
+    /// Next to hand out.
     next: usize,
-    /// Next frame to request.
+    /// Next to request.
     ahead: usize,
     end: usize,
     in_flight: usize,
@@ -32,7 +33,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(node: Node<'static>, range: Range<usize>, prefetch: usize, cancel: Cancel) -> Self {
+    pub(super) fn new(node: Node<'static>, wanted: Vec<usize>, prefetch: usize, cancel: Cancel) -> Self {
         let (sender, receiver) = channel();
         Self {
             node,
@@ -40,9 +41,10 @@ impl Frames {
             sender,
             receiver,
             waiting: BTreeMap::new(),
-            next: range.start,
-            ahead: range.start,
-            end: range.end,
+            next: 0,
+            ahead: 0,
+            end: wanted.len(),
+            wanted,
             in_flight: 0,
             prefetch: prefetch.max(1),
         }
@@ -51,10 +53,11 @@ impl Frames {
     fn request_ahead(&mut self) {
         while self.ahead < self.end && self.ahead < self.next + self.prefetch {
             let sender = self.sender.clone();
-            self.node.get_frame_async(self.ahead, move |result, n, _| {
+            let place = self.ahead;
+            self.node.get_frame_async(self.wanted[place], move |result, _, _| {
                 // A panic here would abort the process, so nothing may: the
                 // send fails harmlessly when the consumer is gone.
-                let _ = sender.send((n, result.map(Frame::new).map_err(|e| e.to_string())));
+                let _ = sender.send((place, result.map(Frame::new).map_err(|e| e.to_string())));
             });
             self.ahead += 1;
             self.in_flight += 1;
@@ -66,12 +69,13 @@ impl Frames {
         loop {
             self.cancel.check()?;
             if let Some(result) = self.waiting.remove(&self.next) {
-                return result.map_err(|e| anyhow!("frame {} could not be rendered: {e}", self.next));
+                let frame = self.wanted[self.next];
+                return result.map_err(|e| anyhow!("frame {frame} could not be rendered: {e}"));
             }
             match self.receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok((n, result)) => {
+                Ok((place, result)) => {
                     self.in_flight -= 1;
-                    self.waiting.insert(n, result);
+                    self.waiting.insert(place, result);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the frame pump lost its source")),

@@ -26,6 +26,17 @@ pub enum Event {
     Score { scene: usize, probe: usize, crf: f64, score: f64 },
     /// A scene's final CRF is known.
     Scene { scene: usize, start: usize, end: usize, crf: f64 },
+    /// A scene of a finished encode was measured; `error` is `score - target`.
+    Verified {
+        scene: usize,
+        start: usize,
+        end: usize,
+        score: f64,
+        target: f64,
+        error: f64,
+        crf: Option<f64>,
+        bytes: Option<u64>,
+    },
     /// A worker of the chunk encoder begins with frames `start..end`; `attempt`
     /// is 1, or 2 after a failure.
     ChunkStarted { worker: usize, chunk: usize, start: usize, end: usize, attempt: u32 },

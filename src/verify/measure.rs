@@ -1,0 +1,158 @@
+//! Both clips side by side, once and in order: what is read ahead is bounded,
+//! whatever the length of the clip and of its scenes.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Error, Result, ensure};
+
+use super::encoded::Encoded;
+use super::report::FrameScore;
+use crate::pipeline::plan::PlannedScene;
+use crate::pipeline::tools::{self, Backends};
+use crate::score::{self, Backend};
+use crate::source::{Clip, Picture, ResolvedColor};
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+
+/// What is measured.
+pub struct Measuring<'a> {
+    /// In the format of the metrics.
+    pub source: &'a Clip,
+    pub encoded: &'a Encoded,
+    pub color: ResolvedColor,
+    pub scenes: &'a [PlannedScene<'a>],
+    pub backends: &'a Backends,
+    /// Of every scene the first frame is measured and each so-manieth after it.
+    pub every: usize,
+    /// Called once a scene, with its scores in order, when the last is there.
+    pub finished: &'a (dyn Fn(usize, Vec<FrameScore>) -> Result<()> + Sync),
+}
+
+/// A scene while it is measured.
+struct Open<'a> {
+    scene: &'a PlannedScene<'a>,
+    backend: &'a Arc<dyn Backend>,
+    frames: usize,
+    scores: Mutex<Vec<FrameScore>>,
+}
+
+impl Measuring<'_> {
+    pub fn run(&self, events: &Events, cancel: &Cancel) -> Result<()> {
+        let open = self.open();
+        ensure!(!open.is_empty(), "the settings measure nothing: metric.enable is false everywhere");
+        let order: Vec<(usize, usize)> = open
+            .iter()
+            .enumerate()
+            .flat_map(|(index, open)| self.frames(open.scene).map(move |frame| (index, frame)))
+            .collect();
+        let numbers = || order.iter().map(|(_, frame)| *frame).collect::<Vec<_>>();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(tools::cpus())
+            .thread_name(|n| format!("score-{n}"))
+            .build()
+            .context("cannot start the scoring threads")?;
+        let stage = events.stage("Measuring", order.len() as u64, "frames");
+        let info = self.source.info();
+        let mut references = self.source.frames_at(numbers(), tools::cpus().clamp(4, 12), cancel);
+        let mut distorted =
+            self.encoded.pictures(numbers(), (info.width, info.height), self.color, cancel)?;
+        // The first error ends the loop below as well.
+        let failed: Mutex<Option<Error>> = Mutex::default();
+        let fail = |error| {
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        };
+        let places = Places::new(2 * pool.current_num_threads());
+        pool.in_place_scope(|scope| -> Result<()> {
+            for &(index, frame) in &order {
+                let place = places.take()?;
+                cancel.check()?;
+                if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    break;
+                }
+                let reference = references.next().context("the source ends early")??.to_picture();
+                let picture = distorted
+                    .next()
+                    .with_context(|| format!("the encode ends before frame {frame}"))?
+                    .with_context(|| format!("frame {frame} of {}", self.encoded.path.display()))?;
+                let (open, stage, fail) = (&open[index], &stage, &fail);
+                scope.spawn(move |_| {
+                    let _place = place;
+                    match self.frame(open, frame, reference, picture) {
+                        Ok(()) => stage.advance(1),
+                        Err(error) => fail(error),
+                    }
+                });
+            }
+            Ok(())
+        })?;
+        match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn open(&self) -> Vec<Open<'_>> {
+        let mut open = Vec::new();
+        for scene in self.scenes {
+            let Some(backend) = self.backends.of_zone(scene.zone) else { continue };
+            open.push(Open { scene, backend, frames: self.frames(scene).count(), scores: Mutex::default() });
+        }
+        open
+    }
+
+    /// The frames of a scene that are measured.
+    fn frames(&self, scene: &PlannedScene<'_>) -> impl Iterator<Item = usize> + use<> {
+        (scene.scene.start..scene.scene.end).step_by(self.every)
+    }
+
+    /// Measures a frame; the last one of its scene finishes it.
+    fn frame(&self, open: &Open<'_>, frame: usize, reference: Picture, distorted: Picture) -> Result<()> {
+        let (index, metric) = (open.scene.index, &open.scene.settings.metric);
+        let references = open.backend.scene(&[Arc::new(reference)])?;
+        let measured = references
+            .measure(0, 0, &Arc::new(distorted))
+            .with_context(|| format!("scene {index}, frame {frame}"))?;
+        let score = score::frame_score(&measured, metric.metric, &metric.mix);
+        let score = score::check_finite(score, index, frame, &open.backend.describe())?;
+        let mut scores = open.scores.lock().unwrap_or_else(PoisonError::into_inner);
+        scores.push(FrameScore { frame, score });
+        if scores.len() < open.frames {
+            return Ok(());
+        }
+        let mut scores = std::mem::take(&mut *scores);
+        scores.sort_by_key(|score| score.frame);
+        (self.finished)(index, scores)
+    }
+}
+
+/// A fixed number of places among what waits to be measured.
+struct Places {
+    free: Sender<()>,
+    taken: Receiver<()>,
+}
+
+/// One of them; free again on drop.
+struct Place(Sender<()>);
+
+impl Places {
+    fn new(count: usize) -> Self {
+        let (free, taken) = channel();
+        let places = Self { free, taken };
+        (0..count).for_each(|_| drop(Place(places.free.clone())));
+        places
+    }
+
+    /// Waits until one is free.
+    fn take(&self) -> Result<Place> {
+        self.taken.recv()?;
+        Ok(Place(self.free.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Nobody waits any more when the loop has ended with an error.
+        let _ = self.0.send(());
+    }
+}

@@ -1,0 +1,471 @@
+//! `verify`, run as users run it: source and finished encode in, report out.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use progression_boost::source::{self, OpenOptions};
+use serde_json::{Value, json};
+
+/// Three shots, 60 frames of 128x96 in all: bars of another direction, width
+/// and colour in each, which move.
+const CLIP: &str = "\
+import vapoursynth as vs
+core = vs.core
+def bars(light, dark, size, count):
+    one = core.std.BlankClip(format=vs.YUV420P8, width=size, height=160, length=1, color=light)
+    return core.std.StackHorizontal([one, core.std.BlankClip(one, color=dark)] * count)
+def shot(picture, length, step):
+    moving = core.std.Loop(picture, length)
+    return moving.std.CropAbs(128, 96).std.FrameEval(
+        lambda n: core.std.CropAbs(moving, 128, 96, left=(n * step) % 32 // 2 * 2))
+clip = shot(bars([60, 90, 140], [40, 120, 120], 16, 5), 20, 3)
+clip += shot(bars([200, 128, 128], [120, 150, 100], 4, 20).std.Transpose(), 25, 2)
+clip += shot(bars([150, 100, 160], [140, 90, 170], 40, 2), 15, 5)
+clip = clip.std.AssumeFPS(fpsnum=24, fpsden=1)
+color = dict(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0)
+clip = clip.std.SetFrameProps(**color)
+";
+
+/// Start, end and CRF of the scenes.
+const SCENES: [(usize, usize, &str); 3] = [(0, 20, "22"), (20, 45, "40"), (45, 60, "55")];
+
+/// A folder with a script, scenes for it and, once it is made, the encode.
+struct Film {
+    folder: tempfile::TempDir,
+}
+
+impl Film {
+    fn new() -> Self {
+        let film = Self { folder: tempfile::tempdir().unwrap() };
+        film.script("clip.vpy", "clip.set_output()");
+        film.scenes("scenes.json", &SCENES);
+        film
+    }
+
+    /// Makes the encode of the scenes.
+    fn encode(&self, words: &[&str]) -> Ended {
+        common::require("SvtAv1EncApp");
+        common::require("mkvmerge");
+        let fixed =
+            ["encode", "clip.vpy", "-o", "film.mkv", "--scenes", "scenes.json", "--min-chunk-length", "1"];
+        self.run(&[&fixed, words].concat())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn script(&self, name: &str, end: &str) {
+        std::fs::write(self.path(name), format!("{CLIP}{end}\n")).unwrap();
+    }
+
+    fn scenes(&self, name: &str, scenes: &[(usize, usize, &str)]) {
+        let scene = |(start, end, crf): &(usize, usize, &str)| {
+            let words = ["--crf", crf, "--preset", "10", "--lp", "1", "--keyint", "-1"];
+            json!({"start_frame": start, "end_frame": end, "zone_overrides": {
+                "encoder": "svt_av1", "passes": 1, "video_params": words, "photon_noise": null,
+                "chroma_noise": false, "extra_splits_len": 264, "min_scene_len": 12}})
+        };
+        let list: Vec<Value> = scenes.iter().map(scene).collect();
+        let file = json!({"frames": scenes.last().unwrap().1, "scenes": list, "split_scenes": list});
+        std::fs::write(self.path(name), file.to_string()).unwrap();
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        command
+            .current_dir(self.folder.path())
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("RUST_BACKTRACE", "0")
+            .args(words);
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ended {
+        Ended::of(&self.command(words).output().unwrap())
+    }
+
+    /// `verify clip.vpy ENCODED` with the scenes and SSIMULACRA2.
+    fn verify(&self, encoded: &str, words: &[&str]) -> Ended {
+        let fixed = ["verify", "clip.vpy", encoded, "--scenes", "scenes.json", "--preset", "ssimu2-mean"];
+        self.run(&[&fixed, words].concat())
+    }
+
+    fn report(&self, encoded: &str, words: &[&str]) -> Value {
+        let ended = self.verify(encoded, &[&["--json", "-"], words].concat()).ok();
+        serde_json::from_str(&ended.stdout).expect("the report is JSON")
+    }
+}
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Failed with `code`, telling all of `says`, and without a panic.
+    #[track_caller]
+    fn failed(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        for text in says {
+            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
+}
+
+/// Frame and score of all measured frames.
+fn frames(report: &Value) -> Vec<(usize, f64)> {
+    let scenes = report["scenes"].as_array().unwrap();
+    let frames = scenes.iter().flat_map(|scene| scene["frames"].as_array().unwrap());
+    frames.map(|f| (f["frame"].as_u64().unwrap() as usize, number(&f["score"]))).collect()
+}
+
+#[track_caller]
+fn assert_close(got: f64, wanted: f64, tolerance: f64) {
+    assert!((got - wanted).abs() <= tolerance, "{got}, not {wanted}");
+}
+
+/// What vszip says of the source and the encode as BestSource (libdav1d) decodes
+/// it, in a script that knows nothing of this program.
+fn truth(film: &Film) -> Vec<f64> {
+    film.script(
+        "truth.vpy",
+        "reference = clip.resize.Bicubic(format=vs.YUV420P10)
+distorted = core.bs.VideoSource('film.mkv').std.SetFrameProps(**color)
+scored = core.vszip.SSIMULACRA2(reference, distorted)
+def micro(n, f):
+    frame = f.copy()
+    frame.props['Micro'] = round(f.props['SSIMULACRA2'] * 1e6)
+    return frame
+core.std.ModifyFrame(scored, scored, micro).set_output()",
+    );
+    let clip = source::open(&film.path("truth.vpy"), &OpenOptions::default()).unwrap();
+    let score = |n| clip.frame(n).unwrap().int_property("Micro").unwrap() as f64 / 1e6;
+    (0..clip.info().frames).map(score).collect()
+}
+
+/// Bytes of every packet of the video by ffprobe, in the order shown.
+fn packets(video: &Path) -> Vec<u64> {
+    let result = Command::new(common::require("ffprobe"))
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=size", "-of", "json"])
+        .arg(video)
+        .output()
+        .expect("ffprobe starts");
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    let answer: Value = serde_json::from_slice(&result.stdout).unwrap();
+    let packets = answer["packets"].as_array().unwrap();
+    packets.iter().map(|packet| packet["size"].as_str().unwrap().parse().unwrap()).collect()
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+}
+
+/// SSIMULACRA2's mean pooling as spec 03 words it: harmonic mean, less what the
+/// worst is below median − 3·MAD.
+fn pooled(scores: &[f64]) -> f64 {
+    let raised: Vec<f64> = scores.iter().map(|score| score.max(15.0)).collect();
+    let harmonic = raised.len() as f64 / raised.iter().map(|score| 1.0 / score).sum::<f64>();
+    let middle = median(&raised);
+    let mad = median(&raised.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
+    let lowest = raised.iter().copied().fold(f64::MAX, f64::min);
+    harmonic + (lowest - (middle - 3.0 * mad)).min(0.0)
+}
+
+/// Spec 03: root mean cube, plus what the worst is above median + 3·MAD.
+fn butteraugli_by_hand(report: &Value) {
+    for scene in report["scenes"].as_array().unwrap() {
+        let scores: Vec<f64> =
+            scene["frames"].as_array().unwrap().iter().map(|frame| number(&frame["score"])).collect();
+        let highest = scores.iter().copied().fold(0.0, f64::max);
+        let cubes = scores.iter().map(|score| score.powi(3)).sum::<f64>() / scores.len() as f64;
+        let middle = median(&scores);
+        let mad = median(&scores.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
+        let wanted = cubes.cbrt() + (highest - (middle + 3.0 * mad)).max(0.0);
+        assert_close(number(&scene["score"]), wanted, 1e-9);
+        assert_close(number(&scene["error"]), wanted - 1.0, 1e-9);
+        // More is worse.
+        assert_close(number(&scene["worst"][0]["score"]), highest, 0.0);
+    }
+}
+
+#[test]
+fn scores_are_vszip_s_and_sizes_ffprobe_s_scene_by_scene() {
+    let film = Film::new();
+    film.encode(&[]).ok();
+    let vszip = ["--set", "metric.backend=vszip", "--target", "75", "--events", "events"];
+    let report = film.report("film.mkv", &vszip);
+    let (truth, measured) = (truth(&film), frames(&report));
+    assert_eq!(measured.len(), truth.len());
+    for (place, (frame, score)) in measured.into_iter().enumerate() {
+        assert_eq!(frame, place);
+        assert_close(score, truth[frame], 1e-4);
+    }
+
+    let packets = packets(&film.path("film.mkv"));
+    assert_eq!(packets.len(), 60);
+    assert_eq!(report["bytes"].as_u64().unwrap(), packets.iter().sum::<u64>());
+    let scenes = report["scenes"].as_array().unwrap();
+    assert_eq!(scenes.len(), SCENES.len());
+    let mut errors = Vec::new();
+    for (scene, (start, end, crf)) in scenes.iter().zip(SCENES) {
+        assert_eq!(
+            (scene["start"].as_u64().unwrap(), scene["end"].as_u64().unwrap()),
+            (start as u64, end as u64)
+        );
+        assert_eq!(scene["bytes"].as_u64().unwrap(), packets[start..end].iter().sum::<u64>());
+        assert_close(number(&scene["crf"]), crf.parse().unwrap(), 0.0);
+        assert_close(number(&scene["score"]), pooled(&truth[start..end]), 1e-3);
+        assert_close(number(&scene["error"]), number(&scene["score"]) - 75.0, 1e-9);
+        let lowest = truth[start..end].iter().copied().fold(f64::MAX, f64::min);
+        assert_close(number(&scene["worst"][0]["score"]), lowest, 1e-4);
+        errors.push((number(&scene["error"]).abs(), (end - start) as f64));
+    }
+    let summary = &report["summary"][0];
+    assert_eq!(summary["metric"], "ssimu2");
+    let mean = errors.iter().map(|(error, _)| error).sum::<f64>() / 3.0;
+    let by_frames = errors.iter().map(|(error, frames)| error * frames).sum::<f64>() / 60.0;
+    assert_close(number(&summary["mean_absolute_error"]), mean, 1e-9);
+    assert_close(number(&summary["mean_absolute_error_by_frames"]), by_frames, 1e-9);
+
+    let events = std::fs::read_to_string(film.path("events")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let verified: Vec<Value> = events.filter(|event| event["event"] == "verified").collect();
+    assert_eq!(verified.len(), 3);
+    assert!(verified.iter().all(|event| event["bytes"].is_u64() && event["target"] == 75.0), "{verified:?}");
+}
+
+#[test]
+fn other_containers_and_every_tenth_frame_give_the_same_scores() {
+    let film = Film::new();
+    let ended = film.encode(&["--verify", "ssimu2-mean"]).ok();
+    let report = film.report("film.mkv", &[]);
+    // The encode has told the same at its end.
+    for scene in report["scenes"].as_array().unwrap() {
+        let score = format!("{:.3}", number(&scene["score"]));
+        assert!(ended.stdout.contains(&score), "{score} is not in\n{}", ended.stdout);
+    }
+    let all = frames(&report);
+    butteraugli_by_hand(
+        &film.report("film.mkv", &["--set", "metric.metric=butteraugli-3norm", "--target", "1"]),
+    );
+    for (name, sized) in [("film.ivf", true), ("film.webm", true), ("film.mp4", false)] {
+        let status = Command::new(common::require("ffmpeg"))
+            .args(["-v", "error", "-i", "film.mkv", "-c", "copy", name])
+            .current_dir(film.folder.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let report = film.report(name, &["--every", "10"]);
+        // Counted from each scene's first frame.
+        let measured = frames(&report);
+        assert_eq!(measured.iter().map(|f| f.0).collect::<Vec<_>>(), [0, 10, 20, 30, 40, 45, 55]);
+        for (frame, score) in measured {
+            assert_close(score, all[frame].1, 1e-9);
+        }
+        let bytes = sized.then(|| packets(&film.path(name)).iter().sum::<u64>());
+        assert_eq!(report["bytes"].as_u64(), bytes, "{name}");
+        assert_eq!(report["scenes"][1]["bytes"].is_u64(), sized, "{name}");
+    }
+}
+
+#[test]
+fn a_clip_is_identical_to_itself_by_both_metrics() {
+    let film = Film::new();
+    for (settings, perfect) in [
+        (["--set", "metric.metric=ssimu2", "--target", "80"], 100.0),
+        (["--set", "metric.metric=butteraugli-3norm", "--target", "1"], 0.0),
+    ] {
+        let report = film.report("clip.vpy", &settings);
+        for scene in report["scenes"].as_array().unwrap() {
+            assert_close(number(&scene["score"]), perfect, 1e-9);
+            assert!(scene["bytes"].is_null());
+        }
+        let frame_scores = &report["summary"][0]["frame_scores"];
+        assert_close(number(&frame_scores["p5"]), perfect, 1e-9);
+        assert_close(number(&frame_scores["standard_deviation"]), 0.0, 1e-9);
+    }
+    let ended = film.verify("clip.vpy", &[]).ok();
+    assert!(ended.stdout.contains("100.000") && ended.stdout.contains("size unknown"), "{}", ended.stdout);
+}
+
+#[test]
+fn zones_keep_their_targets_and_unmeasured_ones_are_left_out() {
+    let film = Film::new();
+    let zones = "[zones.dark.metric]\ntarget = 60\n[zones.free.metric]\nenable = false\n";
+    std::fs::write(film.path("mine.toml"), format!("extends = \"ssimu2-mean\"\n{zones}")).unwrap();
+    let list = ["--preset", "./mine.toml", "--zones-string", "20 45 dark 45 -1 free"];
+    let fixed =
+        ["verify", "clip.vpy", "clip.vpy", "--scenes", "scenes.json", "--json", "-", "--target", "90"];
+    let ended = film.run(&[&fixed[..], &list].concat()).ok();
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let scenes = report["scenes"].as_array().unwrap();
+    assert_close(number(&scenes[0]["error"]), 10.0, 1e-9);
+    assert_eq!(scenes[1]["zone"], "dark");
+    assert_close(number(&scenes[1]["error"]), 40.0, 1e-9);
+    assert!(scenes[2]["score"].is_null() && scenes[2]["frames"].as_array().unwrap().is_empty());
+    // (10 + 40) / 2 and (10 · 20 + 40 · 25) / 45.
+    let summary = &report["summary"][0];
+    assert_close(number(&summary["mean_absolute_error"]), 25.0, 1e-9);
+    assert_close(number(&summary["mean_absolute_error_by_frames"]), 1200.0 / 45.0, 1e-9);
+}
+
+#[test]
+fn clips_that_cannot_be_compared_are_refused_with_both_values() {
+    let film = Film::new();
+    film.run(&["verify", "clip.vpy", "clip.vpy"]).failed(2, &["--scenes FILE is needed"]);
+    film.verify("nowhere.mkv", &[]).failed(1, &["nowhere.mkv"]);
+    film.script("short.vpy", "clip[:59].set_output()");
+    film.verify("short.vpy", &[]).failed(1, &["short.vpy has 59 frames, clip.vpy has 60"]);
+    film.script("small.vpy", "clip.std.CropAbs(126, 96).set_output()");
+    film.verify("small.vpy", &[]).failed(1, &["small.vpy is 126x96, the source 128x96"]);
+    film.script("smpte.vpy", "clip.std.SetFrameProps(_Matrix=6, _Range=1).set_output()");
+    let says = ["matrix 6 instead of 1", "range (1 = full) 1 instead of 0", "--ignore-color"];
+    film.verify("smpte.vpy", &[]).failed(1, &says);
+    let ended = film.verify("smpte.vpy", &["--ignore-color"]).ok();
+    assert!(ended.stderr.contains("warning: the encode declares another colour"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("100.000"), "{}", ended.stdout);
+
+    film.scenes("scenes.json", &[(0, 30, "30"), (30, 59, "30")]);
+    film.verify("clip.vpy", &[]).failed(1, &["scenes.json", "`frames` is 59, but the clip has 60"]);
+    std::fs::write(film.path("scenes.json"), r#"{"scenes": [{"start_frame": 0, "end_frame": 50}]}"#).unwrap();
+    film.verify("clip.vpy", &[]).failed(1, &["scenes end at frame 50, the clip has 60"]);
+}
+
+#[test]
+fn the_colour_in_an_av1_header_counts_and_grain_does_not() {
+    let film = Film::new();
+    let reference = common::data("metric-parity/synthetic-ref.y4m");
+    let open = format!(
+        "core.bs.VideoSource(r'{}', cachemode=0).std.SetFrameProps(**color).set_output()",
+        reference.display()
+    );
+    film.script("clip.vpy", &open);
+    film.scenes("scenes.json", &[(0, 4, "30")]);
+    let encode = |name: &str, words: &[&str]| {
+        let result = Command::new(common::require("SvtAv1EncApp"))
+            .arg("-i")
+            .arg(&reference)
+            .arg("-b")
+            .arg(film.path(name))
+            .args(["--crf", "30", "--preset", "10", "--lp", "1"])
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    };
+    encode("smpte.ivf", &["--matrix-coefficients", "6"]);
+    film.verify("smpte.ivf", &[]).failed(1, &["matrix 6 instead of 1"]);
+    // Nothing declared: read as the source, with no word about it.
+    encode("open.ivf", &["--film-grain", "40"]);
+    let measured = frames(&film.report("open.ivf", &[]));
+    let by_dav1d = |grain: &str| {
+        let status = Command::new(common::require("ffmpeg"))
+            .args([
+                "-v",
+                "error",
+                "-y",
+                "-c:v",
+                "libdav1d",
+                "-filmgrain",
+                grain,
+                "-i",
+                "open.ivf",
+                "open.y4m",
+            ])
+            .current_dir(film.folder.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        frames(&film.report("open.y4m", &[]))
+    };
+    let (clean, grainy) = (by_dav1d("0"), by_dav1d("1"));
+    for ((frame, score), (_, wanted)) in measured.iter().zip(&clean) {
+        assert_close(*score, *wanted, 1e-9);
+        assert!(*score > grainy[*frame].1 + 0.1, "{measured:?} {grainy:?}");
+    }
+}
+
+#[test]
+fn reports_are_written_and_a_missed_target_is_an_exit_code() {
+    let film = Film::new();
+    // 100 instead of 80.
+    film.verify("clip.vpy", &["--target", "80", "--every", "20", "--max-error", "20"]).ok();
+    let missed = film.verify("clip.vpy", &["--target", "80", "--every", "20", "--max-error", "19.9"]);
+    missed.failed(1, &["mean absolute error is 20.000, above --max-error 19.9"]);
+    assert!(missed.stdout.contains("ssimu2: mean absolute error 20.000"), "{}", missed.stdout);
+    film.verify("clip.vpy", &["--every", "0"]).failed(2, &["--every 0"]);
+    film.verify("clip.vpy", &["--max-error", "nan"]).failed(2, &["--max-error NaN"]);
+
+    film.verify("clip.vpy", &["--every", "20", "--html", "report.html", "--json", "report.json"]).ok();
+    let page = std::fs::read_to_string(film.path("report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 3);
+    for foreign in ["http:", "https:", "src=", "href=", "@import", "url("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert!(page.contains("frames 20 to 45: score 100.000") && page.contains("CRF 40.00"), "{page}");
+    let report: Value = serde_json::from_slice(&std::fs::read(film.path("report.json")).unwrap()).unwrap();
+    assert_eq!((&report["frames"], &report["every"]), (&json!(60), &json!(20)));
+}
+
+#[test]
+fn an_encode_that_could_not_be_verified_is_not_begun() {
+    let film = Film::new();
+    film.encode(&["--verify", "no-such-preset"]).failed(2, &["no-such-preset"]);
+    film.run(&["encode", "clip.vpy", "-o", "film.mkv", "--verify", "ssimu2-mean"]).failed(2, &["--scenes"]);
+    assert!(!film.path("film.mkv").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_verification() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let film = Film::new();
+    film.script(
+        "slow.vpy",
+        "import time
+def slow(n, f):
+    time.sleep(0.5 if n > 4 else 0)
+    return f
+clip.std.ModifyFrame(clip, slow).set_output()",
+    );
+    let words = ["--scenes", "scenes.json", "--preset", "ssimu2-mean", "--events", "-"];
+    let mut child = film
+        .command(&[&["verify", "slow.vpy", "clip.vpy"], &words[..]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("\"event\":\"stage_progress\"")));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ended = Ended::of(&child.wait_with_output().unwrap());
+    ended.failed(130, &["interrupted"]);
+    assert!(!ended.stderr.contains("--resume"), "{}", ended.stderr);
+}
