@@ -3,6 +3,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::{BT709, data, metric_settings, read_y4m, session};
 use progression_boost::score::{self, Measurement};

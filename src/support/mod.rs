@@ -9,5 +9,6 @@ pub mod heap;
 pub mod journal;
 pub mod lines;
 pub mod lock;
+pub mod places;
 pub mod priority;
 pub mod process;

@@ -1,7 +1,6 @@
 //! Both clips side by side, once and in order: what is read ahead is bounded,
 //! whatever the length of the clip and of its scenes.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Error, Result, ensure};
@@ -11,9 +10,10 @@ use super::report::FrameScore;
 use crate::pipeline::plan::PlannedScene;
 use crate::pipeline::tools::{self, Backends};
 use crate::score::{self, Backend};
-use crate::source::{Clip, Picture, ResolvedColor};
+use crate::source::{Clip, PackedPicture, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::places::Places;
 
 /// What is measured.
 pub struct Measuring<'a> {
@@ -70,7 +70,7 @@ impl Measuring<'_> {
                 if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     break;
                 }
-                let reference = references.next().context("the source ends early")??.to_picture();
+                let reference = references.next().context("the source ends early")??.to_picture().pack();
                 let picture = distorted
                     .next()
                     .with_context(|| format!("the encode ends before frame {frame}"))?
@@ -107,7 +107,13 @@ impl Measuring<'_> {
     }
 
     /// Measures a frame; the last one of its scene finishes it.
-    fn frame(&self, open: &Open<'_>, frame: usize, reference: Picture, distorted: Picture) -> Result<()> {
+    fn frame(
+        &self,
+        open: &Open<'_>,
+        frame: usize,
+        reference: PackedPicture,
+        distorted: Picture,
+    ) -> Result<()> {
         let (index, metric) = (open.scene.index, &open.scene.settings.metric);
         let references = open.backend.scene(&[Arc::new(reference)])?;
         let measured = references
@@ -123,36 +129,5 @@ impl Measuring<'_> {
         let mut scores = std::mem::take(&mut *scores);
         scores.sort_by_key(|score| score.frame);
         (self.finished)(index, scores)
-    }
-}
-
-/// A fixed number of places among what waits to be measured.
-struct Places {
-    free: Sender<()>,
-    taken: Receiver<()>,
-}
-
-/// One of them; free again on drop.
-struct Place(Sender<()>);
-
-impl Places {
-    fn new(count: usize) -> Self {
-        let (free, taken) = channel();
-        let places = Self { free, taken };
-        (0..count).for_each(|_| drop(Place(places.free.clone())));
-        places
-    }
-
-    /// Waits until one is free.
-    fn take(&self) -> Result<Place> {
-        self.taken.recv()?;
-        Ok(Place(self.free.clone()))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nobody waits any more when the loop has ended with an error.
-        let _ = self.0.send(());
     }
 }
