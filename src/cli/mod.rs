@@ -12,12 +12,15 @@ mod roi;
 mod scenes;
 mod verify;
 
-use std::io::{ErrorKind, Write};
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
@@ -30,7 +33,7 @@ use render::Renderer;
 /// quickly as a probe, measures the probes against the source and writes the
 /// CRF that hits the target for every scene into a file for `av1an --scenes`.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(version, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -88,10 +91,28 @@ impl Usage {
     }
 }
 
+/// Parses a command line. Options of every command may stand before a
+/// subcommand, those of boosting may not: they would have no effect there.
+fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(words)?;
+    if let Some((name, _)) = matches.subcommand() {
+        let misplaced = command.get_arguments().find(|argument| {
+            let source = matches.value_source(argument.get_id().as_str());
+            !argument.is_global_set() && source == Some(ValueSource::CommandLine)
+        });
+        if let Some(argument) = misplaced {
+            let message = format!("{argument} is an option of boosting; those of `{name}` stand after it");
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+    }
+    Cli::from_arg_matches(&matches)
+}
+
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     heap::share();
-    let cli = Cli::parse();
+    let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
         Ok(renderer) => renderer,
         Err(error) => {
@@ -132,7 +153,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
 fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(()),
@@ -159,4 +180,30 @@ fn stop_on_ctrl_c(cancel: &Cancel) -> Result<()> {
         cancel.cancel();
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn options_of_every_command_may_stand_before_and_after_a_subcommand() {
+        for line in ["pb -q scenes ep01.vpy -o s", "pb scenes ep01.vpy -o s -q", "pb -q ep01.vpy"] {
+            assert!(parsed(line).unwrap().common.quiet, "{line}");
+        }
+    }
+
+    #[test]
+    fn options_of_boosting_before_a_subcommand_are_refused() {
+        for line in ["pb --preset ssimu2-mean scenes ep01.vpy -o s", "pb --target 80 presets list"] {
+            let error = parsed(line).err().unwrap().to_string();
+            assert!(error.contains("is an option of boosting"), "{line}: {error}");
+        }
+        assert!(parsed("pb").is_err());
+        Cli::command().debug_assert();
+    }
 }
