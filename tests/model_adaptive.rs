@@ -74,8 +74,8 @@ fn the_second_probe_goes_where_the_target_is_expected() {
     // Out of reach: the ends of the range.
     assert_eq!(other(&[at(24.0, 97.0)]), Next::Probe(50.0));
     assert_eq!(other(&[at(24.0, 40.0)]), Next::Probe(8.0));
-    // Near, but not within the tolerance: kept e^0.2 away. 343 · e^0.2 = 418.9, CRF 27.25 or so.
-    assert_eq!(other(&[at(24.0, 81.6)]), Next::Probe(27.25));
+    // Near, but not within the tolerance: kept e^0.2 away. 343 · e^0.2 = 418.9; the table has 418 at CRF 27.
+    assert_eq!(other(&[at(24.0, 81.6)]), Next::Probe(27.0));
     // Without slopes it has to wait.
     assert_eq!(MODEL.next(&[at(24.0, 75.0)], Role::Other, None), Next::Slopes);
 }
@@ -153,8 +153,8 @@ fn contradictions_are_settled_in_the_middle_or_by_the_safe_crf() {
     let damage = 210.0_f64.sqrt();
     assert_near(qstep::from_crf(crf), (Q24 * coarser).sqrt() * (20.0 / damage).powi(2));
     // None good enough and the finest no better than the others: unreliable_crf.
-    assert_eq!(solved(&[at(24.0, 70.0), at(16.0, 69.0), at(12.0, 70.0)]), (11.0, How::Unreliable));
-    // But not coarser than the finest probe.
+    assert_eq!(solved(&[at(24.0, 70.0), at(16.0, 69.0), at(12.0, 69.5)]), (11.0, How::Unreliable));
+    // The finest probe where it is finer still.
     assert_eq!(solved(&[at(24.0, 70.0), at(10.0, 69.0)]), (10.0, How::Unreliable));
     // Three probes of which two contradict each other, and the target beyond them.
     let (crf, how) = solved(&[at(24.0, 75.0), at(16.0, 74.0), at(8.0, 85.0)]);

@@ -99,10 +99,14 @@ pub(super) fn solve(
     let curve = Curve::through(scored, goal, slopes)?;
     let moved = |x: f64| curve.at(x) + offset.map_or(0.0, |offset| offset.at(x));
     let x = reaches(goal.distortion(goal.target).ln(), limits(goal), moved);
-    let crf = goal.clamp(qstep::to_crf(x.exp()));
-    if let Some(finest) = hopeless(scored, goal) {
-        let crf = goal.clamp(crf.min(goal.unreliable_crf).min(finest.crf));
-        return Some(Answer { crf, how: How::Unreliable });
+    let mut crf = goal.clamp(qstep::to_crf(x.exp()));
+    if let Some(finest) = finest_in_vain(scored, goal) {
+        // Finer than this is a guess; where all missed the target, so is coarser.
+        let safe = goal.clamp(goal.unreliable_crf.min(finest.crf));
+        if scored.iter().all(|probe| goal.surplus(probe.score) < 0.0) {
+            return Some(Answer { crf: safe, how: How::Unreliable });
+        }
+        crf = crf.max(safe);
     }
     let how = match scored {
         [_] => How::Slope,
@@ -112,12 +116,10 @@ pub(super) fn solve(
     Some(Answer { crf, how })
 }
 
-/// The finest probe, when none reached the target and it scored no better than
-/// a coarser one: where the target is, these probes do not say.
-fn hopeless(scored: &[Scored], goal: &Goal) -> Option<Scored> {
+/// The finest probe, when it scored no better than a coarser one.
+fn finest_in_vain(scored: &[Scored], goal: &Goal) -> Option<Scored> {
     let finest = *scored.iter().min_by(|a, b| a.crf.total_cmp(&b.crf))?;
-    let missed = scored.iter().all(|probe| goal.surplus(probe.score) < 0.0);
-    let coarser = || scored.iter().filter(|probe| probe.crf > finest.crf);
-    let no_better = coarser().any(|probe| goal.quality(probe.score) >= goal.quality(finest.score));
-    (missed && no_better).then_some(finest)
+    let coarser = |probe: &&Scored| probe.crf > finest.crf;
+    let no_worse = |probe: &Scored| goal.quality(probe.score) >= goal.quality(finest.score);
+    scored.iter().filter(coarser).any(no_worse).then_some(finest)
 }

@@ -157,7 +157,7 @@ pub enum How {
     Probes,
     /// Its probes contradict each other: as if those were one in their middle.
     Contradiction,
-    /// No probe was good enough and the finest no better than a coarser one: the safe CRF.
+    /// No probe reached the target and the finest was no better than a coarser one: the safe CRF.
     Unreliable,
 }
 

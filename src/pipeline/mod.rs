@@ -2,10 +2,10 @@
 //! this module does.
 
 mod boost;
-mod candidate;
+pub mod candidate;
 mod finish;
 mod frames;
-mod learning;
+pub mod learning;
 pub mod plan;
 pub mod probing;
 pub mod scheduler;
