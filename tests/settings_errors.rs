@@ -195,6 +195,11 @@ fn contradicting_keys_are_found_where_the_last_was_written() {
             "2:11 metric.backend vszip: measures only ssimu2; Butteraugli needs auto, vship, native or ffvship",
         ),
         (
+            "[model]\ncalibrate = 2\n[dynamic]\nencoder = \"\\\"x265\\\"\"\n",
+            "4:11 model.calibrate 2: must be 0 with dynamic.encoder, because probes are compared with the \
+             final encode of the same encoder",
+        ),
+        (
             "[metric.frames]\nhighest_diff_frames = 0\nupper_bracket_frames = 0\n\
              upper_bracket_fallback_frames = 0\nfirst_frame = false\nlast_frame = false\n",
             "6:14 metric.frames selects no frame: at least one of its counts must be above 0",
