@@ -114,9 +114,13 @@ impl Learning {
             let slopes = learned
                 .slopes
                 .map(|slopes| format!("model{zone}: {} pilot scenes taught: {slopes}", group.pilots.len()));
-            let offset = learned
-                .offset
-                .map(|offset| format!("calibration{zone}: {} scenes show: {offset}", group.calibrated.len()));
+            let offset = match (learned.offset, group.calibrated.len()) {
+                (_, 0) => None,
+                (Some(offset), count) => Some(format!("calibration{zone}: {count} scenes show: {offset}")),
+                (None, count) => {
+                    Some(format!("calibration{zone}: failed for all {count} scenes, so not done"))
+                }
+            };
             slopes.into_iter().chain(offset)
         });
         sentences.collect()
