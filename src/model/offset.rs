@@ -7,12 +7,22 @@ use super::{Goal, Scored, median, qstep};
 
 /// The same frames of a scene, encoded at the same CRF as a probe and as in the
 /// final encode.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pair {
     pub crf: f64,
-    /// Pooled scores.
-    pub probe: f64,
-    pub final_: f64,
+    /// Scores of each frame in the probe and in the encode as the final one.
+    pub frames: Vec<(f64, f64)>,
+}
+
+impl Pair {
+    /// ln of the ratio of the distortions: the median over the frames. Pooled
+    /// scores punish the worst frames, and these differ from encode to encode by
+    /// more than presets do.
+    fn ratio(&self, goal: &Goal) -> Option<f64> {
+        let of_frame =
+            |&(probe, final_): &(f64, f64)| (goal.distortion(final_) / goal.distortion(probe)).ln();
+        median(self.frames.iter().map(of_frame).collect())
+    }
 }
 
 /// ln of (distortion of the final encode / distortion of a probe), a straight
@@ -29,9 +39,9 @@ pub struct Offset {
 }
 
 /// The slope of the offset comes from differences within scenes, which are small
-/// and noisy (standard deviation about 0.06, where slopes of more than 0.1 would
-/// surprise): it is drawn towards 0 as if this much had been seen to be level.
-/// The ratio of the two variances; unit: (ln qstep)².
+/// and noisy (standard deviation about 0.06 on Big Buck Bunny, where slopes of
+/// more than 0.1 would surprise): it is drawn towards 0 as if this much had been
+/// seen to be level. The ratio of the two variances; unit: (ln qstep)².
 const SHRINKAGE: f64 = 0.36;
 
 /// A damage that rises more slowly than the slowest scene's would make the sum of
@@ -42,8 +52,7 @@ impl Offset {
     /// From the pairs of each calibrated scene; `None` without any.
     pub fn measure<'a>(scenes: impl IntoIterator<Item = &'a [Pair]>, goal: &Goal) -> Option<Self> {
         let points = |pairs: &[Pair]| -> Vec<(f64, f64)> {
-            let ratio = |p: &Pair| (goal.distortion(p.final_) / goal.distortion(p.probe)).ln();
-            pairs.iter().map(|p| (qstep::from_crf(p.crf).ln(), ratio(p))).collect()
+            pairs.iter().filter_map(|p| Some((qstep::from_crf(p.crf).ln(), p.ratio(goal)?))).collect()
         };
         let scenes: Vec<_> = scenes.into_iter().map(points).filter(|points| !points.is_empty()).collect();
         let xs = || scenes.iter().flatten().map(|(x, _)| *x);
@@ -101,7 +110,15 @@ mod tests {
         Goal { target: 1.0, higher_is_better: false, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
 
     fn pair(crf: f64, probe: f64, factor: f64) -> Pair {
-        Pair { crf, probe, final_: probe * factor }
+        Pair { crf, frames: vec![(probe, probe * factor); 3] }
+    }
+
+    #[test]
+    fn one_odd_frame_of_a_pair_does_not_move_it() {
+        let frames = vec![(1.0, 0.9), (2.0, 1.8), (1.5, 4.5)];
+        let offset = Offset::measure([&[Pair { crf: 24.0, frames }][..]], &GOAL).unwrap();
+        assert!((offset.factor(24.0) - 0.9).abs() < 1e-12);
+        assert_eq!(Offset::measure([&[Pair { crf: 24.0, frames: Vec::new() }][..]], &GOAL), None);
     }
 
     #[test]

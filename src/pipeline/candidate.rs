@@ -11,7 +11,7 @@ use super::store::ScoreRecord;
 use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
 use crate::model::{Model, Next, Pair, Role, Scored, Slopes};
-use crate::score::{Backend, SceneReference, select};
+use crate::score::{self, Backend, Measurement, SceneReference, select};
 use crate::support::fingerprint::Fingerprint;
 
 /// Probes of a calibrated scene that are compared with the final encode, at most.
@@ -52,9 +52,12 @@ pub struct Progress {
     /// Offsets that are measured, rising; known once the selection could be made.
     pub offsets: Option<Vec<usize>>,
     pub reference: Option<Arc<dyn SceneReference>>,
-    /// Of probes, and of encodes as the final one, in the order they were made.
+    /// Probes in the order they were made.
     scored: Vec<Scored>,
-    finals: Vec<Scored>,
+    /// The scores of the measured frames of each probe, and of each encode as the
+    /// final one.
+    probe_frames: Vec<Vec<f64>>,
+    final_frames: Vec<Vec<f64>>,
     unreliable: bool,
     /// Nothing more will be scored.
     over: bool,
@@ -132,9 +135,9 @@ impl<'a> Candidate<'a> {
     /// Probes beside the encodes as the final one at the same CRFs.
     pub fn pairs(&self) -> Vec<Pair> {
         let progress = self.progress();
-        let both = progress.scored.iter().zip(&progress.finals);
-        both.map(|(probe, final_)| Pair { crf: probe.crf, probe: probe.score, final_: final_.score })
-            .collect()
+        let both = progress.probe_frames.iter().zip(&progress.final_frames);
+        let frames = both.map(|(probe, final_)| probe.iter().copied().zip(final_.iter().copied()).collect());
+        progress.scored.iter().zip(frames).map(|(probe, frames)| Pair { crf: probe.crf, frames }).collect()
     }
 
     /// Whether a pilot has shown its slope, or will not.
@@ -169,7 +172,7 @@ impl<'a> Candidate<'a> {
                 return Step::Done;
             }
         };
-        let probe = progress.scored.len() + progress.finals.len();
+        let probe = progress.scored.len() + progress.final_frames.len();
         progress.takes.truncate(probe);
         progress.takes.push(take);
         Step::Encode { probe, crf: take.crf }
@@ -178,7 +181,7 @@ impl<'a> Candidate<'a> {
     /// Comparing comes before a third probe: it need not wait for the pilots.
     fn wanted(&self, progress: &Progress, slopes: Option<&Slopes>) -> Wanted {
         let next = self.model.next(&progress.scored, self.role, slopes);
-        let compared = progress.finals.len();
+        let compared = progress.final_frames.len();
         let enough = next == Next::Done || progress.scored.len() >= COMPARED;
         if self.calibrated && enough && compared < progress.scored.len().min(COMPARED) {
             let crf = progress.scored[compared].crf;
@@ -193,11 +196,17 @@ impl<'a> Candidate<'a> {
 
     /// Enters a score that was just measured, or found from an earlier run.
     pub fn enter(&self, purpose: Purpose, record: &ScoreRecord) {
+        let metric = &self.planned.settings.metric;
+        let of_frame =
+            |(_, measured): &(usize, Measurement)| score::frame_score(measured, metric.metric, &metric.mix);
+        let frames: Vec<f64> = record.frames.iter().map(of_frame).collect();
         let mut progress = self.progress();
-        let scored = Scored { crf: record.crf, score: record.score };
         match purpose {
-            Purpose::Probing => progress.scored.push(scored),
-            Purpose::Final => progress.finals.push(scored),
+            Purpose::Probing => {
+                progress.scored.push(Scored { crf: record.crf, score: record.score });
+                progress.probe_frames.push(frames);
+            }
+            Purpose::Final => progress.final_frames.push(frames),
         }
         progress.unreliable |= purpose == Purpose::Probing && record.unreliable;
         if progress.offsets.is_none() {
@@ -214,7 +223,7 @@ impl<'a> Candidate<'a> {
     /// the end what turned out not to be needed. A third probe was not expected.
     pub fn unreported(&self) -> u64 {
         let mut progress = self.progress();
-        let finished = (progress.scored.len() + progress.finals.len()) as u64;
+        let finished = (progress.scored.len() + progress.final_frames.len()) as u64;
         let done = if progress.over { self.expected() } else { finished.min(self.expected()) };
         let news = done - progress.reported;
         progress.reported = done;
