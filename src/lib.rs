@@ -25,7 +25,8 @@
 //!
 //! Within [`pipeline`], every scene is a chain probe → score → probe → score,
 //! and all chains run at once over a pool of encoder processes
-//! ([`pipeline::scheduler`]). The frames that will be measured are kept as they
+//! ([`pipeline::scheduler`]); where the model learns from pilot scenes, the others
+//! wait for these before their second probe ([`pipeline::learning`]). The frames that will be measured are kept as they
 //! pass by on their way to the first probe, within a memory budget; those that
 //! do not fit are rendered again. Everything finished goes to the work folder
 //! ([`pipeline::store`]) under a key made of all it depends on, so that a

@@ -210,6 +210,28 @@ fn zones_have_boundaries_and_settings_of_their_own() {
     assert!(ended.stdout.contains("zone scene-detection"), "{}", ended.stdout);
 }
 
+/// The zone's preset has another metric, and the model that it says itself.
+#[test]
+fn each_zone_is_probed_by_the_model_of_its_own_settings() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let zone =
+        ["--zones-string", "66 96 butteraugli-mean", "--set", "model.kind=adaptive", "--events", "events"];
+    let ended = run.run(&zone).ok();
+    assert_eq!(ended.stdout.matches("pilot scenes taught").count(), 1, "{}", ended.stdout);
+    let starts: Vec<u64> = list(&run.scenes()).iter().map(|scene| scene.0).collect();
+    let events = std::fs::read_to_string(run.path("events")).unwrap();
+    let probes = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut inside, mut outside) = (Vec::new(), Vec::new());
+    for probe in probes.filter(|event| event["event"] == "probe") {
+        let scene = usize::try_from(probe["scene"].as_u64().unwrap()).unwrap();
+        let by_zone = if starts[scene] >= 66 { &mut inside } else { &mut outside };
+        by_zone.push(probe["crf"].as_f64().unwrap());
+    }
+    let reference = |crf: &f64| [11.0, 24.0, 40.0].contains(crf);
+    assert!(inside.len() >= 2 && inside.iter().all(reference), "{inside:?}");
+    assert!(outside.len() >= 3 && !outside.iter().all(reference), "{outside:?}");
+}
+
 #[test]
 fn bad_input_is_named_and_nothing_is_written() {
     let run = Run::new("raise ValueError('no source today')");
@@ -312,6 +334,8 @@ fn a_refused_option_or_preset_is_named_before_any_work() {
     let run = Run::new(&format!("{CLIP}clip.set_output()"));
     run.run(&["--final-params", "--tune 0 --foo 3"]).failed(1, &["--foo"]);
     run.run(&["--set", "encoder.probing_preset=13", "--probing-params", "--tune 9"]).failed(1, &["tune"]);
+    run.run(&["--final-params", "--input-depth 8", "--set", "model.calibrate=1"])
+        .failed(1, &["--input-depth 8", "model.calibrate"]);
     assert!(!run.path("clip.boost").exists());
 }
 
@@ -332,6 +356,30 @@ mod with_broken_encoders {
         let ended = run.run(&["--encoder-path", &encoder, "--workers", "1"]).ok();
         assert!(ended.stderr.contains("once more") && ended.stderr.contains("bang"), "{}", ended.stderr);
         assert_covers(&run.scenes(), 96);
+    }
+
+    /// Final preset and parameters, those of a rule too, and neither grain nor a ROI map.
+    #[test]
+    fn calibration_encodes_have_the_words_of_the_final_encode_but_no_grain() {
+        let run = whole_clip();
+        let encoder = run.encoder("echo \"$*\" >>words");
+        let args = [
+            ["--set", "model.calibrate=1"],
+            ["--final-params", "--tune 0 --film-grain 8 --keyint -1"],
+            ["--set", "dynamic.final_params=params + ` --lookahead ` + crf.to_int()"],
+            ["--encoder-path", &encoder],
+        ];
+        run.run(args.as_flattened()).ok();
+        let words = std::fs::read_to_string(run.path("words")).unwrap();
+        let finals: Vec<&str> = words.lines().filter(|line| line.contains("--preset 10")).collect();
+        assert_eq!(finals.len(), 2, "{words}");
+        let crf_of = |line: &str| line.split("--crf ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        for line in finals {
+            assert!(line.contains(&format!("--lookahead {}", crf_of(line))), "{line}");
+            assert!(line.contains("--tune 0 --keyint -1") && !line.contains("grain"), "{line}");
+        }
+        let scenes = run.scenes().to_string();
+        assert!(scenes.contains("\"--film-grain\",\"8\""), "{scenes}");
     }
 
     #[test]

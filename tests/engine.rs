@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -146,6 +147,27 @@ fn a_small_memory_budget_renders_again_and_changes_no_score() {
     }
 }
 
+/// Kills a run when it reports `event` for the `nth` time, and resumes it.
+#[track_caller]
+fn killed_and_resumed(run: &Run, args: &[&str], event: &str, nth: usize) -> Vec<u8> {
+    std::fs::remove_dir_all(run.path("clip.boost")).unwrap();
+    std::fs::remove_file(run.path("clip.scenes.json")).unwrap();
+    let mut child = run
+        .command(&[&["--events", "-"], args].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let seen = lines.filter(|line| line.contains(event)).nth(nth - 1);
+    // SIGKILL, or its like: nothing of ours runs any more.
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(seen.is_some(), "the run ended before {event}");
+    assert!(!run.path("clip.scenes.json").exists(), "the kill after {event} came too late");
+    run.scenes(&[&["--resume"], args].concat())
+}
+
 #[test]
 fn a_killed_run_resumes_to_the_same_scenes() {
     let run = Run::new(128, 96, 96);
@@ -153,17 +175,49 @@ fn a_killed_run_resumes_to_the_same_scenes() {
     assert!(String::from_utf8_lossy(&scenes).matches("start_frame").count() >= 3, "one chain is no test");
     // After the analysis, in the middle of the probes, before the end.
     for (event, nth) in [("\"stage\":\"Analysis\",\"seconds\"", 1), ("\"probe\",", 1), ("\"score\",", 3)] {
-        std::fs::remove_dir_all(run.path("clip.boost")).unwrap();
-        std::fs::remove_file(run.path("clip.scenes.json")).unwrap();
-        let mut child =
-            run.command(&["--events", "-"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let seen = lines.filter(|line| line.contains(event)).nth(nth - 1);
-        // SIGKILL, or its like: nothing of ours runs any more.
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(seen.is_some(), "the run ended before {event}");
-        assert!(!run.path("clip.scenes.json").exists(), "the kill after {event} came too late");
-        assert_eq!(run.scenes(&["--resume"]), scenes, "killed after {event}");
+        assert_eq!(killed_and_resumed(&run, &[], event, nth), scenes, "killed after {event}");
+    }
+}
+
+/// The CRFs of each scene's probes and of its calibration encodes, by a file of events.
+fn encodes(events: &str) -> BTreeMap<u64, [Vec<f64>; 2]> {
+    let mut all: BTreeMap<u64, [Vec<f64>; 2]> = BTreeMap::new();
+    for line in events.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        if event["event"] == "score" {
+            let kind = usize::from(event["calibration"].as_bool().unwrap());
+            let crfs = &mut all.entry(event["scene"].as_u64().unwrap()).or_default()[kind];
+            crfs.push(event["crf"].as_f64().unwrap());
+        }
+    }
+    all
+}
+
+#[test]
+fn adaptive_and_calibrated_runs_do_not_depend_on_order_nor_on_a_kill() {
+    let run = Run::new(128, 96, 160);
+    let args = ["--set", "model.kind=adaptive", "--set", "model.calibrate=1", "--target", "90"];
+    let scenes = run.scenes(&[&args[..], &["--workers", "1", "--events", "events"]].concat());
+    let events = std::fs::read_to_string(run.path("events")).unwrap();
+    let made = encodes(&events);
+    assert!(made.len() >= 5, "pilots alone are no test: {made:?}");
+    assert_eq!(String::from_utf8_lossy(&scenes).matches("start_frame").count(), 2 * made.len());
+    let calibrated: Vec<_> = made.values().filter(|[_, finals]| !finals.is_empty()).collect();
+    let [[probes, finals]] = calibrated[..] else { panic!("one scene is calibrated: {made:?}") };
+    assert_eq!(finals[..], probes[..2], "at the CRFs of its first two probes");
+    for [probes, _] in made.values() {
+        assert!((1..=3).contains(&probes.len()), "{made:?}");
+        assert!((probes[0] - 24.0).abs() < 1e-9, "{made:?}");
+    }
+    assert!(made.values().filter(|[probes, _]| probes.len() >= 2).count() >= 3, "three pilots: {made:?}");
+    // What the stage expected is what it was told of in the end.
+    let expected = format!("\"total\":{},\"unit\":\"probes\"", 2 * made.len() + 2);
+    assert!(events.contains(&expected), "no {expected} in\n{events}");
+    assert!(events.contains(&format!("\"stage\":\"Probing\",\"done\":{}}}", 2 * made.len() + 2)), "{events}");
+
+    // In the middle of the pilots, and when the calibration begins.
+    for (event, nth) in [("\"event\":\"score\"", 3), ("\"calibration\":true", 1)] {
+        let args = [&args[..], &["--workers", "4"]].concat();
+        assert_eq!(killed_and_resumed(&run, &args, event, nth), scenes, "killed after {event}");
     }
 }

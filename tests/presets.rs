@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use progression_boost::settings::dynamic::Rules;
 use progression_boost::settings::library::BUILT_IN;
 use progression_boost::settings::{
-    EncoderFamily, FrameSelection, Metric, MetricBackend, Pooling, Request, Resolved, SceneMethod, Settings,
-    SourceProvider, resolve,
+    EncoderFamily, FrameSelection, Metric, MetricBackend, ModelKind, Pooling, Request, Resolved, SceneMethod,
+    Settings, SourceProvider, resolve,
 };
 
 fn preset(name: &str) -> Resolved {
@@ -100,6 +100,8 @@ fn every_preset_has_the_common_values() {
             ..s.metric.frames
         };
         assert_eq!(s.metric.frames, expected, "{}", row.name);
+        assert_eq!((s.model.kind, s.model.calibrate), (ModelKind::Reference, 0));
+        assert_eq!((s.model.tolerance, s.model.first_crf), (None, 24.0));
         assert_eq!(s.dynamic, progression_boost::settings::DynamicRules::default());
     }
 }
@@ -175,7 +177,7 @@ fn the_examples_of_the_documentation_are_presets() {
     let text = include_str!("../docs/presets.md");
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     let folder = tempfile::tempdir().unwrap();
     for example in examples {
         let file = folder.path().join("mine.toml");

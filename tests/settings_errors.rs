@@ -73,7 +73,10 @@ fn unknown_keys_are_answered_with_the_nearest() {
         problem_of("[scenes]\n  minscenelen = 9\n"),
         "2:3 scenes.minscenelen is not a key; did you mean scenes.min_scene_len?"
     );
-    assert_eq!(problem_of("[model]\nfoo = 1\n"), "2:1 model.foo is not a key; [model] has kind");
+    assert_eq!(
+        problem_of("[model]\nfoo = 1\n"),
+        "2:1 model.foo is not a key; [model] has kind, calibrate, tolerance, first_crf"
+    );
     assert_eq!(problem_of("[scens]\nmethod = 1\n"), "1:2 scens is not a key; did you mean scenes?");
     assert_eq!(
         problem_of("[banana]\nx = 1\n"),
@@ -105,6 +108,15 @@ fn wrong_types_say_what_is_allowed() {
         (
             "[metric]\ncrop = [0, 0, 1, 0]\n",
             "2:8 crop [0, 0, 1, 0]: must be [left, right, top, bottom], four even numbers of pixels from 0 to 65536",
+        ),
+        (
+            "[model]\ntolerance = \"some\"\n",
+            "2:13 tolerance \"some\": must be a number, 0 to 20, or \"auto\"",
+        ),
+        ("[model]\ncalibrate = 1.5\n", "2:13 calibrate 1.5: must be an integer, 0 to 1000"),
+        (
+            "[model]\nkind = \"adaptiv\"\n",
+            "2:8 kind \"adaptiv\": must be one of reference, adaptive; did you mean adaptive?",
         ),
         ("zones = 1\n", "1:9 zones holds tables: write [zones.NAME] or [zones.NAME.metric]"),
     ] {
@@ -183,6 +195,11 @@ fn contradicting_keys_are_found_where_the_last_was_written() {
             "2:11 metric.backend vszip: measures only ssimu2; Butteraugli needs auto, vship, native or ffvship",
         ),
         (
+            "[model]\ncalibrate = 2\n[dynamic]\nencoder = \"\\\"x265\\\"\"\n",
+            "4:11 model.calibrate 2: must be 0 with dynamic.encoder, because probes are compared with the \
+             final encode of the same encoder",
+        ),
+        (
             "[metric.frames]\nhighest_diff_frames = 0\nupper_bracket_frames = 0\n\
              upper_bracket_fallback_frames = 0\nfirst_frame = false\nlast_frame = false\n",
             "6:14 metric.frames selects no frame: at least one of its counts must be above 0",
@@ -220,7 +237,7 @@ fn several_problems_are_shown_one_a_line_with_their_files() {
     let text = resolve(&request).unwrap_err().to_string();
     let expected = format!(
         "4 problems in the settings:\n  \
-         {}:3:8: kind \"fast\": must be one of reference\n  \
+         {}:3:8: kind \"fast\": must be one of reference, adaptive\n  \
          {}:2:1: metric.taget is not a key; did you mean metric.target?\n  \
          --final-preset: final_preset \"slow\": must be an integer, -3 to 13\n  \
          --zones-string:1:1: \"0 10\" is left over: every zone is `start end name`",
@@ -243,7 +260,7 @@ fn broken_toml_is_placed_and_the_rest_still_read() {
 fn columns_count_characters() {
     let text = "model = { kind = \"ä\", foo = 1 }\n";
     let all = problems_of(text);
-    assert_eq!(all[0], "1:18 kind \"ä\": must be one of reference");
+    assert_eq!(all[0], "1:18 kind \"ä\": must be one of reference, adaptive");
     assert!(all[1].starts_with("1:23 model.foo is not a key"), "{all:#?}");
 }
 

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use progression_boost::encoder::y4m;
-use progression_boost::pipeline::plan::plan;
-use progression_boost::pipeline::probing::{Candidate, Probing};
+use progression_boost::pipeline::candidate::{Candidate, Take};
+use progression_boost::pipeline::learning::Learning;
+use progression_boost::pipeline::plan::{PlannedScene, plan};
+use progression_boost::pipeline::probing::Probing;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
 use progression_boost::pipeline::tools::{self, Backends, Encoding};
@@ -48,9 +50,10 @@ impl Bench {
             let backend = backends.of_zone(scene.zone).context("every zone measures")?;
             let diff = &luma.diff[scene.scene.start..scene.scene.end];
             let key = Fingerprint::of(&(&scene.settings.metric, backend.describe(), backends.color, diff));
-            let goal = tools::goal(&scene.settings.metric);
-            candidates.push(Candidate::new(scene, goal, Arc::clone(backend), &luma, key, 1 << 30, picture)?);
+            let model = tools::model(scene.settings, encoding.encoder.capabilities.quarter_steps);
+            candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, key, 1 << 30, picture)?);
         }
+        let learning = Learning::plan(&mut candidates);
         let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
         let info = working.info();
         let fps = y4m::frame_rate(info.fps);
@@ -58,8 +61,9 @@ impl Bench {
             clip: &working,
             format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
             program: &encoding.encoder.identity.path,
-            params: &|scene, crf| encoding.probe_words(scene, crf, &luma),
+            params: &|scene: &PlannedScene<'_>, take: Take| encoding.probe_words(scene, take.crf, &luma),
             candidates,
+            learning,
             store: &store,
             probe_key: encoding.key(),
             pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,

@@ -99,18 +99,16 @@ impl State {
             Event::StageStarted { stage, total, unit } => self.open(stage, *total, unit),
             Event::StageProgress { stage, done } => self.progress(stage, *done),
             Event::StageFinished { stage, seconds } => self.close(stage, *seconds),
-            Event::Probe { scene, probe, crf, bytes, seconds } => self.detail(
-                1,
-                &format!(
-                    "scene {scene}: probe {} at CRF {crf:.2} took {seconds:.1} s, {bytes} bytes",
-                    probe + 1
-                ),
-            ),
-            Event::Score { scene, probe, crf, score } => {
+            Event::Probe { scene, probe, calibration, crf, bytes, seconds } => {
+                let what = encode_name(*probe, *calibration);
                 self.detail(
                     1,
-                    &format!("scene {scene}: probe {} at CRF {crf:.2} scores {score:.3}", probe + 1),
+                    &format!("scene {scene}: {what} at CRF {crf:.2} took {seconds:.1} s, {bytes} bytes"),
                 );
+            }
+            Event::Score { scene, probe, calibration, crf, score } => {
+                let what = encode_name(*probe, *calibration);
+                self.detail(1, &format!("scene {scene}: {what} at CRF {crf:.2} scores {score:.3}"));
             }
             Event::Scene { scene, start, end, crf } => {
                 self.detail(1, &format!("scene {scene}: frames {start} to {end}, CRF {crf:.2}"));
@@ -217,6 +215,11 @@ impl State {
         }
         self.detail(0, &format!("{stage}: {seconds:.1} s"));
     }
+}
+
+/// An encode that is measured, in words.
+fn encode_name(probe: usize, calibration: bool) -> String {
+    if calibration { "calibration".to_owned() } else { format!("probe {}", probe + 1) }
 }
 
 fn style(total: u64) -> ProgressStyle {

@@ -39,7 +39,9 @@ impl Summary {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let frames: usize = self.scenes.iter().map(|s| s.scene.frames()).sum();
-        let _ = writeln!(text, "{} scenes, {frames} frames", self.scenes.len());
+        let probes: usize = self.scenes.iter().map(|s| s.probes.len()).sum();
+        let made = if probes == 0 { String::new() } else { format!(", {probes} probes") };
+        let _ = writeln!(text, "{} scenes, {frames} frames{made}", self.scenes.len());
         for sentence in &self.used {
             let _ = writeln!(text, "  {sentence}");
         }
@@ -124,10 +126,11 @@ mod tests {
 
     #[test]
     fn frames_are_counted_by_crf_and_zone() {
+        let probed = SceneResult { probes: vec![(24.0, 0.9), (27.0, 1.0)], ..scene(0, 100, 24.25, None) };
         let summary = Summary {
             output: "x.json".into(),
             scenes: vec![
-                scene(0, 100, 24.25, None),
+                probed,
                 scene(100, 150, 24.75, Some("opening")),
                 scene(150, 350, 27.0, Some("opening")),
                 scene(350, 360, 31.0, None),
@@ -136,7 +139,7 @@ mod tests {
             stages: vec![("Analysis".into(), 1.25)],
         };
         let text = summary.text();
-        assert!(text.starts_with("4 scenes, 360 frames\n"), "{text}");
+        assert!(text.starts_with("4 scenes, 360 frames, 2 probes\n"), "{text}");
         assert!(text.contains(&format!("     24     150 {}\n", "#".repeat(30))), "{text}");
         assert!(text.contains(&format!("     27     200 {}\n", "#".repeat(40))), "{text}");
         assert!(text.contains("     25       0 \n"), "{text}");

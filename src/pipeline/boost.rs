@@ -9,16 +9,18 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use super::Request;
+use super::candidate::{Candidate, Probed, Take};
 use super::finish::{Finisher, SceneOutcome};
+use super::learning::Learning;
 use super::plan::{PlannedScene, plan};
-use super::probing::{Candidate, Probed, Probing};
+use super::probing::Probing;
 use super::scheduler::{self, Limits};
 use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use super::tools::{self, Backends, Encoding};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
 use crate::character::SceneMasks;
-use crate::encoder::y4m;
+use crate::encoder::{Purpose, y4m};
 use crate::output::av1an;
 use crate::output::summary::Summary;
 use crate::scenes;
@@ -72,7 +74,8 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         events,
         cancel,
     };
-    let (outcomes, masks) = clock.time("probing", || run.probe_and_segment(&planned, &analysis))?;
+    let ((outcomes, learned), masks) =
+        clock.time("probing", || run.probe_and_segment(&planned, &analysis))?;
     let roi_folder = roi_folder(&request.output)?;
     let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
@@ -83,6 +86,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     used.extend(backends.describe());
     used.extend(segmentation.as_ref().map(Segmentation::describe));
     used.push(encoding.describe());
+    used.extend(learned);
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
 
@@ -183,6 +187,7 @@ fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zo
     section("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes));
     section("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder));
     section("settings of [metric]", |z| Fingerprint::of(&z.settings.metric));
+    section("settings of [model]", |z| Fingerprint::of(&z.settings.model));
     section("settings of [character]", |z| Fingerprint::of(&z.settings.character));
     section("dynamic rules", |z| Fingerprint::of(&z.settings.dynamic));
     manifest
@@ -205,6 +210,9 @@ fn analysed(
     Ok(analysis)
 }
 
+/// How each scene's probing ended, and sentences about what was learned from them.
+type Outcomes = (Vec<SceneOutcome>, Vec<String>);
+
 struct Run<'a> {
     request: &'a Request,
     input: &'a Input,
@@ -225,7 +233,7 @@ impl Run<'_> {
         &self,
         planned: &[PlannedScene<'_>],
         analysis: &Analysis,
-    ) -> Result<(Vec<SceneOutcome>, Vec<Option<SceneMasks>>)> {
+    ) -> Result<(Outcomes, Vec<Option<SceneMasks>>)> {
         let Some(segmentation) = self.segmentation else {
             return Ok((self.probe(planned, analysis, self.cancel)?, planned.iter().map(|_| None).collect()));
         };
@@ -250,13 +258,9 @@ impl Run<'_> {
         })
     }
 
-    /// Probes every scene whose zone measures; the others need none.
-    fn probe(
-        &self,
-        planned: &[PlannedScene<'_>],
-        analysis: &Analysis,
-        cancel: &Cancel,
-    ) -> Result<Vec<SceneOutcome>> {
+    /// Probes every scene whose zone measures; the others need none. With
+    /// sentences about what was learned.
+    fn probe(&self, planned: &[PlannedScene<'_>], analysis: &Analysis, cancel: &Cancel) -> Result<Outcomes> {
         let picture = picture_bytes(self.working);
         let mut candidates = Vec::new();
         for scene in planned {
@@ -270,7 +274,7 @@ impl Run<'_> {
             ));
             candidates.push(Candidate::new(
                 *scene,
-                tools::goal(&scene.settings.metric),
+                tools::model(scene.settings, self.encoding.encoder.capabilities.quarter_steps),
                 Arc::clone(backend),
                 &analysis.luma,
                 key,
@@ -280,24 +284,29 @@ impl Run<'_> {
         }
         let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
         if candidates.is_empty() {
-            return Ok(outcomes);
+            return Ok((outcomes, Vec::new()));
         }
+        let learning = Learning::plan(&mut candidates);
         let limits = self.limits();
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(tools::cpus())
             .thread_name(|n| format!("score-{n}"))
             .build()
             .context("cannot start the scoring threads")?;
-        let stage = self.events.stage("Probing", 2 * candidates.len() as u64, "probes");
+        let expected = candidates.iter().map(Candidate::expected).sum();
+        let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
-        let params =
-            |scene: &PlannedScene<'_>, crf: f64| self.encoding.probe_words(scene, crf, &analysis.luma);
+        let params = |scene: &PlannedScene<'_>, take: Take| match take.purpose {
+            Purpose::Probing => self.encoding.probe_words(scene, take.crf, &analysis.luma),
+            Purpose::Final => self.encoding.calibration_words(scene, take.crf, &analysis.luma),
+        };
         let probing = Probing {
             clip: self.working,
             format: format(self.working, self.encoding.bits),
             program: &self.encoding.encoder.identity.path,
             params: &params,
             candidates,
+            learning,
             store: self.store,
             probe_key: Fingerprint::of(&(&self.input.key, self.encoding.key())),
             pool: &pool,
@@ -308,14 +317,16 @@ impl Run<'_> {
             cancel,
         };
         let failed = scheduler::run(&chains, &limits, &probing, cancel)?;
-        for candidate in &probing.candidates {
+        let (candidates, learning) = (&probing.candidates, &probing.learning);
+        for (number, candidate) in candidates.iter().enumerate() {
             let Probed { scored, unreliable } = candidate.probed();
-            outcomes[candidate.planned.index] = SceneOutcome::Probed { scored, unreliable };
+            let (model, learned) = (candidate.model, learning.learned(candidates, number));
+            outcomes[candidate.planned.index] = SceneOutcome::Probed { model, scored, unreliable, learned };
         }
         for (number, error) in failed {
-            outcomes[probing.candidates[number].planned.index] = SceneOutcome::Failed(error);
+            outcomes[candidates[number].planned.index] = SceneOutcome::Failed(error);
         }
-        Ok(outcomes)
+        Ok((outcomes, learning.describe(candidates)))
     }
 
     fn limits(&self) -> Limits {

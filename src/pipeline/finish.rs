@@ -10,7 +10,7 @@ use super::plan::PlannedScene;
 use super::tools::{self, Encoding};
 use crate::analysis::LumaStats;
 use crate::character::{self, RoiMap, SceneMasks};
-use crate::model::{Scored, qstep, reference};
+use crate::model::{Learned, Model, Presets, Scored, qstep};
 use crate::output::av1an::{SceneEntry, ZoneOverrides};
 use crate::output::summary::SceneResult;
 use crate::support::events::{Event, Events};
@@ -21,8 +21,10 @@ pub enum SceneOutcome {
     /// Its zone measures nothing.
     Unmeasured,
     Probed {
+        model: Model,
         scored: Vec<Scored>,
         unreliable: bool,
+        learned: Learned,
     },
     Failed(Error),
 }
@@ -105,27 +107,29 @@ impl<'a> Finisher<'a> {
             let facts = tools::facts(scene, self.luma);
             self.encoding.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
         };
-        let (scored, unreliable) = match outcome {
+        let (model, scored, unreliable, learned) = match outcome {
             SceneOutcome::Failed(error) => return Ok(Err(error)),
             SceneOutcome::Unmeasured => {
                 let crf = settings.metric.base_crf;
                 let final_preset = preset(crf)?;
                 return Ok(Ok(Solved { crf, final_preset, probes: Vec::new(), doubtful: false }));
             }
-            SceneOutcome::Probed { scored, unreliable } => (scored, unreliable),
+            SceneOutcome::Probed { model, scored, unreliable, learned } => {
+                (model, scored, unreliable, learned)
+            }
         };
-        let [first, second] = scored[..] else {
-            bail!("scene {}: the reference model needs two probes, not {}", scene.index, scored.len());
+        let too_few = || {
+            format!("scene {}: {} probes are too few for model {:?}", scene.index, scored.len(), model.kind)
         };
-        let goal = tools::goal(&settings.metric);
-        let plain = reference::uncorrected(first, second, &goal);
+        let plain = model.uncorrected(&scored, learned.slopes.as_ref()).with_context(too_few)?;
         let final_preset = preset(plain.crf)?;
-        let solution = reference::solve(first, second, &goal, encoder.probing_preset, final_preset);
+        let presets = Presets { probing: encoder.probing_preset, final_: final_preset };
+        let answer = model.solve(&scored, &learned, presets).with_context(too_few)?;
         Ok(Ok(Solved {
-            crf: solution.crf,
+            crf: answer.crf,
             final_preset,
             probes: scored.iter().map(|s| (s.crf, s.score)).collect(),
-            doubtful: unreliable || solution.contradicts(),
+            doubtful: unreliable || answer.contradicts(),
         }))
     }
 

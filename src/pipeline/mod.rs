@@ -2,8 +2,10 @@
 //! this module does.
 
 mod boost;
+pub mod candidate;
 mod finish;
 mod frames;
+pub mod learning;
 pub mod plan;
 pub mod probing;
 pub mod scheduler;

@@ -3,54 +3,24 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::frames::{self, Keep, Kept};
+use super::candidate::{Candidate, Take};
+use super::frames::{self, Keep};
+use super::learning::Learning;
 use super::plan::PlannedScene;
-use super::scheduler::{self, Step, Work};
+use super::scheduler::{Step, Work};
 use super::store::{ProbeRecord, ScoreRecord, Store};
-use crate::analysis::LumaStats;
-use crate::encoder::{EncodeError, EncodeJob, encode, ivf, y4m};
-use crate::model::{Goal, Scored, reference};
+use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, ivf, y4m};
 use crate::probe::decode::ProbeFrames;
-use crate::score::{self, Backend, Measurement, SceneReference, select};
+use crate::score::{self, Measurement, SceneReference, select};
 use crate::source::{Clip, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
-
-/// A scene and what its probes need; made before probing starts.
-pub struct Candidate<'a> {
-    pub planned: PlannedScene<'a>,
-    pub goal: Goal,
-    pub backend: Arc<dyn Backend>,
-    /// Luma differences of the scene's frames, one entry a frame.
-    pub diff: &'a [f64],
-    /// Luma statistics, settings, colour: all that scores depend on besides the probes.
-    pub score_key: Fingerprint,
-    keep: Keep,
-    kept: Kept,
-    progress: Mutex<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
-    /// Offsets that are measured, rising; known once the selection could be made.
-    offsets: Option<Vec<usize>>,
-    reference: Option<Arc<dyn SceneReference>>,
-    scored: Vec<Scored>,
-    unreliable: bool,
-}
-
-/// What a finished chain tells.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Probed {
-    pub scored: Vec<Scored>,
-    pub unreliable: bool,
-}
 
 /// A place among the pictures that wait to be measured; free again on drop.
 struct Place(Sender<()>);
@@ -68,9 +38,10 @@ pub struct Probing<'a> {
     pub clip: &'a Clip,
     pub format: y4m::Format,
     pub program: &'a Path,
-    /// The words of one probe encode: all but input and output.
-    pub params: &'a (dyn Fn(&PlannedScene<'_>, f64) -> Result<Vec<String>> + Sync),
+    /// The words of one encode: all but input and output.
+    pub params: &'a (dyn Fn(&PlannedScene<'_>, Take) -> Result<Vec<String>> + Sync),
     pub candidates: Vec<Candidate<'a>>,
+    pub learning: Learning,
     pub store: &'a Store,
     /// The source, what renders it, and the encoder.
     pub probe_key: Fingerprint,
@@ -83,100 +54,44 @@ pub struct Probing<'a> {
     pub cancel: &'a Cancel,
 }
 
-impl<'a> Candidate<'a> {
-    /// `memory` bounds what the scene may keep, `picture` is the size of one
-    /// picture, both in bytes.
-    pub fn new(
-        planned: PlannedScene<'a>,
-        goal: Goal,
-        backend: Arc<dyn Backend>,
-        luma: &'a LumaStats,
-        score_key: Fingerprint,
-        memory: u64,
-        picture: usize,
-    ) -> Result<Self> {
-        let scene = planned.scene;
-        let diff = &luma.diff[scene.start..scene.end];
-        let selection = &planned.settings.metric.frames;
-        let mut progress = Progress::default();
-        let mut keep = Keep::All;
-        if !select::needs_probe(selection) {
-            let known = select::SceneDiffs { start: scene.start, diff, probe_diff: None };
-            let offsets = select::frames(&known, selection)?;
-            keep = Keep::Offsets(offsets.clone());
-            progress.offsets = Some(offsets);
-        }
-        if keep.bytes(scene.frames(), picture) > memory {
-            keep = Keep::Nothing;
-        }
-        Ok(Self {
-            planned,
-            goal,
-            backend,
-            diff,
-            score_key,
-            keep,
-            kept: Kept::default(),
-            progress: Mutex::new(progress),
-        })
-    }
-
-    /// The scene's weight and memory for the scheduler.
-    pub fn chain(&self, picture: usize) -> scheduler::Chain {
-        let frames = self.planned.scene.frames();
-        scheduler::Chain { weight: frames as u64, bytes: self.keep.bytes(frames, picture) }
-    }
-
-    pub fn probed(&self) -> Probed {
-        let progress = self.progress();
-        Probed { scored: progress.scored.clone(), unreliable: progress.unreliable }
-    }
-
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next step by what is scored; the probes so far decide.
-    fn next(&self, scored: &[Scored]) -> Step {
-        match scored {
-            [] => Step::Encode { probe: 0, crf: reference::FIRST_CRF },
-            [first] => Step::Encode { probe: 1, crf: reference::second_crf(first.score, &self.goal) },
-            _ => Step::Done,
-        }
-    }
-}
-
 impl Probing<'_> {
-    /// Key of a probe: everything that its bytes depend on.
-    fn probe_key(&self, candidate: &Candidate<'_>, crf: f64) -> Result<Fingerprint> {
-        let params = (self.params)(&candidate.planned, crf)?;
+    /// Key of an encode: everything that its bytes depend on.
+    fn encode_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
+        let params = (self.params)(&candidate.planned, take)?;
         Ok(Fingerprint::of(&(&self.probe_key, candidate.planned.scene, params)))
     }
 
     /// Key of a score. Which frames are measured can depend on the first probe.
-    fn score_key(&self, candidate: &Candidate<'_>, crf: f64) -> Result<Fingerprint> {
-        let probe = self.probe_key(candidate, crf)?;
-        let first = self.probe_key(candidate, reference::FIRST_CRF)?;
-        Ok(Fingerprint::of(&(&candidate.score_key, probe, first)))
+    fn score_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
+        let encode = self.encode_key(candidate, take)?;
+        let first = self.encode_key(candidate, candidate.first_take())?;
+        Ok(Fingerprint::of(&(&candidate.score_key, encode, first)))
+    }
+
+    /// The next step of a scene.
+    fn next(&self, scene: usize) -> Step {
+        let slopes = self.learning.slopes(&self.candidates, scene);
+        let candidate = &self.candidates[scene];
+        let step = candidate.next(slopes.as_ref());
+        match candidate.unreported() {
+            0 => {}
+            news => self.stage.advance(news),
+        }
+        step
     }
 
     /// Follows the chain as far as an earlier run went.
     fn resumed(&self, scene: usize) -> Result<Step> {
         let candidate = &self.candidates[scene];
-        let mut progress = candidate.progress();
         loop {
-            let step = candidate.next(&progress.scored);
+            let step = self.next(scene);
             let Step::Encode { probe, crf } = step else { return Ok(step) };
-            if let Some(record) = self.store.score(&self.score_key(candidate, crf)?) {
-                progress.scored.push(Scored { crf: record.crf, score: record.score });
-                progress.unreliable |= record.unreliable;
-                if progress.offsets.is_none() {
-                    progress.offsets = Some(record.frames.iter().map(|(offset, _)| *offset).collect());
-                }
-                self.stage.advance(1);
+            let take = candidate.take(probe)?;
+            if let Some(record) = self.store.score(&self.score_key(candidate, take)?) {
+                candidate.enter(take.purpose, &record);
                 continue;
             }
-            let key = self.probe_key(candidate, crf)?;
+            let key = self.encode_key(candidate, take)?;
             let path = self.store.probe_path(candidate.planned.index, probe, &key);
             let frames = candidate.planned.scene.frames();
             let whole = ivf::verify(&path).is_ok_and(|(found, _)| found == frames);
@@ -304,9 +219,9 @@ impl Probing<'_> {
         measured.collect()
     }
 
-    fn score_probe(&self, candidate: &Candidate<'_>, probe: usize, crf: f64) -> Result<()> {
+    fn score_take(&self, candidate: &Candidate<'_>, probe: usize, take: Take) -> Result<()> {
         let planned = &candidate.planned;
-        let path = self.store.probe_path(planned.index, probe, &self.probe_key(candidate, crf)?);
+        let path = self.store.probe_path(planned.index, probe, &self.encode_key(candidate, take)?);
         let offsets = self.offsets(candidate, &path)?;
         let reference = self.reference(candidate, &offsets)?;
         let frames = self.measure(reference.as_ref(), &path, probe, &offsets)?;
@@ -319,54 +234,62 @@ impl Probing<'_> {
             scores.push(score::check_finite(score, planned.index, frame, &described)?);
         }
         let pooled = score::pool(&scores, metric.metric, metric.pooling)?;
-        self.store.add_score(ScoreRecord {
-            key: self.score_key(candidate, crf)?,
+        let Take { purpose, crf } = take;
+        let record = ScoreRecord {
+            key: self.score_key(candidate, take)?,
             crf,
             score: pooled.score,
             unreliable: pooled.unreliable,
             frames,
-        })?;
-        self.events.emit(&Event::Score { scene: planned.index, probe, crf, score: pooled.score });
+        };
+        self.store.add_score(record.clone())?;
+        let calibration = purpose == Purpose::Final;
+        self.events.emit(&Event::Score {
+            scene: planned.index,
+            probe,
+            calibration,
+            crf,
+            score: pooled.score,
+        });
         if !self.keep_probes {
             // Scored and recorded: the file is not needed, nor missed if it stays.
             let _ = std::fs::remove_file(&path);
         }
-        let mut progress = candidate.progress();
-        progress.scored.push(Scored { crf, score: pooled.score });
-        progress.unreliable |= pooled.unreliable;
+        candidate.enter(purpose, &record);
         Ok(())
     }
 }
 
 impl Work for Probing<'_> {
-    fn first(&self, scene: usize) -> Result<Step> {
+    fn proceed(&self, scene: usize) -> Result<Step> {
         self.resumed(scene)
     }
 
     fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()> {
         let candidate = &self.candidates[scene];
-        let key = self.probe_key(candidate, crf)?;
+        let take = candidate.take(probe)?;
+        let key = self.encode_key(candidate, take)?;
         let job = EncodeJob {
             program: self.program.to_path_buf(),
-            params: (self.params)(&candidate.planned, crf)?,
+            params: (self.params)(&candidate.planned, take)?,
             output: self.store.probe_path(candidate.planned.index, probe, &key),
             format: self.format,
             stall: self.stall,
         };
         let encoded =
-            self.encode_once_more(candidate, probe, &job).with_context(|| place(candidate, probe, crf))?;
+            self.encode_once_more(candidate, probe, &job).with_context(|| place(candidate, probe, take))?;
         let (bytes, seconds) = (encoded.bytes, encoded.seconds);
         self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
-        self.events.emit(&Event::Probe { scene: candidate.planned.index, probe, crf, bytes, seconds });
+        let (scene, calibration) = (candidate.planned.index, take.purpose == Purpose::Final);
+        self.events.emit(&Event::Probe { scene, probe, calibration, crf, bytes, seconds });
         Ok(())
     }
 
-    fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step> {
+    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
         let candidate = &self.candidates[scene];
-        self.score_probe(candidate, probe, crf).with_context(|| place(candidate, probe, crf))?;
-        self.stage.advance(1);
-        let step = candidate.next(&candidate.progress().scored);
-        Ok(step)
+        let take = candidate.take(probe)?;
+        self.score_take(candidate, probe, take).with_context(|| place(candidate, probe, take))?;
+        Ok(self.next(scene))
     }
 
     fn release(&self, scene: usize) {
@@ -374,10 +297,18 @@ impl Work for Probing<'_> {
         candidate.kept.clear();
         candidate.progress().reference = None;
     }
+
+    fn give_up(&self, scene: usize) {
+        self.candidates[scene].give_up();
+    }
 }
 
-/// For messages: which probe of which scene.
-fn place(candidate: &Candidate<'_>, probe: usize, crf: f64) -> String {
+/// For messages: which encode of which scene.
+fn place(candidate: &Candidate<'_>, probe: usize, take: Take) -> String {
     let PlannedScene { index, scene, .. } = candidate.planned;
-    format!("scene {index} (frames {} to {}), probe {} at CRF {crf}", scene.start, scene.end, probe + 1)
+    let what = match take.purpose {
+        Purpose::Probing => format!("probe {}", probe + 1),
+        Purpose::Final => "calibration".to_owned(),
+    };
+    format!("scene {index} (frames {} to {}), {what} at CRF {}", scene.start, scene.end, take.crf)
 }

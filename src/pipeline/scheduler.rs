@@ -4,13 +4,17 @@
 //! while one scene is scored, others encode. Encoder slots take second probes
 //! before first ones, because they free the frames kept for their scene, and
 //! longer scenes before shorter ones, so that no long one runs alone at the end.
+//!
+//! A scene may have to wait for what others find out. It then holds neither a
+//! thread nor memory, so that it stands in nobody's way, and is asked again
+//! whenever another one has got further.
 
 use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 
 use crate::support::cancel::{Cancel, Interrupted};
 
@@ -24,6 +28,8 @@ pub struct Chain {
     pub weight: u64,
     /// Bytes kept in memory from the first probe on until the scene is done.
     pub bytes: u64,
+    /// Others will wait for this scene: it is started before them.
+    pub urgent: bool,
 }
 
 /// What a scene needs next.
@@ -39,19 +45,24 @@ pub enum Step {
         probe: usize,
         crf: f64,
     },
+    /// What comes next depends on other scenes that are not as far yet.
+    Wait,
     Done,
 }
 
 /// The work itself; called from many threads, never twice at once for a scene.
 pub trait Work: Sync {
-    /// Where the chain starts: anywhere, for a resumed run.
-    fn first(&self, scene: usize) -> Result<Step>;
+    /// Where the chain goes on: at its start, for a resumed run anywhere, and
+    /// again after [`Step::Wait`]. It must not wait for other scenes itself.
+    fn proceed(&self, scene: usize) -> Result<Step>;
     /// Encodes a probe; runs on an encoder slot.
     fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()>;
     /// Scores a probe and says what comes next; runs on a scoring thread.
     fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step>;
-    /// The scene is finished, or given up: what it kept can go.
+    /// The scene is finished, given up, or has to wait: what it kept can go.
     fn release(&self, scene: usize);
+    /// The scene failed: no more will come from it.
+    fn give_up(&self, scene: usize);
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +123,7 @@ enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Task {
     probe: usize,
+    urgent: bool,
     weight: u64,
     scene: usize,
     crf: f64,
@@ -121,8 +133,11 @@ impl Eq for Task {}
 
 impl Ord for Task {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // Later probes, then longer scenes, then earlier ones.
-        (self.probe, self.weight, other.scene).cmp(&(other.probe, other.weight, self.scene))
+        // Those of scenes in flight before first ones, which may have to wait for
+        // them; then those that others wait for, later probes, longer scenes,
+        // earlier ones.
+        let rank = |task: &Self| (task.probe > 0, task.urgent, task.probe, task.weight);
+        rank(self).cmp(&rank(other)).then(other.scene.cmp(&self.scene))
     }
 }
 
@@ -142,7 +157,10 @@ struct State {
     memory: u64,
     /// Scenes that are counted.
     in_flight: usize,
+    /// Scenes that wait for others.
+    waiting: Vec<usize>,
     remaining: usize,
+    /// Scenes that came to their end, or so far that they wait for others.
     succeeded: usize,
     failed: Vec<(usize, Error)>,
     fatal: Option<Error>,
@@ -164,14 +182,16 @@ impl<'a> Board<'a> {
             admitted: vec![false; chains.len()],
             memory: 0,
             in_flight: 0,
+            waiting: Vec::new(),
             remaining: chains.len(),
             succeeded: 0,
             failed: Vec::new(),
             fatal: None,
         };
-        for (scene, chain) in chains.iter().enumerate() {
-            state.enqueue(scene, chain.weight, work.first(scene)?);
+        for scene in 0..chains.len() {
+            state.enqueue(scene, chains, work.proceed(scene)?);
         }
+        state.wake(chains, work);
         Ok(Self { chains, limits, state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -191,7 +211,10 @@ impl<'a> Board<'a> {
             if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) {
                 work.release(task.scene);
             }
-            self.finish(kind, task, result);
+            if result.is_err() {
+                work.give_up(task.scene);
+            }
+            self.finish(kind, task, result, work);
         }
     }
 
@@ -214,39 +237,78 @@ impl<'a> Board<'a> {
         }
     }
 
-    fn finish(&self, kind: Kind, task: Task, result: Result<Step>) {
+    fn finish(&self, kind: Kind, task: Task, result: Result<Step>, work: &impl Work) {
         let mut state = self.lock();
         if let Some(at) = state.running.iter().position(|r| *r == (kind, task.probe)) {
             state.running.swap_remove(at);
         }
-        match result {
-            Ok(Step::Done) => state.succeeded += 1,
-            Ok(step) => {
-                state.enqueue(task.scene, task.weight, step);
-                self.changed.notify_all();
-                return;
-            }
-            Err(error) if error.is::<Interrupted>() => state.fatal = Some(error),
-            Err(error) => state.fail(task.scene, error),
-        }
-        state.remaining -= 1;
-        if state.admitted[task.scene] {
+        if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) && state.admitted[task.scene] {
+            state.admitted[task.scene] = false;
             state.memory -= self.chains[task.scene].bytes;
             state.in_flight -= 1;
         }
+        match result {
+            Ok(step) => state.enqueue(task.scene, self.chains, step),
+            Err(error) => state.give_up(task.scene, error),
+        }
+        // Under the lock: a scene that begins to wait just as the last one that
+        // it waits for gets there is asked after both.
+        state.wake(self.chains, work);
         self.changed.notify_all();
     }
 }
 
 impl State {
-    fn enqueue(&mut self, scene: usize, weight: u64, step: Step) {
+    fn enqueue(&mut self, scene: usize, chains: &[Chain], step: Step) {
+        let Chain { weight, urgent, .. } = chains[scene];
+        let task = |probe, crf| Task { probe, urgent, weight, scene, crf };
         match step {
-            Step::Encode { probe, crf } => self.encode.push(Task { probe, weight, scene, crf }),
-            Step::Score { probe, crf } => self.score.push(Task { probe, weight, scene, crf }),
+            Step::Encode { probe, crf } => self.encode.push(task(probe, crf)),
+            Step::Score { probe, crf } => self.score.push(task(probe, crf)),
+            Step::Wait => {
+                self.waiting.push(scene);
+                self.succeeded += 1;
+            }
             Step::Done => {
                 self.remaining -= 1;
                 self.succeeded += 1;
             }
+        }
+    }
+
+    /// Asks those that wait whether they can go on, until none can.
+    fn wake(&mut self, chains: &[Chain], work: &impl Work) {
+        loop {
+            let waiting = std::mem::take(&mut self.waiting);
+            let before = waiting.len();
+            for scene in waiting {
+                match work.proceed(scene) {
+                    Ok(Step::Wait) => self.waiting.push(scene),
+                    Ok(step) => self.enqueue(scene, chains, step),
+                    Err(error) => {
+                        work.give_up(scene);
+                        self.give_up(scene, error);
+                    }
+                }
+            }
+            if self.waiting.is_empty() || self.waiting.len() == before {
+                break;
+            }
+        }
+        let idle = self.encode.is_empty() && self.score.is_empty() && self.running.is_empty();
+        if idle && !self.waiting.is_empty() && self.fatal.is_none() {
+            let scenes: Vec<String> = self.waiting.iter().map(usize::to_string).collect();
+            let scenes = scenes.join(", ");
+            self.fatal = Some(anyhow!("scenes {scenes} wait for others, and nothing is left to be done"));
+        }
+    }
+
+    fn give_up(&mut self, scene: usize, error: Error) {
+        self.remaining -= 1;
+        if error.is::<Interrupted>() {
+            self.fatal = Some(error);
+        } else {
+            self.fail(scene, error);
         }
     }
 

@@ -16,7 +16,7 @@ struct Script {
 }
 
 impl Work for Script {
-    fn first(&self, scene: usize) -> Result<Step> {
+    fn proceed(&self, scene: usize) -> Result<Step> {
         if self.starts_at_score.contains(&scene) {
             return Ok(Step::Score { probe: 1, crf: 40.0 });
         }
@@ -50,10 +50,12 @@ impl Work for Script {
             self.in_flight.fetch_sub(1, SeqCst);
         }
     }
+
+    fn give_up(&self, _: usize) {}
 }
 
 fn chains(weights: &[u64]) -> Vec<Chain> {
-    weights.iter().map(|&weight| Chain { weight, bytes: 10 }).collect()
+    weights.iter().map(|&weight| Chain { weight, bytes: 10, urgent: false }).collect()
 }
 
 fn limits(workers: usize, memory: u64) -> Limits {
@@ -142,4 +144,181 @@ fn cancelling_ends_it_as_interrupted() {
     cancel.cancel();
     let error = run(&chains(&[1; 9]), &limits(2, 100), &Script::default(), &cancel).unwrap_err();
     assert!(error.is::<Interrupted>());
+}
+
+/// The first `pilots` scenes are probed twice; the others, and the pilots for
+/// their third probe, wait until all pilots have two scores or failed.
+#[derive(Default)]
+struct School {
+    pilots: usize,
+    fails: Vec<usize>,
+    /// Probes scored before the run began, by scene.
+    before: Vec<usize>,
+    scores: Mutex<Vec<usize>>,
+    given_up: Mutex<Vec<usize>>,
+    log: Mutex<Vec<(Kind, usize, usize)>>,
+    /// Scenes between their first encode and their release.
+    holding: Mutex<Vec<usize>>,
+    most_holding: AtomicUsize,
+}
+
+impl School {
+    fn new(pilots: usize, scenes: usize) -> Self {
+        Self { pilots, scores: Mutex::new(vec![0; scenes]), ..Self::default() }
+    }
+
+    /// Runs it, and returns how often each scene was scored.
+    fn run(&self, limits: &Limits) -> (Vec<usize>, Vec<usize>) {
+        let scenes = self.scores.lock().unwrap().len();
+        let chain = |scene| Chain { weight: scene as u64, bytes: 10, urgent: scene < self.pilots };
+        let chains: Vec<Chain> = (0..scenes).map(chain).collect();
+        let failed = run(&chains, limits, self, &Cancel::new()).unwrap();
+        (self.scores.lock().unwrap().clone(), failed.into_iter().map(|(scene, _)| scene).collect())
+    }
+}
+
+impl Work for School {
+    fn proceed(&self, scene: usize) -> Result<Step> {
+        let mut scores = self.scores.lock().unwrap();
+        if let Some(&before) = self.before.get(scene) {
+            scores[scene] = scores[scene].max(before);
+        }
+        let given_up = self.given_up.lock().unwrap();
+        let open = (0..self.pilots).any(|pilot| scores[pilot] < 2 && !given_up.contains(&pilot));
+        let probe = scores[scene];
+        Ok(match probe {
+            3 => Step::Done,
+            2 if scene >= self.pilots => Step::Done,
+            1 if scene >= self.pilots && open => Step::Wait,
+            2 if open => Step::Wait,
+            _ => Step::Encode { probe, crf: 24.0 },
+        })
+    }
+
+    fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {
+        self.log.lock().unwrap().push((Kind::Encode, scene, probe));
+        if probe == 0 {
+            let mut holding = self.holding.lock().unwrap();
+            holding.push(scene);
+            self.most_holding.fetch_max(holding.len(), SeqCst);
+        }
+        thread::sleep(Duration::from_millis(1));
+        if self.fails.contains(&scene) {
+            bail!("encoder crashed");
+        }
+        Ok(())
+    }
+
+    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
+        self.log.lock().unwrap().push((Kind::Score, scene, probe));
+        self.scores.lock().unwrap()[scene] += 1;
+        self.proceed(scene)
+    }
+
+    fn release(&self, scene: usize) {
+        self.holding.lock().unwrap().retain(|held| *held != scene);
+    }
+
+    fn give_up(&self, scene: usize) {
+        self.given_up.lock().unwrap().push(scene);
+    }
+}
+
+const EXPECTED: [usize; 9] = [3, 3, 3, 2, 2, 2, 2, 2, 2];
+
+#[test]
+fn scenes_that_wait_for_pilots_go_on_whatever_the_limits() {
+    for workers in [1, 2, 5] {
+        for memory in [1, 10, 25, u64::MAX] {
+            for staged in [false, true] {
+                let school = School::new(3, 9);
+                let limits = Limits { staged, ..limits(workers, memory) };
+                let (scores, failed) = school.run(&limits);
+                assert_eq!((&scores[..], &failed[..]), (&EXPECTED[..], &[][..]), "{workers} {memory}");
+                let log = school.log.lock().unwrap();
+                let at = |wanted| log.iter().position(|entry| *entry == wanted).unwrap();
+                let taught = (0..3).map(|pilot| at((Kind::Score, pilot, 1))).max().unwrap();
+                for scene in 3..9 {
+                    assert!(at((Kind::Encode, scene, 1)) > taught, "scene {scene} did not wait");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pilots_come_first_and_those_that_wait_hold_no_memory() {
+    let school = School::new(3, 9);
+    school.run(&limits(1, 10));
+    let log = school.log.lock().unwrap();
+    let firsts: Vec<usize> = log.iter().filter(|l| l.0 == Kind::Encode && l.2 == 0).map(|l| l.1).collect();
+    // Pilots by weight, then the others by weight.
+    assert_eq!(firsts, [2, 1, 0, 8, 7, 6, 5, 4, 3]);
+    // Memory for one scene: the next starts only when the one before let go of it.
+    assert_eq!(school.most_holding.load(SeqCst), 1);
+}
+
+#[test]
+fn first_probes_of_others_go_on_while_pilots_are_slow() {
+    let school = School::new(1, 6);
+    school.run(&limits(3, u64::MAX));
+    let log = school.log.lock().unwrap();
+    let taught = log.iter().position(|l| *l == (Kind::Score, 0, 1)).unwrap();
+    assert!(log[..taught].iter().any(|l| l.0 == Kind::Encode && l.1 > 0), "{log:?}");
+}
+
+#[test]
+fn pilots_that_fail_keep_nobody_waiting() {
+    for fails in [vec![1], vec![0, 2]] {
+        let school = School { fails: fails.clone(), ..School::new(3, 9) };
+        let (scores, failed) = school.run(&limits(2, 20));
+        assert_eq!(failed, fails);
+        for scene in (0..9).filter(|scene| !fails.contains(scene)) {
+            assert_eq!(scores[scene], EXPECTED[scene], "scene {scene}");
+        }
+    }
+}
+
+#[test]
+fn waiting_scenes_count_as_proof_that_the_encoder_works() {
+    let school = School { fails: vec![3, 4, 5, 6], ..School::new(3, 9) };
+    let (_, failed) = school.run(&limits(1, u64::MAX));
+    assert_eq!(failed, [3, 4, 5, 6]);
+}
+
+#[test]
+fn a_resumed_run_in_which_all_wait_goes_on() {
+    for before in
+        [vec![2, 2, 2, 1, 1, 1, 1, 0, 2], vec![1, 2, 0, 1, 1, 1, 1, 1, 1], vec![3, 3, 3, 2, 2, 2, 2, 2, 2]]
+    {
+        let school = School { before, ..School::new(3, 9) };
+        assert_eq!(school.run(&limits(2, 10)).0, EXPECTED);
+    }
+}
+
+/// Waits for nothing that ever comes.
+struct Stuck;
+
+impl Work for Stuck {
+    fn proceed(&self, _: usize) -> Result<Step> {
+        Ok(Step::Wait)
+    }
+
+    fn encode(&self, _: usize, _: usize, _: f64) -> Result<()> {
+        Ok(())
+    }
+
+    fn score(&self, _: usize, _: usize, _: f64) -> Result<Step> {
+        Ok(Step::Wait)
+    }
+
+    fn release(&self, _: usize) {}
+
+    fn give_up(&self, _: usize) {}
+}
+
+#[test]
+fn scenes_that_wait_for_ever_are_an_error() {
+    let error = run(&chains(&[1, 2]), &limits(1, 10), &Stuck, &Cancel::new()).unwrap_err();
+    assert!(format!("{error:#}").contains("scenes 0, 1 wait"), "{error:#}");
 }

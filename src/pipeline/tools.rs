@@ -10,10 +10,11 @@ use anyhow::{Context, Result, bail};
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
 use crate::encoder::{Encoder, ParameterList, Purpose, Request, preflight};
-use crate::model::Goal;
+use crate::model::{Adaptive, Goal, Kind, Model};
 use crate::score::{self, Backend};
 use crate::settings::dynamic::{Rules, SceneFacts};
-use crate::settings::{FamilyParams, MetricSettings, Settings, Zone};
+use crate::settings::params;
+use crate::settings::{FamilyParams, Metric, MetricSettings, ModelKind, Settings, Zone};
 use crate::source::{Clip, ClipInfo, ColorInfo, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -60,6 +61,8 @@ impl Encoding {
             for (purpose, list) in lists {
                 if purpose == Purpose::Probing {
                     encoding.agree_on_bits(list.bits(), tried.is_empty())?;
+                } else if zone.settings.metric.enable && zone.settings.model.calibrate > 0 {
+                    encoding.check_calibration_bits(list.bits())?;
                 }
                 if tried.contains(&list) {
                     continue;
@@ -150,6 +153,33 @@ impl Encoding {
         let facts = facts(scene, luma);
         let words = self.rules[scene.zone].probing_params(&facts, crf, words)?;
         Ok(self.probing_list(scene.settings, &words)?.words(&self.encoder, crf))
+    }
+
+    /// The words of an encode of the scene as the final one would be at this CRF,
+    /// without what a metric would count as damage.
+    pub fn calibration_words(
+        &self,
+        scene: &PlannedScene<'_>,
+        crf: f64,
+        luma: &LumaStats,
+    ) -> Result<Vec<String>> {
+        let (facts, rules) = (facts(scene, luma), &self.rules[scene.zone]);
+        let preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
+        let words = rules.final_params(&facts, crf, &self.family(scene.settings)?.final_)?;
+        let list = self.final_list(scene.settings, &params::without_grain(&words), preset)?;
+        self.check_calibration_bits(list.bits())?;
+        Ok(list.words(&self.encoder, crf))
+    }
+
+    fn check_calibration_bits(&self, bits: u8) -> Result<()> {
+        if bits != self.bits {
+            bail!(
+                "--input-depth {bits} in the final parameters, {} in those of the probes: \
+                 model.calibrate compares the two, so they must be the same, or set it to 0",
+                self.bits
+            );
+        }
+        Ok(())
     }
 
     /// The scene's `video_params` and the name of its encoder as av1an lists it.
@@ -269,8 +299,28 @@ pub fn memory(asked: Option<u64>) -> u64 {
     })
 }
 
-/// What the model aims at, from the settings.
-pub fn goal(metric: &MetricSettings) -> Goal {
+/// The model that solves a zone's scenes, from the settings.
+pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
+    let kind = match settings.model.kind {
+        ModelKind::Reference => Kind::Reference,
+        ModelKind::Adaptive => Kind::Adaptive(Adaptive {
+            first_crf: settings.model.first_crf,
+            tolerance: settings.model.tolerance.unwrap_or_else(|| tolerance(&settings.metric)),
+            quarter_steps,
+        }),
+    };
+    Model { goal: goal(&settings.metric), kind }
+}
+
+/// How near to the target is near enough, where the preset does not say.
+fn tolerance(metric: &MetricSettings) -> f64 {
+    match metric.metric {
+        Metric::Ssimu2 => 1.5,
+        _ => 0.05 * metric.target,
+    }
+}
+
+fn goal(metric: &MetricSettings) -> Goal {
     Goal {
         target: metric.target,
         higher_is_better: metric.metric.higher_is_better(),

@@ -53,7 +53,7 @@ fn zone(frames: Range<usize>, method: SceneMethod) -> Zone {
                 last_frame: true,
             },
         },
-        model: ModelSettings { kind: ModelKind::Reference },
+        model: ModelSettings { kind: ModelKind::Reference, calibrate: 0, tolerance: None, first_crf: 24.0 },
         character: CharacterSettings {
             enable: false,
             backend: CharacterBackend::Auto,

@@ -15,7 +15,7 @@ struct Conflict {
     text: fn(&Settings) -> Option<String>,
 }
 
-const CONFLICTS: [Conflict; 8] = [
+const CONFLICTS: [Conflict; 9] = [
     Conflict {
         keys: &["scenes.extra_split", "scenes.min_scene_len"],
         text: |s| {
@@ -82,6 +82,18 @@ const CONFLICTS: [Conflict; 8] = [
             (s.metric.backend == MetricBackend::Vszip && s.metric.metric != Metric::Ssimu2).then(|| {
                 "metric.backend vszip: measures only ssimu2; Butteraugli needs auto, vship, native or ffvship"
                     .to_owned()
+            })
+        },
+    },
+    Conflict {
+        keys: &["model.calibrate", "dynamic.encoder"],
+        text: |s| {
+            let scenes = s.model.calibrate;
+            (s.metric.enable && scenes > 0 && s.dynamic.encoder.is_some()).then(|| {
+                format!(
+                    "model.calibrate {scenes}: must be 0 with dynamic.encoder, because probes are compared \
+                     with the final encode of the same encoder"
+                )
             })
         },
     },

@@ -50,7 +50,12 @@ impl Draft {
                     params: BTreeMap::new(),
                 },
                 metric: blank_metric(),
-                model: ModelSettings { kind: ModelKind::Reference },
+                model: ModelSettings {
+                    kind: ModelKind::Reference,
+                    calibrate: 0,
+                    tolerance: None,
+                    first_crf: 0.0,
+                },
                 character: CharacterSettings {
                     enable: false,
                     backend: CharacterBackend::Auto,

@@ -15,7 +15,7 @@ mod layer;
 pub mod library;
 mod names;
 mod nearest;
-mod params;
+pub mod params;
 mod problem;
 mod resolve;
 mod schema;

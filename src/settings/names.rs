@@ -83,7 +83,8 @@ impl Named for Pooling {
 }
 
 impl Named for ModelKind {
-    const NAMES: &'static [(&'static str, Self)] = &[("reference", Self::Reference)];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("reference", Self::Reference), ("adaptive", Self::Adaptive)];
 }
 
 impl Named for CharacterBackend {

@@ -63,6 +63,8 @@ pub const MAX_CRF: f64 = 70.0;
 const MAX_SCENE: usize = 100_000;
 /// Most frames of a kind that can be measured in a scene.
 const MAX_FRAMES: usize = 1_000;
+/// Most scenes that can be encoded to calibrate the model.
+const MAX_CALIBRATED: usize = 1_000;
 /// Widest and highest AV1 picture, in pixels.
 pub const MAX_SIZE: usize = 65_536;
 
@@ -156,6 +158,9 @@ pub const KEYS: &[Key] = &[
     zone("metric.frames.first_frame", Kind::Switch(|d| &mut d.settings.metric.frames.first_frame)),
     zone("metric.frames.last_frame", Kind::Switch(|d| &mut d.settings.metric.frames.last_frame)),
     zone("model.kind", Kind::Choice(words::<ModelKind>, |d, w| pick(&mut d.settings.model.kind, w))),
+    zone("model.calibrate", Kind::Count(0, MAX_CALIBRATED, |d| &mut d.settings.model.calibrate)),
+    zone("model.tolerance", Kind::OptionalNumber("auto", 0.0, 20.0, |d| &mut d.settings.model.tolerance)),
+    zone("model.first_crf", Kind::Number(0.0, MAX_CRF, |d| &mut d.settings.model.first_crf)),
     zone("character.enable", Kind::Switch(|d| &mut d.settings.character.enable)),
     clip(
         "character.backend",

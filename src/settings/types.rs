@@ -199,12 +199,21 @@ pub struct FrameSelection {
 pub enum ModelKind {
     /// Two probes and a straight line in quantiser steps.
     Reference,
+    /// One to three probes, placed by the first score and the slopes of pilot scenes.
+    Adaptive,
 }
 
 /// From scores to a CRF (spec 02).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelSettings {
     pub kind: ModelKind,
+    /// Scenes that are also encoded as in the final encode; 0 = none.
+    pub calibrate: usize,
+    /// How near to the target a score is near enough, in its own unit, for
+    /// [`ModelKind::Adaptive`]; `None`: by metric.
+    pub tolerance: Option<f64>,
+    /// CRF of the first probes of [`ModelKind::Adaptive`].
+    pub first_crf: f64,
 }
 
 /// Character Boost (spec 04).

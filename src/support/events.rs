@@ -20,10 +20,10 @@ pub enum Event {
     StageProgress { stage: &'static str, done: u64 },
     /// The stage ended after `seconds`, successfully or not.
     StageFinished { stage: &'static str, seconds: f64 },
-    /// A probe encode ended.
-    Probe { scene: usize, probe: usize, crf: f64, bytes: u64, seconds: f64 },
+    /// A probe encode ended; a `calibration` is encoded as in the final encode.
+    Probe { scene: usize, probe: usize, calibration: bool, crf: f64, bytes: u64, seconds: f64 },
     /// A probe was scored.
-    Score { scene: usize, probe: usize, crf: f64, score: f64 },
+    Score { scene: usize, probe: usize, calibration: bool, crf: f64, score: f64 },
     /// A scene's final CRF is known.
     Scene { scene: usize, start: usize, end: usize, crf: f64 },
     /// A scene of a finished encode was measured; `error` is `score - target`.

@@ -1,0 +1,125 @@
+//! Model `adaptive` (spec 02, *Ours*): probes go where they tell most, and as
+//! many are made as are needed.
+
+use super::curve::{Curve, reaches};
+use super::slopes::between;
+use super::{Answer, Goal, How, Next, Offset, Role, Scored, Slopes, qstep, round_crf};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adaptive {
+    /// CRF of every scene's first probe.
+    pub first_crf: f64,
+    /// A score this near to the target is near enough to take the learned slope
+    /// for the rest of the way.
+    pub tolerance: f64,
+    /// What the encoder can do: a probe's CRF must be the one it is encoded at.
+    pub quarter_steps: bool,
+}
+
+/// Most probes of a scene.
+const MOST: usize = 3;
+
+/// How far probes are kept apart, as the ln of the ratio of their quantiser
+/// steps. The scores of two encodes differ by some per cent of their distortion
+/// for no reason that a model knows; a slope from probes too near to each other
+/// shows little else. A pilot's slope is for all scenes: 0.4 is from CRF 24 to
+/// 16.5 or to 31.
+const APART_PILOT: f64 = 0.4;
+/// The second probe of any other scene is to be near its solution: 0.2 is from
+/// CRF 24 to 20.5 or to 27.5.
+const APART_SECOND: f64 = 0.2;
+/// Between two probes there must be room for a third: about one CRF.
+const APART_THIRD: f64 = 0.07;
+
+impl Adaptive {
+    pub(super) fn first_crf(&self, goal: &Goal) -> f64 {
+        self.round(goal.clamp(self.first_crf))
+    }
+
+    fn round(&self, crf: f64) -> f64 {
+        round_crf(crf, self.quarter_steps)
+    }
+
+    /// What a scene with at least one probe needs.
+    pub(super) fn next(&self, scored: &[Scored], goal: &Goal, role: Role, slopes: Option<&Slopes>) -> Next {
+        if let (Role::Pilot, [_]) = (role, scored) {
+            return self.probe(scored, goal, &Slopes::prior(), APART_PILOT);
+        }
+        let near = |probe: &Scored| goal.surplus(probe.score).abs() <= self.tolerance;
+        if scored.len() >= MOST || scored.iter().any(near) {
+            return Next::Done;
+        }
+        let Some(slopes) = slopes else { return Next::Slopes };
+        match scored {
+            [_] => self.probe(scored, goal, slopes, APART_SECOND),
+            [a, b] if !between(*a, *b, goal).is_some_and(|slope| slopes.allow(slope)) => {
+                self.probe(scored, goal, slopes, APART_THIRD)
+            }
+            _ => Next::Done,
+        }
+    }
+
+    /// A probe where the others say that the target is hit, `apart` from all of
+    /// them; none where there is no room for it.
+    fn probe(&self, scored: &[Scored], goal: &Goal, slopes: &Slopes, apart: f64) -> Next {
+        let Some(curve) = Curve::through(scored, goal, slopes) else { return Next::Done };
+        let (low, high) = limits(goal);
+        let aim = reaches(goal.distortion(goal.target).ln(), (low, high), |x| curve.at(x));
+        let others: Vec<f64> = scored.iter().map(|probe| qstep::from_crf(probe.crf).ln()).collect();
+        // Half a millionth for places that are exactly `apart`.
+        let room = |x: f64| others.iter().all(|other| (x - other).abs() >= apart - 5e-7);
+        // Beyond another probe there is nothing to be learned about the target,
+        // nor around one that is already where it is expected.
+        let in_sight = |x: f64| others.iter().all(|other| (aim - other) * (x - other) > 0.0);
+        let place = others
+            .iter()
+            .flat_map(|other| [other - apart, other + apart])
+            .chain([aim])
+            .filter(|x| (low..=high).contains(x) && room(*x) && in_sight(*x))
+            .min_by(|a, b| (a - aim).abs().total_cmp(&(b - aim).abs()));
+        let crf = place.map(|x| self.round(qstep::to_crf(x.exp())));
+        let new = |crf: &f64| scored.iter().all(|probe| (probe.crf - crf).abs() > 1e-9);
+        crf.filter(new).map_or(Next::Done, Next::Probe)
+    }
+}
+
+/// The ln of the quantiser steps that a CRF may have.
+fn limits(goal: &Goal) -> (f64, f64) {
+    (qstep::from_crf(goal.min_crf).ln(), qstep::from_crf(goal.max_crf).ln())
+}
+
+/// The CRF at which the curve through the probes, moved by the measured offset,
+/// meets the target; `None` without probes.
+pub(super) fn solve(
+    scored: &[Scored],
+    goal: &Goal,
+    slopes: &Slopes,
+    offset: Option<&Offset>,
+) -> Option<Answer> {
+    let curve = Curve::through(scored, goal, slopes)?;
+    let moved = |x: f64| curve.at(x) + offset.map_or(0.0, |offset| offset.at(x));
+    let x = reaches(goal.distortion(goal.target).ln(), limits(goal), moved);
+    let mut crf = goal.clamp(qstep::to_crf(x.exp()));
+    if let Some(finest) = finest_in_vain(scored, goal) {
+        // Finer than this is a guess; where all missed the target, so is coarser.
+        let safe = goal.clamp(goal.unreliable_crf.min(finest.crf));
+        if scored.iter().all(|probe| goal.surplus(probe.score) < 0.0) {
+            return Some(Answer { crf: safe, how: How::Unreliable });
+        }
+        crf = crf.max(safe);
+    }
+    let how = match scored {
+        [_] => How::Slope,
+        _ if curve.contradicted => How::Contradiction,
+        _ => How::Probes,
+    };
+    Some(Answer { crf, how })
+}
+
+/// The finest probe, when it scored no better than a coarser one.
+fn finest_in_vain(scored: &[Scored], goal: &Goal) -> Option<Scored> {
+    let finest = *scored.iter().min_by(|a, b| a.crf.total_cmp(&b.crf))?;
+    let coarser = |probe: &&Scored| probe.crf > finest.crf;
+    let no_worse = |probe: &Scored| goal.quality(probe.score) >= goal.quality(finest.score);
+    scored.iter().filter(coarser).any(no_worse).then_some(finest)
+}
