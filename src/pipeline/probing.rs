@@ -2,7 +2,6 @@
 //! kept, decode it, measure it, decide what comes next.
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,16 +20,7 @@ use crate::source::{Clip, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
-
-/// A place among the pictures that wait to be measured; free again on drop.
-struct Place(Sender<()>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nobody waits any more when the scene has ended with an error.
-        let _ = self.0.send(());
-    }
-}
+use crate::support::places::Places;
 
 /// What all chains of a run share.
 pub struct Probing<'a> {
@@ -193,15 +183,13 @@ impl Probing<'_> {
             offsets.iter().map(|_| Mutex::new(None)).collect();
         let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
         // Decoding is faster than measuring, so what waits is bounded.
-        let (free, places) = channel();
-        (0..=self.pool.current_num_threads()).for_each(|_| drop(Place(free.clone())));
+        let places = Places::new(self.pool.current_num_threads() + 1);
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
-                places.recv()?;
+                let place = places.take()?;
                 self.cancel.check()?;
                 let (_, picture) = item?;
                 let slot = results.get(index).context("the probe has more frames than were asked for")?;
-                let place = Place(free.clone());
                 scope.spawn(move |_| {
                     let _place = place;
                     let picture: Arc<Picture> = Arc::new(picture);
