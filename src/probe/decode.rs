@@ -85,13 +85,18 @@ impl ProbeFrames {
     fn decode(&mut self) -> Result<Option<dav1d::Picture>> {
         let mut drained = false;
         loop {
+            // Most packets are a picture. To ask before sending would be in vain,
+            // and the decoder leaks some bytes every time it is asked in vain.
+            if self.state != State::Draining {
+                self.send()?;
+            }
             match self.decoder.get_picture() {
                 Ok(picture) => return Ok(Some(picture)),
                 // With several threads the first answer after the last packet
                 // may be "again" although pictures are on their way.
                 Err(dav1d::Error::Again) if self.state == State::Draining && drained => return Ok(None),
                 Err(dav1d::Error::Again) if self.state == State::Draining => drained = true,
-                Err(dav1d::Error::Again) => self.send()?,
+                Err(dav1d::Error::Again) => {}
                 Err(error) => return Err(self.broken(error)),
             }
         }
