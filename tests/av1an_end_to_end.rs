@@ -57,13 +57,7 @@ fn encode(scenes: &Path, output: &Path, folder: &Path) {
 
 /// Which frames of the Matroska are key frames, by decoding all of it.
 fn key_frames(video: &Path) -> Vec<bool> {
-    let result = Command::new(common::require("ffprobe"))
-        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=key_frame", "-of", "json"])
-        .arg(video)
-        .output()
-        .expect("ffprobe starts");
-    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-    let answer: Value = serde_json::from_slice(&result.stdout).unwrap();
+    let answer = common::ffprobe(video, "frame=key_frame");
     answer["frames"].as_array().unwrap().iter().map(|frame| frame["key_frame"] == 1).collect()
 }
 

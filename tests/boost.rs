@@ -42,12 +42,8 @@ impl Run {
 
     fn command(&self) -> Command {
         common::require("SvtAv1EncApp");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        let mut command = common::program(self.folder.path());
         command
-            .current_dir(self.folder.path())
-            // What is learned of encoders is kept between tests, but not in the user's cache.
-            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-            .env("RUST_BACKTRACE", "0")
             .args(["--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10", "--lp", "1"])
             .args(["--set", "scenes.target_split=20"])
             .arg("clip.vpy");
@@ -88,38 +84,6 @@ impl Run {
         std::fs::write(&path, script).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path.to_str().unwrap().to_owned()
-    }
-}
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn of(output: &Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn ok(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Failed with `code`, telling all of `says`, and without a panic.
-    #[track_caller]
-    fn failed(&self, code: i32, says: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        for text in says {
-            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
-        }
-        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
     }
 }
 

@@ -51,11 +51,8 @@ impl Run {
 
     fn command(&self, args: &[&str]) -> Command {
         common::require("SvtAv1EncApp");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        let mut command = common::program(self.folder.path());
         command
-            .current_dir(self.folder.path())
-            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-            .env("RUST_BACKTRACE", "0")
             .env("REQUESTS", self.path("requests"))
             .args(["--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10", "--lp", "1"])
             .args(["--set", "metric.backend=native"])

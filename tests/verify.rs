@@ -74,12 +74,8 @@ impl Film {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
-        command
-            .current_dir(self.folder.path())
-            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-            .env("RUST_BACKTRACE", "0")
-            .args(words);
+        let mut command = common::program(self.folder.path());
+        command.args(words);
         command
     }
 
@@ -96,38 +92,6 @@ impl Film {
     fn report(&self, encoded: &str, words: &[&str]) -> Value {
         let ended = self.verify(encoded, &[&["--json", "-"], words].concat()).ok();
         serde_json::from_str(&ended.stdout).expect("the report is JSON")
-    }
-}
-
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Ended {
-    fn of(output: &Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    #[track_caller]
-    fn ok(self) -> Self {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        self
-    }
-
-    /// Failed with `code`, telling all of `says`, and without a panic.
-    #[track_caller]
-    fn failed(&self, code: i32, says: &[&str]) {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        for text in says {
-            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
-        }
-        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
     }
 }
 
@@ -168,13 +132,7 @@ core.std.ModifyFrame(scored, scored, micro).set_output()",
 
 /// Bytes of every packet of the video by ffprobe, in the order shown.
 fn packets(video: &Path) -> Vec<u64> {
-    let result = Command::new(common::require("ffprobe"))
-        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=size", "-of", "json"])
-        .arg(video)
-        .output()
-        .expect("ffprobe starts");
-    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-    let answer: Value = serde_json::from_slice(&result.stdout).unwrap();
+    let answer = common::ffprobe(video, "packet=size");
     let packets = answer["packets"].as_array().unwrap();
     packets.iter().map(|packet| packet["size"].as_str().unwrap().parse().unwrap()).collect()
 }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::contrast::Boundaries;
 use super::luma::{FrameLuma, Reduced, Reduction, measure};
 use super::{Analysis, Builtin, Detector, LumaStats, av1an, cuts};
-use crate::source::{Clip, ClipInfo, Family, Frame};
+use crate::source::{Clip, ClipInfo, Frame};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
@@ -47,11 +47,7 @@ pub(super) fn run(
 
 /// Frames looked at together: twice as many fit the budget.
 fn batch_length(info: &ClipInfo) -> usize {
-    let sample = if info.bits > 8 { 2 } else { 1 };
-    let luma = info.width * info.height;
-    let chroma =
-        if info.family == Family::Gray { 0 } else { 2 * (luma >> (info.subsampling.0 + info.subsampling.1)) };
-    (FRAME_BUDGET / 2 / (sample * (luma + chroma)).max(1)).clamp(*BATCH.start(), *BATCH.end())
+    (FRAME_BUDGET / 2 / info.frame_bytes().max(1)).clamp(*BATCH.start(), *BATCH.end())
 }
 
 /// Takes the frames in order, batch by batch. Nothing it computes depends on

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use super::input::InputArgs;
+use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::character::Options;
 use crate::pipeline::{self, OnSceneFailure};
-use crate::settings::{self, Typed, ZoneList};
+use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
@@ -98,13 +98,8 @@ pub struct PresetArgs {
     #[arg(long, value_name = "NAME")]
     character_backend: Option<String>,
 
-    /// Parts of the clip with settings of their own: lines of `start end NAME`
-    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
-    zones: Option<PathBuf>,
-
-    /// The same on the command line: `0 1440 opening …`
-    #[arg(long, value_name = "ZONES")]
-    zones_string: Option<String>,
+    #[command(flatten)]
+    zones: ZoneArgs,
 }
 
 /// How the run works.
@@ -213,11 +208,7 @@ impl PresetArgs {
         );
         typed.extend(self.probing_params.as_ref().map(Typed::probing_params));
         typed.extend(self.final_params.as_ref().map(Typed::final_params));
-        let zones = match (&self.zones, &self.zones_string) {
-            (Some(file), _) => Some(ZoneList::File(file.clone())),
-            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
-            (None, None) => None,
-        };
+        let zones = self.zones.list();
         let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }

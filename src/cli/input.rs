@@ -1,11 +1,11 @@
-//! How inputs are opened: options shared by all commands that read a clip.
+//! Options shared by all commands that read a clip: how it is opened, its zones.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::Usage;
-use crate::settings::SourceProvider;
+use crate::settings::{SourceProvider, ZoneList};
 use crate::source::OpenOptions;
 
 #[derive(Debug, Default, clap::Args)]
@@ -39,5 +39,27 @@ impl InputArgs {
             plugins: self.plugins.clone(),
             ..OpenOptions::default()
         })
+    }
+}
+
+/// Zones, for all commands with settings that may differ from part to part.
+#[derive(Debug, Default, clap::Args)]
+pub struct ZoneArgs {
+    /// Parts of the clip with settings of their own: lines of `start end NAME`
+    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
+    zones: Option<PathBuf>,
+
+    /// The same on the command line: `0 1440 opening …`
+    #[arg(long, value_name = "ZONES")]
+    zones_string: Option<String>,
+}
+
+impl ZoneArgs {
+    pub fn list(&self) -> Option<ZoneList> {
+        match (&self.zones, &self.zones_string) {
+            (Some(file), _) => Some(ZoneList::File(file.clone())),
+            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
+            (None, None) => None,
+        }
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::ArgGroup;
 
-use super::input::InputArgs;
+use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::analysis::{AnalysisOptions, analyse};
 use crate::output::av1an::{SceneEntry, write_scenes, write_zones};
 use crate::scenes::{self, Detection};
-use crate::settings::{self, Request, Resolved, Typed, ZoneList};
+use crate::settings::{self, Request, Resolved, Typed};
 use crate::source;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -72,13 +72,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     input_scenes: Option<String>,
 
-    /// Parts of the clip with settings of their own: lines of `start end NAME`
-    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
-    zones: Option<PathBuf>,
-
-    /// The same on the command line: `0 1440 opening …`
-    #[arg(long, value_name = "ZONES")]
-    zones_string: Option<String>,
+    #[command(flatten)]
+    zones: ZoneArgs,
 
     /// Let the plugins WWXD and Scxvid see the clip in one strictly sequential pass (slower)
     #[arg(long)]
@@ -144,11 +139,7 @@ impl Args {
         if self.input_scenes.is_some() && self.method.is_none() {
             typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
         }
-        let zones = match (&self.zones, &self.zones_string) {
-            (Some(file), _) => Some(ZoneList::File(file.clone())),
-            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
-            (None, None) => None,
-        };
+        let zones = self.zones.list();
         let request = Request { preset: Some(self.preset.clone()), typed, zones, preset_folder: None };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::input::InputArgs;
+use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::encode::{self, SceneSource};
-use crate::settings::{self, Resolved, Typed, ZoneList};
+use crate::settings::{self, Resolved, Typed};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::verify::{self, Verification};
@@ -37,13 +37,8 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SCORE")]
     target: Option<String>,
 
-    /// Parts of the clip with settings of their own: lines of `start end NAME`
-    #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
-    zones: Option<PathBuf>,
-
-    /// The same on the command line: `0 1440 opening …`
-    #[arg(long, value_name = "ZONES")]
-    zones_string: Option<String>,
+    #[command(flatten)]
+    zones: ZoneArgs,
 
     /// Measure every K-th frame of a scene only, from its first one
     #[arg(long, value_name = "K", default_value_t = 1)]
@@ -191,11 +186,7 @@ impl VerifyArgs {
     fn resolve(&self) -> Result<Resolved> {
         let mut typed: Vec<Typed> = self.sets.iter().map(|set| Typed::set(set)).collect();
         typed.extend(self.target.as_ref().map(|target| Typed::flag("--target", "metric.target", target)));
-        let zones = match (&self.zones, &self.zones_string) {
-            (Some(file), _) => Some(ZoneList::File(file.clone())),
-            (None, Some(text)) => Some(ZoneList::Text(text.clone())),
-            (None, None) => None,
-        };
+        let zones = self.zones.list();
         let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -22,6 +21,7 @@ use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 use crate::support::fingerprint::Fingerprint;
+use crate::support::machine;
 
 /// VapourSynth's own cache in every worker's session: chunks are read in order,
 /// so it only serves filters that look back and ahead.
@@ -232,8 +232,7 @@ impl Run<'_> {
     }
 
     fn parallel(&self, recipes: &[Recipe]) -> usize {
-        let cpus = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.request.parallel.unwrap_or(cpus / recipe::threads(recipes)).max(1)
+        self.request.parallel.unwrap_or(machine::cpus() / recipe::threads(recipes)).max(1)
     }
 
     fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Shop<'s> {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Request;
 use super::candidate::{Candidate, Probed, Take};
 use super::finish::{Finisher, SceneOutcome};
+use super::input::{Input, picture_bytes, working};
 use super::learning::Learning;
 use super::plan::{PlannedScene, plan};
 use super::probing::Probing;
@@ -25,7 +26,7 @@ use crate::output::av1an;
 use crate::output::summary::Summary;
 use crate::scenes;
 use crate::settings::{MetricSettings, Zone};
-use crate::source::{self, Clip};
+use crate::source::Clip;
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
@@ -90,65 +91,6 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
 
-/// Frames of the clip's size that VapourSynth may keep: what filters that look
-/// some frames around need. For a reader in order more is of no use.
-const CACHED_FRAMES: usize = 12;
-
-pub fn limit_cache(clip: &Clip, memory: u64) -> Result<()> {
-    let frames = (CACHED_FRAMES * picture_bytes(clip)) as u64;
-    let bytes = frames.clamp(tools::SMALLEST_CACHE, tools::LARGEST_CACHE);
-    clip.session().limit_cache(bytes.min(memory / 4))
-}
-
-/// The clips of a run.
-struct Input {
-    /// As the script makes it.
-    clip: Clip,
-    /// What statistics and detection read; usually `clip`.
-    analysed: Clip,
-    /// Everything that its frames depend on.
-    key: Fingerprint,
-    analysed_key: Fingerprint,
-}
-
-impl Input {
-    fn open(request: &Request, memory: u64, events: &Events) -> Result<Self> {
-        let mut options = request.open.clone();
-        // Frames that VapourSynth caches are in nobody's budget but its own.
-        options.cache_limit = Some((memory / 4).min(tools::LARGEST_CACHE));
-        let clip = source::open(&request.input, &options)?;
-        limit_cache(&clip, memory)?;
-        let key = source::fingerprint(&request.input, &options, clip.info())?;
-        let (analysed, analysed_key) = match &request.analysis_input {
-            None => (clip.clone(), key.clone()),
-            Some(path) => {
-                let other = source::open(path, &options)?;
-                limit_cache(&other, memory)?;
-                let (ours, theirs) = (clip.info().frames, other.info().frames);
-                if ours != theirs {
-                    bail!(
-                        "{} has {theirs} frames, {} has {ours}: the analysis input must show the same frames",
-                        path.display(),
-                        request.input.display()
-                    );
-                }
-                let key = source::fingerprint(path, &options, other.info())?;
-                (other, key)
-            }
-        };
-        let info = clip.info();
-        events.note(format!(
-            "{}: {} frames, {}x{}, {}",
-            request.input.display(),
-            info.frames,
-            info.width,
-            info.height,
-            info.format
-        ));
-        Ok(Self { clip, analysed, key, analysed_key })
-    }
-}
-
 /// A sentence for each scene detection method in use.
 fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
     let mut lines: Vec<String> = zones
@@ -161,15 +103,6 @@ fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
     lines.sort();
     lines.dedup();
     lines
-}
-
-/// What the encoder takes and the metrics compare; says what had to be changed.
-fn working(clip: &Clip, bits: u8, events: &Events) -> Result<Clip> {
-    let working = clip.working(bits)?;
-    for note in &working.notes {
-        events.note(note);
-    }
-    Ok(working.clip)
 }
 
 fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zone]) -> Manifest {
@@ -288,11 +221,7 @@ impl Run<'_> {
         }
         let learning = Learning::plan(&mut candidates);
         let limits = self.limits();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(tools::cpus())
-            .thread_name(|n| format!("score-{n}"))
-            .build()
-            .context("cannot start the scoring threads")?;
+        let pool = tools::scoring_pool()?;
         let expected = candidates.iter().map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
@@ -346,13 +275,6 @@ impl Run<'_> {
 fn format(clip: &Clip, bits: u8) -> y4m::Format {
     let info = clip.info();
     y4m::Format { width: info.width, height: info.height, bits, fps: y4m::frame_rate(info.fps) }
-}
-
-/// Bytes of one picture in the encoder's layout.
-fn picture_bytes(clip: &Clip) -> usize {
-    let info = clip.info();
-    let (cw, ch) = source::chroma_size(info.width, info.height);
-    2 * (info.width * info.height + 2 * cw * ch)
 }
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path

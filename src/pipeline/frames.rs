@@ -12,12 +12,6 @@ use crate::scenes::Scene;
 use crate::source::{Clip, PackedPicture, Picture};
 use crate::support::cancel::Cancel;
 
-/// Frames requested ahead of the encoder: enough for a slow script to render on
-/// all cores, few enough to bound memory.
-fn prefetch() -> usize {
-    (tools::cpus() + 1).clamp(2, 12)
-}
-
 /// Which frames of a scene to keep while they pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
@@ -79,7 +73,7 @@ pub fn pass_by<'a>(
     kept: &'a Kept,
     cancel: &Cancel,
 ) -> impl Iterator<Item = Result<Arc<Picture>>> + use<'a> {
-    let frames = clip.frames(scene.start..scene.end, prefetch(), cancel);
+    let frames = clip.frames(scene.start..scene.end, tools::prefetch(), cancel);
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
         if keep.wants(offset) {
@@ -101,7 +95,7 @@ pub fn collect(
     for range in runs(offsets, &pictures) {
         let first = scene.start + offsets[range.start];
         let end = first + range.len();
-        let frames = clip.frames(first..end, prefetch(), cancel);
+        let frames = clip.frames(first..end, tools::prefetch(), cancel);
         for (slot, frame) in pictures[range].iter_mut().zip(frames) {
             *slot = Some(Arc::new(frame?.to_picture().pack()));
         }

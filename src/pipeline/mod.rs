@@ -5,6 +5,7 @@ mod boost;
 pub mod candidate;
 mod finish;
 mod frames;
+pub mod input;
 pub mod learning;
 pub mod plan;
 pub mod probing;
@@ -16,7 +17,6 @@ pub mod tools;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use boost::limit_cache;
 pub use boost::run;
 
 use crate::character::Options;

@@ -19,6 +19,7 @@ use crate::source::{Clip, ClipInfo, ColorInfo, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
+pub use crate::support::machine::cpus;
 
 /// VapourSynth's cache beyond this helps no sequential reader.
 pub const LARGEST_CACHE: u64 = 1 << 30;
@@ -284,9 +285,19 @@ pub fn facts(scene: &PlannedScene<'_>, luma: &LumaStats) -> SceneFacts {
     )
 }
 
-/// Logical CPUs that this process may use.
-pub fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Frames requested ahead of a reader in order: enough for a slow script to
+/// render on all cores, few enough to bound memory.
+pub fn prefetch() -> usize {
+    (cpus() + 1).clamp(2, 12)
+}
+
+/// The threads that measure frames side by side.
+pub fn scoring_pool() -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(cpus())
+        .thread_name(|n| format!("score-{n}"))
+        .build()
+        .context("cannot start the scoring threads")
 }
 
 /// Bytes for frames that wait to be scored: as asked, else a quarter of the RAM.

@@ -163,15 +163,7 @@ fn external_scenes_are_cut_at_zone_boundaries_with_a_warning_for_short_pieces() 
     let run = |enable: bool| {
         let zones = [external(0..50, enable), external(50..100, enable)];
         let plan = plan_with(&zones, |_| None).unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let events = Events::new({
-            let heard = Arc::clone(&heard);
-            move |event| {
-                if let Event::Warning { text } = event {
-                    heard.lock().unwrap().push(text.clone());
-                }
-            }
-        });
+        let (events, heard) = hearing_warnings();
         let detection = detect(&zones, &plan, &analysis(100, &[]), &events).unwrap();
         let warnings = heard.lock().unwrap().clone();
         (starts(&detection), warnings)

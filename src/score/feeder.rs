@@ -144,19 +144,9 @@ fn copy_planes(picture: &Picture, window: Window, frame: &mut FrameRefMut<'_>) -
     Ok(())
 }
 
-/// The complete colour meaning, under the names of old and new releases.
 fn set_properties(frame: &mut FrameRefMut<'_>, color: ResolvedColor) -> Result<()> {
-    let full = i64::from(color.full_range);
     let mut props = frame.props_mut();
-    for (key, value) in [
-        ("_Matrix", color.matrix),
-        ("_Transfer", color.transfer),
-        ("_Primaries", color.primaries),
-        // The two count the other way around.
-        ("_Range", full),
-        ("_ColorRange", 1 - full),
-        ("_ChromaLocation", color.chroma_location),
-    ] {
+    for (key, value) in color.properties() {
         props.set_int(key, value)?;
     }
     Ok(())

@@ -98,7 +98,9 @@ impl Reference {
                     }
                 }
             }
-            side = side.smaller(used(scale + 1));
+            if scale + 1 < SCALES {
+                side = side.smaller(used(scale + 1));
+            }
         }
         Self { parts }
     }

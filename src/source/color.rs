@@ -64,6 +64,22 @@ pub struct ResolvedColor {
     pub chroma_location: i64,
 }
 
+impl ResolvedColor {
+    /// The frame properties that say it, under the names of old and new releases.
+    pub fn properties(&self) -> [(&'static str, i64); 6] {
+        let full = i64::from(self.full_range);
+        [
+            ("_Matrix", self.matrix),
+            ("_Transfer", self.transfer),
+            ("_Primaries", self.primaries),
+            // The two count the other way around.
+            ("_Range", full),
+            ("_ColorRange", 1 - full),
+            ("_ChromaLocation", self.chroma_location),
+        ]
+    }
+}
+
 impl ColorInfo {
     /// Whether the samples use the full code range; limited unless the clip says so.
     pub fn is_full_range(&self) -> bool {

@@ -15,6 +15,7 @@ use vapoursynth::vsscript::{Environment, EvalFlags};
 use super::clip::Clip;
 use super::runtime;
 use crate::settings::SourceProvider;
+use crate::support::machine;
 
 /// How to open an input.
 #[derive(Debug, Clone)]
@@ -361,8 +362,7 @@ impl SourcePlugin {
     /// it runs. How large frames are is known only once the clip is open.
     fn bounded<'a>(&self, clip: Clip, mut args: Vec<(&'a str, Arg<'a>)>) -> Result<Clip> {
         let Some(argument) = self.frame_cache else { return Ok(clip) };
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let mebibytes = (KEPT_FRAMES * cpus * clip.info().frame_bytes()).div_ceil(1 << 20);
+        let mebibytes = (KEPT_FRAMES * machine::cpus() * clip.info().frame_bytes()).div_ceil(1 << 20);
         args.push((argument, Arg::Int(mebibytes.min(1024) as i64)));
         let session = clip.session();
         match session.invoke(self.namespace, self.function, &args) {

@@ -129,6 +129,21 @@ impl Drop for Stage {
     }
 }
 
+/// Events whose warnings a test can look at.
+#[cfg(test)]
+pub(crate) fn hearing_warnings() -> (Events, Arc<Mutex<Vec<String>>>) {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Events::new({
+        let heard = Arc::clone(&heard);
+        move |event| {
+            if let Event::Warning { text } = event {
+                heard.lock().unwrap().push(text.clone());
+            }
+        }
+    });
+    (events, heard)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

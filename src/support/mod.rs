@@ -9,6 +9,7 @@ pub mod heap;
 pub mod journal;
 pub mod lines;
 pub mod lock;
+pub mod machine;
 pub mod places;
 pub mod priority;
 pub mod process;

@@ -77,15 +77,7 @@ mod tests {
     use crate::support::events::Event;
 
     fn checked(source: &ColorInfo, encoded: &ColorInfo, ignore: bool) -> (Option<String>, Vec<String>) {
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let events = Events::new({
-            let heard = Arc::clone(&heard);
-            move |event| {
-                if let Event::Warning { text } = event {
-                    heard.lock().unwrap().push(text.clone());
-                }
-            }
-        });
+        let (events, heard) = hearing_warnings();
         let error = check(source, 480, encoded, ignore, &events).err().map(|e| e.to_string());
         let heard = heard.lock().unwrap().clone();
         (error, heard)

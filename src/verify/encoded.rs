@@ -150,7 +150,7 @@ impl Encoded {
                 ProbeFrames::of(&self.path, packets, wanted, threads)?
             }
             Stream::Clip(clip) => {
-                let frames = read_as(clip, color)?.frames_at(wanted, tools::cpus().clamp(4, 12), cancel);
+                let frames = read_as(clip, color)?.frames_at(wanted, tools::prefetch(), cancel);
                 return Ok(Box::new(frames.map(move |frame| fit(frame?.to_picture(), size, false))));
             }
         };
@@ -186,20 +186,8 @@ fn beginning(track: &Track) -> Result<(Vec<u8>, Sequence)> {
 
 /// The clip with `color` as its frames' properties, converted like the source.
 fn read_as(clip: &Clip, color: ResolvedColor) -> Result<Clip> {
-    let full = i64::from(color.full_range);
-    let tagged = clip.filtered(
-        "std",
-        "SetFrameProps",
-        &[
-            ("_Matrix", Arg::Int(color.matrix)),
-            ("_Transfer", Arg::Int(color.transfer)),
-            ("_Primaries", Arg::Int(color.primaries)),
-            // The two count the other way around.
-            ("_Range", Arg::Int(full)),
-            ("_ColorRange", Arg::Int(1 - full)),
-            ("_ChromaLocation", Arg::Int(color.chroma_location)),
-        ],
-    )?;
+    let properties = color.properties().map(|(key, value)| (key, Arg::Int(value)));
+    let tagged = clip.filtered("std", "SetFrameProps", &properties)?;
     Ok(tagged.working(BITS)?.clip)
 }
 

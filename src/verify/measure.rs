@@ -47,14 +47,10 @@ impl Measuring<'_> {
             .flat_map(|(index, open)| self.frames(open.scene).map(move |frame| (index, frame)))
             .collect();
         let numbers = || order.iter().map(|(_, frame)| *frame).collect::<Vec<_>>();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(tools::cpus())
-            .thread_name(|n| format!("score-{n}"))
-            .build()
-            .context("cannot start the scoring threads")?;
+        let pool = tools::scoring_pool()?;
         let stage = events.stage("Measuring", order.len() as u64, "frames");
         let info = self.source.info();
-        let mut references = self.source.frames_at(numbers(), tools::cpus().clamp(4, 12), cancel);
+        let mut references = self.source.frames_at(numbers(), tools::prefetch(), cancel);
         let mut distorted =
             self.encoded.pictures(numbers(), (info.width, info.height), self.color, cancel)?;
         // The first error ends the loop below as well.

@@ -20,12 +20,12 @@ use self::measure::Measuring;
 pub use self::report::{Distribution, FrameScore, MetricSummary, SceneReport, Verification};
 use crate::encode::options::{Options, Origin};
 use crate::encode::scenes::{self, ListedScene};
-use crate::pipeline::limit_cache;
+use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
 use crate::pipeline::tools::{self, Backends};
 use crate::scenes::Scene;
 use crate::settings::{Resolved, Zone};
-use crate::source::{self, Clip, OpenOptions};
+use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 
@@ -57,7 +57,8 @@ pub struct Request {
 /// measure nothing.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verification> {
     ensure!(request.every > 0, "every 0th frame: must be at least 1");
-    let source = open_source(request, events)?;
+    let source = input::open(&request.source, &request.open, tools::memory(None))?;
+    input::introduce(&request.source, &source, events);
     let frames = source.info().frames;
     let mut warnings = Vec::new();
     let zones = request.settings.zones(frames, &mut warnings)?;
@@ -73,11 +74,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
         encoded.frames,
         request.source.display()
     );
-    let working = source.working(BITS)?;
-    for note in &working.notes {
-        events.note(note);
-    }
-    let working = working.clip;
+    let working = input::working(&source, BITS, events)?;
     check_size(&source, &working, &encoded)?;
     color::check(&working.info().color, working.info().height, &encoded.color, request.ignore_color, events)?;
     let backends = Backends::open(&zones, &working, BITS, 0, events)?;
@@ -104,24 +101,6 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
         summary: report::summarise(&scenes),
         scenes,
     })
-}
-
-fn open_source(request: &Request, events: &Events) -> Result<Clip> {
-    let memory = tools::memory(None);
-    let mut options = request.open.clone();
-    options.cache_limit = Some((memory / 4).min(tools::LARGEST_CACHE));
-    let clip = source::open(&request.source, &options)?;
-    limit_cache(&clip, memory)?;
-    let info = clip.info();
-    events.note(format!(
-        "{}: {} frames, {}x{}, {}",
-        request.source.display(),
-        info.frames,
-        info.width,
-        info.height,
-        info.format
-    ));
-    Ok(clip)
 }
 
 /// The encode has the source's size, or the even one that encoders are fed with.

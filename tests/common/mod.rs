@@ -8,6 +8,7 @@
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
 use progression_boost::settings::{
@@ -15,6 +16,7 @@ use progression_boost::settings::{
 };
 use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session, runtime};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What `examples/ep01.cuts.json` says about `examples/ep01.vpy`; ends are exclusive.
 #[derive(Debug, Deserialize)]
@@ -60,6 +62,61 @@ pub fn require(program: &str) -> PathBuf {
     which::which(program).unwrap_or_else(|_| {
         panic!("`{program}` is not on the PATH; scripts/test.sh installs it or says how to")
     })
+}
+
+/// The program, to be started in `folder`.
+pub fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+    command
+        .current_dir(folder)
+        // What is learned of encoders is kept between tests, but not in the user's cache.
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("RUST_BACKTRACE", "0");
+    command
+}
+
+/// What ffprobe says of the first video track's `entries`, as JSON.
+pub fn ffprobe(video: &Path, entries: &str) -> Value {
+    let result = Command::new(require("ffprobe"))
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json"])
+        .arg(video)
+        .output()
+        .expect("ffprobe starts");
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    serde_json::from_slice(&result.stdout).unwrap()
+}
+
+/// How a run of the program ended, and what it printed.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Failed with `code`, telling all of `says`, and without a panic.
+    #[track_caller]
+    pub fn failed(&self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        for text in says {
+            assert!(self.stderr.contains(text), "no `{text}` in:\n{}", self.stderr);
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+    }
 }
 
 /// av1an 0.5.2, to be started with the environment of [`vapoursynth_folder`].

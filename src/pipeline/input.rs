@@ -1,0 +1,91 @@
+//! The clips that boosting and verifying read.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::{Request, tools};
+use crate::source::{self, Clip, OpenOptions};
+use crate::support::events::Events;
+use crate::support::fingerprint::Fingerprint;
+
+/// Frames of the clip's size that VapourSynth may keep: what filters that look
+/// some frames around need. For a reader in order more is of no use.
+const CACHED_FRAMES: usize = 12;
+
+/// The clips of a boosting run.
+pub struct Input {
+    /// As the script makes it.
+    pub clip: Clip,
+    /// What statistics and detection read; usually `clip`.
+    pub analysed: Clip,
+    /// Everything that its frames depend on.
+    pub key: Fingerprint,
+    pub analysed_key: Fingerprint,
+}
+
+impl Input {
+    pub fn open(request: &Request, memory: u64, events: &Events) -> Result<Self> {
+        let options = &request.open;
+        let clip = open(&request.input, options, memory)?;
+        let key = source::fingerprint(&request.input, options, clip.info())?;
+        let (analysed, analysed_key) = match &request.analysis_input {
+            None => (clip.clone(), key.clone()),
+            Some(path) => {
+                let other = open(path, options, memory)?;
+                let (ours, theirs) = (clip.info().frames, other.info().frames);
+                if ours != theirs {
+                    bail!(
+                        "{} has {theirs} frames, {} has {ours}: the analysis input must show the same frames",
+                        path.display(),
+                        request.input.display()
+                    );
+                }
+                let key = source::fingerprint(path, options, other.info())?;
+                (other, key)
+            }
+        };
+        introduce(&request.input, &clip, events);
+        Ok(Self { clip, analysed, key, analysed_key })
+    }
+}
+
+/// Opens a clip that is read in order. Frames that VapourSynth caches are in
+/// nobody's budget but its own, which is a part of `memory`, in bytes.
+pub fn open(path: &Path, options: &OpenOptions, memory: u64) -> Result<Clip> {
+    let most = (memory / 4).min(tools::LARGEST_CACHE);
+    let clip = source::open(path, &OpenOptions { cache_limit: Some(most), ..options.clone() })?;
+    let frames = (CACHED_FRAMES * picture_bytes(&clip)) as u64;
+    let bytes = frames.clamp(tools::SMALLEST_CACHE, tools::LARGEST_CACHE);
+    clip.session().limit_cache(bytes.min(memory / 4))?;
+    Ok(clip)
+}
+
+/// Says what was opened.
+pub fn introduce(path: &Path, clip: &Clip, events: &Events) {
+    let info = clip.info();
+    events.note(format!(
+        "{}: {} frames, {}x{}, {}",
+        path.display(),
+        info.frames,
+        info.width,
+        info.height,
+        info.format
+    ));
+}
+
+/// What the encoder takes and the metrics compare; says what had to be changed.
+pub fn working(clip: &Clip, bits: u8, events: &Events) -> Result<Clip> {
+    let working = clip.working(bits)?;
+    for note in &working.notes {
+        events.note(note);
+    }
+    Ok(working.clip)
+}
+
+/// Bytes of one picture in the encoder's layout.
+pub fn picture_bytes(clip: &Clip) -> usize {
+    let info = clip.info();
+    let (cw, ch) = source::chroma_size(info.width, info.height);
+    2 * (info.width * info.height + 2 * cw * ch)
+}
