@@ -3,8 +3,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use common::Ended;
 use serde_json::Value;
 
 /// A folder with a script, and the program started in it.
@@ -111,6 +112,34 @@ fn assert_covers(scenes: &Value, frames: u64) {
         next = end;
     }
     assert_eq!(next, frames);
+}
+
+#[test]
+fn measurements_are_kept_raw_so_that_another_pooling_or_mix_measures_nothing_again() {
+    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    // The first probe is always at the same CRF; later ones follow from the scores.
+    let metric = ["--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=mean"];
+    run.run(&metric).ok();
+    for other in [
+        ["--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=worst"],
+        ["--set", "metric.metric=butteraugli-max-mix", "--set", "metric.mix.max_inf=0.5"],
+    ] {
+        run.run(&[&["--resume", "--events", "events"], &other[..]].concat()).ok();
+        let events = std::fs::read_to_string(run.path("events")).unwrap();
+        let first = |event: &str| {
+            let (event, first) = (format!("\"event\":\"{event}\""), "\"probe\":0,");
+            events.lines().filter(|line| line.contains(&event) && line.contains(first)).count()
+        };
+        assert_eq!((first("probe"), first("score")), (0, 0), "{other:?}: {events}");
+    }
+    // Another brightness of the display is another measurement.
+    run.run(&[&["--resume", "--events", "events", "--set", "metric.intensity=123"], &metric[..]].concat())
+        .ok();
+    let events = std::fs::read_to_string(run.path("events")).unwrap();
+    assert!(
+        events.lines().any(|l| l.contains("\"event\":\"score\"") && l.contains("\"probe\":0,")),
+        "{events}"
+    );
 }
 
 #[test]

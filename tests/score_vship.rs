@@ -44,9 +44,9 @@ fn session(example: &'static str, behaviour: &str) -> Session {
     static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
     let built = BUILT.get_or_init(|| ["stand_in_vship4", "stand_in_vship3"].map(built));
     let library = &built[usize::from(example == "stand_in_vship3")];
-    // Where a loaded library cannot be removed with its folder, it stays in `target`.
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let copy = folder.path().join(format!("{behaviour}{}", std::env::consts::DLL_SUFFIX));
+    // It stays in `target`: a plugin's file is read when its back end is opened.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    let copy = folder.join(format!("{behaviour}{}", std::env::consts::DLL_SUFFIX));
     std::fs::copy(library, &copy).unwrap();
     let options = OpenOptions { plugins: vec![copy], ..OpenOptions::default() };
     Session::empty(None, &options).unwrap()
@@ -165,6 +165,19 @@ fn auto_takes_a_vship_that_works_and_says_on_what() {
         assert!(text.contains(version) && text.contains("GPU 0: stand-in for a GPU"), "{text}");
         assert_eq!(events, [Event::Note { text: format!("Metric: {text}") }]);
     }
+}
+
+#[test]
+fn a_back_end_is_what_its_file_is_and_not_why_or_whence_it_was_taken() {
+    let asked = metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship);
+    let auto = metric_settings(Metric::ButteraugliMaxMix, MetricBackend::Auto);
+    let opened = |settings, example| open(settings, BT709, session(example, "works")).0.unwrap();
+    let (one, other) = (opened(&asked, "stand_in_vship4"), opened(&auto, "stand_in_vship4"));
+    assert_ne!(one.describe(), other.describe());
+    assert_eq!(one.identity(), other.identity());
+    assert_ne!(one.identity(), opened(&asked, "stand_in_vship3").identity());
+    let brighter = MetricSettings { intensity: 123.0, ..asked };
+    assert_ne!(one.identity(), opened(&brighter, "stand_in_vship4").identity());
 }
 
 #[test]

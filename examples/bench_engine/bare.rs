@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use progression_boost::encoder::y4m;
+use progression_boost::pipeline::encoding::Encoding;
 use progression_boost::pipeline::plan::plan;
-use progression_boost::pipeline::tools::Encoding;
 use progression_boost::scenes::Scene;
 use progression_boost::source::{self, Clip, OpenOptions};
 use progression_boost::support::cancel::Cancel;

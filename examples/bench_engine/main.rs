@@ -20,7 +20,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use progression_boost::analysis::LumaStats;
-use progression_boost::pipeline::tools;
 use progression_boost::settings::{self, Resolved, Typed, ZoneList};
 use serde_json::Value;
 
@@ -111,7 +110,11 @@ fn bench() -> Result<()> {
     for Row { what, measured, goal } in rows {
         println!("| {what} | {measured} | {goal} |");
     }
-    println!("\n{} CPUs, {:.0} s in all", tools::cpus(), started.elapsed().as_secs_f64());
+    println!(
+        "\n{} CPUs, {:.0} s in all",
+        progression_boost::support::machine::cpus(),
+        started.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 

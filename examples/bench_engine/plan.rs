@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use progression_boost::encoder::y4m;
+use progression_boost::pipeline::backends::Backends;
 use progression_boost::pipeline::candidate::{Candidate, Take};
+use progression_boost::pipeline::encoding::Encoding;
 use progression_boost::pipeline::learning::Learning;
+use progression_boost::pipeline::modelling;
 use progression_boost::pipeline::plan::{PlannedScene, plan};
 use progression_boost::pipeline::probing::Probing;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
-use progression_boost::pipeline::tools::{self, Backends, Encoding};
 use progression_boost::scenes::Scene;
 use progression_boost::source::{self, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
-use progression_boost::support::fingerprint::Fingerprint;
 
 use super::{Bench, Row, resolved, some_luma};
 
@@ -48,10 +49,8 @@ impl Bench {
         let mut candidates = Vec::new();
         for scene in planned {
             let backend = backends.of_zone(scene.zone).context("every zone measures")?;
-            let diff = &luma.diff[scene.scene.start..scene.scene.end];
-            let key = Fingerprint::of(&(&scene.settings.metric, backend.describe(), backends.color, diff));
-            let model = tools::model(scene.settings, encoding.encoder.capabilities.quarter_steps);
-            candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, key, 1 << 30, picture)?);
+            let model = modelling::model(scene.settings, encoding.encoder.capabilities.quarter_steps);
+            candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, 1 << 30, picture)?);
         }
         let learning = Learning::plan(&mut candidates);
         let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
@@ -65,7 +64,7 @@ impl Bench {
             candidates,
             learning,
             store: &store,
-            probe_key: encoding.key(),
+            probe_key: encoding.identity(),
             pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
             keep_probes: false,
             stall: None,

@@ -2,42 +2,37 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::Serialize;
 
 use super::Request;
-use super::candidate::{Candidate, Probed, Take};
-use super::finish::{Finisher, SceneOutcome};
-use super::input::{Input, picture_bytes, working};
-use super::learning::Learning;
+use super::backends::Backends;
+use super::chains::{Chains, Probings};
+use super::encoding::Encoding;
+use super::finish::Finisher;
+use super::input::{Input, working};
 use super::plan::{PlannedScene, plan};
-use super::probing::Probing;
-use super::scheduler::{self, Limits};
 use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
-use super::tools::{self, Backends, Encoding};
-use crate::analysis::{Analysis, AnalysisOptions, analyse};
+use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
-use crate::encoder::{Purpose, y4m};
 use crate::output::av1an;
 use crate::output::summary::Summary;
 use crate::scenes;
-use crate::settings::{MetricSettings, Zone};
-use crate::source::Clip;
+use crate::settings::Zone;
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
-use crate::support::fingerprint::Fingerprint;
+use crate::support::fingerprint::{Fingerprint, PROGRAM};
+use crate::support::machine;
 
 /// Boosts as `request` says and writes its output. On failure or interruption
 /// everything finished is kept in the work folder.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summary> {
     let mut clock = Clock::default();
     writable(&request.output)?;
-    let memory = tools::memory(request.memory);
+    let memory = machine::memory(request.memory);
     let input = clock.time("opening", || Input::open(request, memory, events))?;
     let mut warnings = Vec::new();
     let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
@@ -63,20 +58,26 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
     let planned = plan(&detection.scenes, &zones);
 
-    let run = Run {
+    let chains = Chains {
         request,
-        input: &input,
         working: &working,
+        source_key: &input.key,
         encoding: &encoding,
         backends: &backends,
-        segmentation: segmentation.as_ref(),
         store: &store,
         memory,
         events,
-        cancel,
     };
-    let ((outcomes, learned), masks) =
-        clock.time("probing", || run.probe_and_segment(&planned, &analysis))?;
+    let beside = segmentation.as_ref().map(|segmentation| Beside {
+        segmentation,
+        source: segmentation::Source {
+            clip: &input.analysed,
+            key: &input.analysed_key,
+            luma: &analysis.luma,
+        },
+    });
+    let (Probings { outcomes, learned }, masks) =
+        clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
     let roi_folder = roi_folder(&request.output)?;
     let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
@@ -109,9 +110,9 @@ fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zo
     let mut manifest = BTreeMap::from([
         ("the input".to_owned(), input.key.clone()),
         ("the analysis input".to_owned(), input.analysed_key.clone()),
-        ("the program".to_owned(), Fingerprint::of(&env!("CARGO_PKG_VERSION"))),
-        ("the encoder".to_owned(), encoding.key()),
-        ("the metric back end".to_owned(), backends.key()),
+        ("the program".to_owned(), Fingerprint::of(&PROGRAM)),
+        ("the encoder".to_owned(), encoding.identity()),
+        ("the metric back end".to_owned(), backends.identity()),
     ]);
     let mut section = |name: &str, key: fn(&Zone) -> Fingerprint| {
         let keys: Vec<Fingerprint> = zones.iter().map(key).collect();
@@ -134,7 +135,7 @@ fn analysed(
     events: &Events,
     cancel: &Cancel,
 ) -> Result<Analysis> {
-    let key = Fingerprint::of(&(&input.analysed_key, &plan.detectors, env!("CARGO_PKG_VERSION")));
+    let key = Fingerprint::of(&(&input.analysed_key, &plan.detectors, PROGRAM));
     if let Some(kept) = store.load(ANALYSIS, &key) {
         return Ok(kept);
     }
@@ -143,138 +144,39 @@ fn analysed(
     Ok(analysis)
 }
 
-/// How each scene's probing ended, and sentences about what was learned from them.
-type Outcomes = (Vec<SceneOutcome>, Vec<String>);
-
-struct Run<'a> {
-    request: &'a Request,
-    input: &'a Input,
-    working: &'a Clip,
-    encoding: &'a Encoding,
-    backends: &'a Backends,
-    segmentation: Option<&'a Segmentation>,
-    store: &'a Store,
-    memory: u64,
-    events: &'a Events,
-    cancel: &'a Cancel,
+/// What is done beside the probing.
+struct Beside<'a> {
+    segmentation: &'a Segmentation,
+    source: segmentation::Source<'a>,
 }
 
-impl Run<'_> {
-    /// Segmentation runs on a thread of its own while probes encode; when one
-    /// of the two fails, the other stops as well.
-    fn probe_and_segment(
-        &self,
-        planned: &[PlannedScene<'_>],
-        analysis: &Analysis,
-    ) -> Result<(Outcomes, Vec<Option<SceneMasks>>)> {
-        let Some(segmentation) = self.segmentation else {
-            return Ok((self.probe(planned, analysis, self.cancel)?, planned.iter().map(|_| None).collect()));
-        };
-        let either = self.cancel.child();
-        std::thread::scope(|scope| {
-            let masks = scope.spawn(|| {
-                let source = segmentation::Source {
-                    clip: &self.input.analysed,
-                    key: &self.input.analysed_key,
-                    luma: &analysis.luma,
-                };
-                either.cancel_on_error(segmentation.run(planned, &source, self.store, self.events, &either))
-            });
-            let outcomes = either.cancel_on_error(self.probe(planned, analysis, &either));
-            let masks = masks.join().map_err(|_| anyhow!("the segmentation thread panicked"))?;
-            match (outcomes, masks) {
-                (Ok(outcomes), Ok(masks)) => Ok((outcomes, masks)),
-                // The one that was merely told to stop is not the reason.
-                (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-                (Err(a), Err(b)) => Err(if a.is::<Interrupted>() { b } else { a }),
-            }
-        })
-    }
-
-    /// Probes every scene whose zone measures; the others need none. With
-    /// sentences about what was learned.
-    fn probe(&self, planned: &[PlannedScene<'_>], analysis: &Analysis, cancel: &Cancel) -> Result<Outcomes> {
-        let picture = picture_bytes(self.working);
-        let mut candidates = Vec::new();
-        for scene in planned {
-            let Some(backend) = self.backends.of_zone(scene.zone) else { continue };
-            let key = Fingerprint::of(&(
-                &self.input.analysed_key,
-                measured_by(&scene.settings.metric),
-                backend.describe(),
-                self.backends.color,
-                &analysis.luma.diff[scene.scene.start..scene.scene.end],
-            ));
-            candidates.push(Candidate::new(
-                *scene,
-                tools::model(scene.settings, self.encoding.encoder.capabilities.quarter_steps),
-                Arc::clone(backend),
-                &analysis.luma,
-                key,
-                self.memory / 2,
-                picture,
-            )?);
+/// Segmentation runs on a thread of its own while probes encode; when one of
+/// the two fails, the other stops as well.
+fn probe_and_segment(
+    chains: &Chains<'_>,
+    beside: Option<Beside<'_>>,
+    planned: &[PlannedScene<'_>],
+    luma: &LumaStats,
+    cancel: &Cancel,
+) -> Result<(Probings, Vec<Option<SceneMasks>>)> {
+    let Some(Beside { segmentation, source }) = beside else {
+        return Ok((chains.run(planned, luma, cancel)?, planned.iter().map(|_| None).collect()));
+    };
+    let either = cancel.child();
+    std::thread::scope(|scope| {
+        let masks = scope.spawn(|| {
+            let masks = segmentation.run(planned, &source, chains.store, chains.events, &either);
+            either.cancel_on_error(masks)
+        });
+        let probings = either.cancel_on_error(chains.run(planned, luma, &either));
+        let masks = masks.join().map_err(|_| anyhow!("the segmentation thread panicked"))?;
+        match (probings, masks) {
+            (Ok(probings), Ok(masks)) => Ok((probings, masks)),
+            // The one that was merely told to stop is not the reason.
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(a), Err(b)) => Err(if a.is::<Interrupted>() { b } else { a }),
         }
-        let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
-        if candidates.is_empty() {
-            return Ok((outcomes, Vec::new()));
-        }
-        let learning = Learning::plan(&mut candidates);
-        let limits = self.limits();
-        let pool = tools::scoring_pool()?;
-        let expected = candidates.iter().map(Candidate::expected).sum();
-        let stage = self.events.stage("Probing", expected, "probes");
-        let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
-        let params = |scene: &PlannedScene<'_>, take: Take| match take.purpose {
-            Purpose::Probing => self.encoding.probe_words(scene, take.crf, &analysis.luma),
-            Purpose::Final => self.encoding.calibration_words(scene, take.crf, &analysis.luma),
-        };
-        let probing = Probing {
-            clip: self.working,
-            format: format(self.working, self.encoding.bits),
-            program: &self.encoding.encoder.identity.path,
-            params: &params,
-            candidates,
-            learning,
-            store: self.store,
-            probe_key: Fingerprint::of(&(&self.input.key, self.encoding.key())),
-            pool: &pool,
-            keep_probes: self.request.keep_probes,
-            stall: self.request.stall,
-            events: self.events,
-            stage: &stage,
-            cancel,
-        };
-        let failed = scheduler::run(&chains, &limits, &probing, cancel)?;
-        let (candidates, learning) = (&probing.candidates, &probing.learning);
-        for (number, candidate) in candidates.iter().enumerate() {
-            let Probed { scored, unreliable } = candidate.probed();
-            let (model, learned) = (candidate.model, learning.learned(candidates, number));
-            outcomes[candidate.planned.index] = SceneOutcome::Probed { model, scored, unreliable, learned };
-        }
-        for (number, error) in failed {
-            outcomes[candidates[number].planned.index] = SceneOutcome::Failed(error);
-        }
-        Ok((outcomes, learning.describe(candidates)))
-    }
-
-    fn limits(&self) -> Limits {
-        let encoder = &self.request.settings.base.encoder;
-        let workers = encoder.workers.unwrap_or((tools::cpus() / encoder.lp.max(1)).max(1));
-        Limits {
-            workers,
-            // Scorers decode and wait; the measuring itself runs in the pool.
-            scorers: (tools::cpus() / 2).max(1),
-            // The other half is for prepared references.
-            memory: self.memory / 2,
-            staged: self.request.staged,
-        }
-    }
-}
-
-fn format(clip: &Clip, bits: u8) -> y4m::Format {
-    let info = clip.info();
-    y4m::Format { width: info.width, height: info.height, bits, fps: y4m::frame_rate(info.fps) }
+    })
 }
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path
@@ -294,13 +196,6 @@ fn writable(output: &Path) -> Result<()> {
     tempfile::tempfile_in(atomic::folder_of(output))
         .map(drop)
         .with_context(|| format!("cannot write {}", output.display()))
-}
-
-/// What scores depend on of the settings. Not the target: a run with another
-/// one finds the scores of this one.
-fn measured_by(metric: &MetricSettings) -> impl Serialize {
-    let MetricSettings { metric, pooling, intensity, crop, mix, frames, .. } = *metric;
-    (metric, pooling, intensity, crop, mix, frames)
 }
 
 /// Time by stage for the summary.

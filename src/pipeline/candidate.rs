@@ -7,12 +7,11 @@ use anyhow::{Context, Result};
 use super::frames::{Keep, Kept};
 use super::plan::PlannedScene;
 use super::scheduler::{self, Step};
-use super::store::ScoreRecord;
 use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
 use crate::model::{Model, Next, Pair, Role, Scored, Slopes};
-use crate::score::{self, Backend, Measurement, SceneReference, select};
-use crate::support::fingerprint::Fingerprint;
+use crate::score::{self, Backend, Measurement, Pooled, SceneReference, select};
+use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
 /// Probes of a calibrated scene that are compared with the final encode, at most.
 const COMPARED: usize = 2;
@@ -38,8 +37,8 @@ pub struct Candidate<'a> {
     pub backend: Arc<dyn Backend>,
     /// Luma differences of the scene's frames, one entry a frame.
     pub diff: &'a [f64],
-    /// Luma statistics, settings, colour: all that scores depend on besides the probes.
-    pub score_key: Fingerprint,
+    /// What measurements depend on besides the encodes.
+    measured_by: Fingerprint,
     pub keep: Keep,
     pub kept: Kept,
     progress: Mutex<Progress>,
@@ -47,7 +46,7 @@ pub struct Candidate<'a> {
 
 #[derive(Default)]
 pub struct Progress {
-    /// Encodes decided so far; a step's `probe` is an index into it.
+    /// Encodes decided so far; a step's `take` is an index into it.
     takes: Vec<Take>,
     /// Offsets that are measured, rising; known once the selection could be made.
     pub offsets: Option<Vec<usize>>,
@@ -65,6 +64,15 @@ pub struct Progress {
     reported: u64,
 }
 
+/// The scores of an encode.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Of the measured frames, in their order.
+    pub frames: Vec<f64>,
+    /// Of the scene.
+    pub pooled: Pooled,
+}
+
 /// What a finished chain tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probed {
@@ -73,6 +81,7 @@ pub struct Probed {
 }
 
 impl<'a> Candidate<'a> {
+    /// A scene of the clip with these statistics, measured by `backend`.
     /// `memory` bounds what the scene may keep, `picture` is the size of one
     /// picture, both in bytes. Which part it has is decided when all are known.
     pub fn new(
@@ -80,13 +89,13 @@ impl<'a> Candidate<'a> {
         model: Model,
         backend: Arc<dyn Backend>,
         luma: &'a LumaStats,
-        score_key: Fingerprint,
         memory: u64,
         picture: usize,
     ) -> Result<Self> {
         let scene = planned.scene;
         let diff = &luma.diff[scene.start..scene.end];
         let selection = &planned.settings.metric.frames;
+        let measured_by = Fingerprint::of(&(PROGRAM, backend.identity(), selection, diff));
         let mut progress = Progress::default();
         let mut keep = Keep::All;
         if !select::needs_probe(selection) {
@@ -105,7 +114,7 @@ impl<'a> Candidate<'a> {
             calibrated: false,
             backend,
             diff,
-            score_key,
+            measured_by,
             keep,
             kept: Kept::default(),
             progress: Mutex::new(progress),
@@ -156,26 +165,27 @@ impl<'a> Candidate<'a> {
     }
 
     /// The take that a step of the scheduler is about.
-    pub fn take(&self, probe: usize) -> Result<Take> {
-        let take = self.progress().takes.get(probe).copied();
-        take.with_context(|| format!("scene {}: encode {} was never planned", self.planned.index, probe + 1))
+    pub fn take(&self, take: usize) -> Result<Take> {
+        let planned = self.progress().takes.get(take).copied();
+        planned
+            .with_context(|| format!("scene {}: encode {} was never planned", self.planned.index, take + 1))
     }
 
     /// The next step by what is scored and what the pilots taught.
     pub fn next(&self, slopes: Option<&Slopes>) -> Step {
         let mut progress = self.progress();
-        let take = match self.wanted(&progress, slopes) {
-            Wanted::Take(take) => take,
+        let wanted = match self.wanted(&progress, slopes) {
+            Wanted::Take(wanted) => wanted,
             Wanted::Slopes => return Step::Wait,
             Wanted::Nothing => {
                 progress.over = true;
                 return Step::Done;
             }
         };
-        let probe = progress.scored.len() + progress.final_frames.len();
-        progress.takes.truncate(probe);
-        progress.takes.push(take);
-        Step::Encode { probe, crf: take.crf }
+        let take = progress.scored.len() + progress.final_frames.len();
+        progress.takes.truncate(take);
+        progress.takes.push(wanted);
+        Step::Encode { take, crf: wanted.crf }
     }
 
     /// Comparing comes before a third probe: it need not wait for the pilots.
@@ -194,24 +204,46 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Enters a score that was just measured, or found from an earlier run.
-    pub fn enter(&self, purpose: Purpose, record: &ScoreRecord) {
+    /// Key of what an encode measures: `first` is the key of the scene's first
+    /// one, on which it can depend which frames are measured.
+    pub fn measured_key(&self, encode: &Fingerprint, first: &Fingerprint) -> Fingerprint {
+        let selected_by = select::needs_probe(&self.planned.settings.metric.frames).then_some(first);
+        Fingerprint::of(&(&self.measured_by, encode, selected_by))
+    }
+
+    /// The scores of an encode by the metric and the pooling of the scene's settings.
+    ///
+    /// # Errors
+    /// When one is not a number.
+    pub fn scores(&self, measured: &[(usize, Measurement)]) -> Result<Scores> {
         let metric = &self.planned.settings.metric;
-        let of_frame =
-            |(_, measured): &(usize, Measurement)| score::frame_score(measured, metric.metric, &metric.mix);
-        let frames: Vec<f64> = record.frames.iter().map(of_frame).collect();
+        let first = self.planned.scene.start;
+        let of_frame = |(offset, measurement): &(usize, Measurement)| {
+            let score = score::frame_score(measurement, metric.metric, &metric.mix);
+            score::check_finite(score, self.planned.index, first + offset, || self.backend.describe())
+        };
+        let frames = measured.iter().map(of_frame).collect::<Result<Vec<f64>>>()?;
+        let pooled = score::pool(&frames, metric.metric, metric.pooling)?;
+        Ok(Scores { frames, pooled })
+    }
+
+    /// Enters what was just measured, or found from an earlier run, and returns
+    /// the scene's score.
+    pub fn enter(&self, take: Take, measured: &[(usize, Measurement)]) -> Result<f64> {
+        let Scores { frames, pooled } = self.scores(measured)?;
         let mut progress = self.progress();
-        match purpose {
+        match take.purpose {
             Purpose::Probing => {
-                progress.scored.push(Scored { crf: record.crf, score: record.score });
+                progress.scored.push(Scored { crf: take.crf, score: pooled.score });
                 progress.probe_frames.push(frames);
+                progress.unreliable |= pooled.unreliable;
             }
             Purpose::Final => progress.final_frames.push(frames),
         }
-        progress.unreliable |= purpose == Purpose::Probing && record.unreliable;
         if progress.offsets.is_none() {
-            progress.offsets = Some(record.frames.iter().map(|(offset, _)| *offset).collect());
+            progress.offsets = Some(measured.iter().map(|(offset, _)| *offset).collect());
         }
+        Ok(pooled.score)
     }
 
     /// Nothing more comes: it failed.

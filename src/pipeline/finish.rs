@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::OnSceneFailure;
+use super::encoding::Encoding;
 use super::plan::PlannedScene;
-use super::tools::{self, Encoding};
 use crate::analysis::LumaStats;
 use crate::character::{self, RoiMap, SceneMasks};
 use crate::model::{Learned, Model, Presets, Scored, qstep};
@@ -104,7 +104,7 @@ impl<'a> Finisher<'a> {
         let settings = scene.settings;
         let encoder = &settings.encoder;
         let preset = |crf: f64| {
-            let facts = tools::facts(scene, self.luma);
+            let facts = scene.facts(self.luma);
             self.encoding.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
         };
         let (model, scored, unreliable, learned) = match outcome {
@@ -154,7 +154,7 @@ impl<'a> Finisher<'a> {
                 .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
             let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
             let crf = qstep::to_crf(mean);
-            let facts = tools::facts(scene, self.luma);
+            let facts = scene.facts(self.luma);
             let rules = &self.encoding.rules[scene.zone];
             let final_preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
             solved[index] = Some(Solved { crf, final_preset, probes: Vec::new(), doubtful: true });
@@ -190,7 +190,7 @@ impl<'a> Finisher<'a> {
     ) -> Result<(SceneEntry, SceneResult)> {
         let settings = scene.settings;
         let rules = &self.encoding.rules[scene.zone];
-        let facts = tools::facts(scene, self.luma);
+        let facts = scene.facts(self.luma);
         let crf = rules.crf(&facts, solved.crf)?;
         let boosted = self.boost(scene, crf, events)?;
         let crf = self.encoding.encoder.round_crf(boosted.crf.max(settings.output.min_crf));

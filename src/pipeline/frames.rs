@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use super::tools;
 use crate::scenes::Scene;
 use crate::source::{Clip, PackedPicture, Picture};
 use crate::support::cancel::Cancel;
+use crate::support::machine;
 
 /// Which frames of a scene to keep while they pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn pass_by<'a>(
     kept: &'a Kept,
     cancel: &Cancel,
 ) -> impl Iterator<Item = Result<Arc<Picture>>> + use<'a> {
-    let frames = clip.frames(scene.start..scene.end, tools::prefetch(), cancel);
+    let frames = clip.frames(scene.start..scene.end, machine::prefetch(), cancel);
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
         if keep.wants(offset) {
@@ -95,7 +95,7 @@ pub fn collect(
     for range in runs(offsets, &pictures) {
         let first = scene.start + offsets[range.start];
         let end = first + range.len();
-        let frames = clip.frames(first..end, tools::prefetch(), cancel);
+        let frames = clip.frames(first..end, machine::prefetch(), cancel);
         for (slot, frame) in pictures[range].iter_mut().zip(frames) {
             *slot = Some(Arc::new(frame?.to_picture().pack()));
         }

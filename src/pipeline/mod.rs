@@ -1,18 +1,21 @@
 //! The order of the stages, and what runs them. No stage knows of another;
 //! this module does.
 
+pub mod backends;
 mod boost;
 pub mod candidate;
+mod chains;
+pub mod encoding;
 mod finish;
 mod frames;
 pub mod input;
 pub mod learning;
+pub mod modelling;
 pub mod plan;
 pub mod probing;
 pub mod scheduler;
 mod segmentation;
 pub mod store;
-pub mod tools;
 
 use std::path::PathBuf;
 use std::time::Duration;

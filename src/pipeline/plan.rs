@@ -1,6 +1,8 @@
 //! The plan of a run: every scene with the settings it lies under.
 
+use crate::analysis::LumaStats;
 use crate::scenes::Scene;
+use crate::settings::dynamic::SceneFacts;
 use crate::settings::{Settings, Zone};
 
 /// A scene with its place in the run.
@@ -12,6 +14,21 @@ pub struct PlannedScene<'a> {
     pub zone: usize,
     pub zone_name: Option<&'a str>,
     pub settings: &'a Settings,
+}
+
+impl PlannedScene<'_> {
+    /// What dynamic rules may know of it.
+    pub fn facts(&self, luma: &LumaStats) -> SceneFacts {
+        let frames = self.scene.start..self.scene.end;
+        SceneFacts::new(
+            self.index,
+            frames.clone(),
+            &luma.average[frames.clone()],
+            &luma.min[frames.clone()],
+            &luma.max[frames.clone()],
+            &luma.diff[frames],
+        )
+    }
 }
 
 /// Puts each scene into its zone. Zones and scenes are in order and cover the

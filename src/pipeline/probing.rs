@@ -12,15 +12,15 @@ use super::frames::{self, Keep};
 use super::learning::Learning;
 use super::plan::PlannedScene;
 use super::scheduler::{Step, Work};
-use super::store::{ProbeRecord, ScoreRecord, Store};
+use super::store::{MeasuredRecord, ProbeRecord, Store};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, ivf, y4m};
 use crate::probe::decode::ProbeFrames;
-use crate::score::{self, Measurement, SceneReference, select};
+use crate::score::{Measurement, SceneReference, select};
 use crate::source::{Clip, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
-use crate::support::places::Places;
+use crate::support::permits::Permits;
 
 /// What all chains of a run share.
 pub struct Probing<'a> {
@@ -51,11 +51,11 @@ impl Probing<'_> {
         Ok(Fingerprint::of(&(&self.probe_key, candidate.planned.scene, params)))
     }
 
-    /// Key of a score. Which frames are measured can depend on the first probe.
-    fn score_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
+    /// Key of what an encode measures.
+    fn measured_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
         let encode = self.encode_key(candidate, take)?;
         let first = self.encode_key(candidate, candidate.first_take())?;
-        Ok(Fingerprint::of(&(&candidate.score_key, encode, first)))
+        Ok(candidate.measured_key(&encode, &first))
     }
 
     /// The next step of a scene.
@@ -75,18 +75,18 @@ impl Probing<'_> {
         let candidate = &self.candidates[scene];
         loop {
             let step = self.next(scene);
-            let Step::Encode { probe, crf } = step else { return Ok(step) };
-            let take = candidate.take(probe)?;
-            if let Some(record) = self.store.score(&self.score_key(candidate, take)?) {
-                candidate.enter(take.purpose, &record);
+            let Step::Encode { take, crf } = step else { return Ok(step) };
+            let planned = candidate.take(take)?;
+            if let Some(record) = self.store.measured(&self.measured_key(candidate, planned)?) {
+                candidate.enter(planned, &record.frames)?;
                 continue;
             }
-            let key = self.encode_key(candidate, take)?;
-            let path = self.store.probe_path(candidate.planned.index, probe, &key);
+            let key = self.encode_key(candidate, planned)?;
+            let path = self.store.probe_path(candidate.planned.index, take, &key);
             let frames = candidate.planned.scene.frames();
             let whole = ivf::verify(&path).is_ok_and(|(found, _)| found == frames);
             if whole && self.store.probe(&key).is_some() {
-                return Ok(Step::Score { probe, crf });
+                return Ok(Step::Score { take, crf });
             }
             return Ok(step);
         }
@@ -96,10 +96,10 @@ impl Probing<'_> {
     fn encode_once_more(
         &self,
         candidate: &Candidate<'_>,
-        probe: usize,
+        take: usize,
         job: &EncodeJob,
     ) -> Result<crate::encoder::Encoded> {
-        let keep = if probe == 0 { &candidate.keep } else { &Keep::Nothing };
+        let keep = if take == 0 { &candidate.keep } else { &Keep::Nothing };
         let index = candidate.planned.index;
         let attempt = || {
             let frames =
@@ -176,24 +176,24 @@ impl Probing<'_> {
         &self,
         reference: &dyn SceneReference,
         path: &Path,
-        probe: usize,
+        take: usize,
         offsets: &[usize],
     ) -> Result<Vec<(usize, Measurement)>> {
         let results: Vec<Mutex<Option<Result<Measurement>>>> =
             offsets.iter().map(|_| Mutex::new(None)).collect();
         let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
         // Decoding is faster than measuring, so what waits is bounded.
-        let places = Places::new(self.pool.current_num_threads() + 1);
+        let permits = Permits::new(self.pool.current_num_threads() + 1);
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
-                let place = places.take()?;
+                let permit = permits.acquire()?;
                 self.cancel.check()?;
                 let (_, picture) = item?;
                 let slot = results.get(index).context("the probe has more frames than were asked for")?;
                 scope.spawn(move |_| {
-                    let _place = place;
+                    let _permit = permit;
                     let picture: Arc<Picture> = Arc::new(picture);
-                    let measured = reference.measure(probe, index, &picture);
+                    let measured = reference.measure(take, index, &picture);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
                 });
             }
@@ -207,43 +207,23 @@ impl Probing<'_> {
         measured.collect()
     }
 
-    fn score_take(&self, candidate: &Candidate<'_>, probe: usize, take: Take) -> Result<()> {
-        let planned = &candidate.planned;
-        let path = self.store.probe_path(planned.index, probe, &self.encode_key(candidate, take)?);
+    fn score_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
+        let scene = candidate.planned.index;
+        let path = self.store.probe_path(scene, take, &self.encode_key(candidate, planned)?);
         let offsets = self.offsets(candidate, &path)?;
         let reference = self.reference(candidate, &offsets)?;
-        let frames = self.measure(reference.as_ref(), &path, probe, &offsets)?;
-        let metric = &planned.settings.metric;
-        let described = candidate.backend.describe();
-        let mut scores = Vec::with_capacity(frames.len());
-        for (offset, measured) in &frames {
-            let score = score::frame_score(measured, metric.metric, &metric.mix);
-            let frame = planned.scene.start + offset;
-            scores.push(score::check_finite(score, planned.index, frame, &described)?);
-        }
-        let pooled = score::pool(&scores, metric.metric, metric.pooling)?;
-        let Take { purpose, crf } = take;
-        let record = ScoreRecord {
-            key: self.score_key(candidate, take)?,
-            crf,
-            score: pooled.score,
-            unreliable: pooled.unreliable,
-            frames,
-        };
-        self.store.add_score(record.clone())?;
-        let calibration = purpose == Purpose::Final;
-        self.events.emit(&Event::Score {
-            scene: planned.index,
-            probe,
-            calibration,
-            crf,
-            score: pooled.score,
-        });
+        let frames = self.measure(reference.as_ref(), &path, take, &offsets)?;
+        // What cannot be pooled must not be found again by a resumed run.
+        let score = candidate.scores(&frames)?.pooled.score;
+        let (key, crf) = (self.measured_key(candidate, planned)?, planned.crf);
+        self.store.add_measured(MeasuredRecord { key, crf, frames: frames.clone() })?;
+        let calibration = planned.purpose == Purpose::Final;
+        self.events.emit(&Event::Score { scene, probe: take, calibration, crf, score });
         if !self.keep_probes {
-            // Scored and recorded: the file is not needed, nor missed if it stays.
+            // Measured and recorded: the file is not needed, nor missed if it stays.
             let _ = std::fs::remove_file(&path);
         }
-        candidate.enter(purpose, &record);
+        candidate.enter(planned, &frames)?;
         Ok(())
     }
 }
@@ -253,30 +233,30 @@ impl Work for Probing<'_> {
         self.resumed(scene)
     }
 
-    fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()> {
+    fn encode(&self, scene: usize, take: usize, crf: f64) -> Result<()> {
         let candidate = &self.candidates[scene];
-        let take = candidate.take(probe)?;
-        let key = self.encode_key(candidate, take)?;
+        let planned = candidate.take(take)?;
+        let key = self.encode_key(candidate, planned)?;
         let job = EncodeJob {
             program: self.program.to_path_buf(),
-            params: (self.params)(&candidate.planned, take)?,
-            output: self.store.probe_path(candidate.planned.index, probe, &key),
+            params: (self.params)(&candidate.planned, planned)?,
+            output: self.store.probe_path(candidate.planned.index, take, &key),
             format: self.format,
             stall: self.stall,
         };
         let encoded =
-            self.encode_once_more(candidate, probe, &job).with_context(|| place(candidate, probe, take))?;
+            self.encode_once_more(candidate, take, &job).with_context(|| place(candidate, take, planned))?;
         let (bytes, seconds) = (encoded.bytes, encoded.seconds);
         self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
-        let (scene, calibration) = (candidate.planned.index, take.purpose == Purpose::Final);
-        self.events.emit(&Event::Probe { scene, probe, calibration, crf, bytes, seconds });
+        let (scene, calibration) = (candidate.planned.index, planned.purpose == Purpose::Final);
+        self.events.emit(&Event::Probe { scene, probe: take, calibration, crf, bytes, seconds });
         Ok(())
     }
 
-    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
+    fn score(&self, scene: usize, take: usize, _: f64) -> Result<Step> {
         let candidate = &self.candidates[scene];
-        let take = candidate.take(probe)?;
-        self.score_take(candidate, probe, take).with_context(|| place(candidate, probe, take))?;
+        let planned = candidate.take(take)?;
+        self.score_take(candidate, take, planned).with_context(|| place(candidate, take, planned))?;
         Ok(self.next(scene))
     }
 
@@ -292,11 +272,11 @@ impl Work for Probing<'_> {
 }
 
 /// For messages: which encode of which scene.
-fn place(candidate: &Candidate<'_>, probe: usize, take: Take) -> String {
+fn place(candidate: &Candidate<'_>, take: usize, planned: Take) -> String {
     let PlannedScene { index, scene, .. } = candidate.planned;
-    let what = match take.purpose {
-        Purpose::Probing => format!("probe {}", probe + 1),
+    let what = match planned.purpose {
+        Purpose::Probing => format!("probe {}", take + 1),
         Purpose::Final => "calibration".to_owned(),
     };
-    format!("scene {index} (frames {} to {}), {what} at CRF {}", scene.start, scene.end, take.crf)
+    format!("scene {index} (frames {} to {}), {what} at CRF {}", scene.start, scene.end, planned.crf)
 }

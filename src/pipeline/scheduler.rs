@@ -35,14 +35,14 @@ pub struct Chain {
 /// What a scene needs next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Step {
-    /// Encode probe number `probe` (0, 1, …) at this CRF, then score it.
+    /// Make encode number `take` of the scene (0, 1, …) at this CRF, then score it.
     Encode {
-        probe: usize,
+        take: usize,
         crf: f64,
     },
-    /// The probe is on disk already: score it.
+    /// The encode is on disk already: score it.
     Score {
-        probe: usize,
+        take: usize,
         crf: f64,
     },
     /// What comes next depends on other scenes that are not as far yet.
@@ -55,10 +55,10 @@ pub trait Work: Sync {
     /// Where the chain goes on: at its start, for a resumed run anywhere, and
     /// again after [`Step::Wait`]. It must not wait for other scenes itself.
     fn proceed(&self, scene: usize) -> Result<Step>;
-    /// Encodes a probe; runs on an encoder slot.
-    fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()>;
-    /// Scores a probe and says what comes next; runs on a scoring thread.
-    fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step>;
+    /// Makes an encode; runs on an encoder slot.
+    fn encode(&self, scene: usize, take: usize, crf: f64) -> Result<()>;
+    /// Scores an encode and says what comes next; runs on a scoring thread.
+    fn score(&self, scene: usize, take: usize, crf: f64) -> Result<Step>;
     /// The scene is finished, given up, or has to wait: what it kept can go.
     fn release(&self, scene: usize);
     /// The scene failed: no more will come from it.
@@ -122,7 +122,7 @@ enum Kind {
 /// A task in a queue; the largest is taken first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Task {
-    probe: usize,
+    take: usize,
     urgent: bool,
     weight: u64,
     scene: usize,
@@ -136,7 +136,7 @@ impl Ord for Task {
         // Those of scenes in flight before first ones, which may have to wait for
         // them; then those that others wait for, later probes, longer scenes,
         // earlier ones.
-        let rank = |task: &Self| (task.probe > 0, task.urgent, task.probe, task.weight);
+        let rank = |task: &Self| (task.take > 0, task.urgent, task.take, task.weight);
         rank(self).cmp(&rank(other)).then(other.scene.cmp(&self.scene))
     }
 }
@@ -204,9 +204,9 @@ impl<'a> Board<'a> {
         while let Some(task) = self.next(kind, cancel) {
             let result = match kind {
                 Kind::Encode => work
-                    .encode(task.scene, task.probe, task.crf)
-                    .map(|()| Step::Score { probe: task.probe, crf: task.crf }),
-                Kind::Score => work.score(task.scene, task.probe, task.crf),
+                    .encode(task.scene, task.take, task.crf)
+                    .map(|()| Step::Score { take: task.take, crf: task.crf }),
+                Kind::Score => work.score(task.scene, task.take, task.crf),
             };
             if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) {
                 work.release(task.scene);
@@ -239,7 +239,7 @@ impl<'a> Board<'a> {
 
     fn finish(&self, kind: Kind, task: Task, result: Result<Step>, work: &impl Work) {
         let mut state = self.lock();
-        if let Some(at) = state.running.iter().position(|r| *r == (kind, task.probe)) {
+        if let Some(at) = state.running.iter().position(|r| *r == (kind, task.take)) {
             state.running.swap_remove(at);
         }
         if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) && state.admitted[task.scene] {
@@ -261,10 +261,10 @@ impl<'a> Board<'a> {
 impl State {
     fn enqueue(&mut self, scene: usize, chains: &[Chain], step: Step) {
         let Chain { weight, urgent, .. } = chains[scene];
-        let task = |probe, crf| Task { probe, urgent, weight, scene, crf };
+        let task = |take, crf| Task { take, urgent, weight, scene, crf };
         match step {
-            Step::Encode { probe, crf } => self.encode.push(task(probe, crf)),
-            Step::Score { probe, crf } => self.score.push(task(probe, crf)),
+            Step::Encode { take, crf } => self.encode.push(task(take, crf)),
+            Step::Score { take, crf } => self.score.push(task(take, crf)),
             Step::Wait => {
                 self.waiting.push(scene);
                 self.succeeded += 1;
@@ -325,7 +325,7 @@ impl State {
         let bytes = chains[task.scene].bytes;
         // Only first encodes wait to be let in. A resumed scene further on must
         // not: it may stand before the very scenes whose end it would wait for.
-        let waits = !admitted && kind == Kind::Encode && task.probe == 0;
+        let waits = !admitted && kind == Kind::Encode && task.take == 0;
         let too_much = self.memory > 0 && self.memory + bytes > limits.memory;
         if waits && (too_much || self.in_flight >= limits.most_in_flight()) {
             return None;
@@ -336,7 +336,7 @@ impl State {
             self.memory += bytes;
             self.in_flight += 1;
         }
-        self.running.push((kind, task.probe));
+        self.running.push((kind, task.take));
         Some(task)
     }
 
@@ -347,13 +347,13 @@ impl State {
             Kind::Score => &self.score,
         };
         // All tasks of one kind are of one probe when phases have barriers.
-        Some((queue.peek()?.probe, kind))
+        Some((queue.peek()?.take, kind))
     }
 
     /// Staged: the earliest phase that still has work.
     fn phase(&self) -> (usize, Kind) {
         let queued = [Kind::Encode, Kind::Score].into_iter().filter_map(|kind| self.first_of(kind));
-        let running = self.running.iter().map(|&(kind, probe)| (probe, kind));
+        let running = self.running.iter().map(|&(kind, take)| (take, kind));
         queued.chain(running).min().unwrap_or((usize::MAX, Kind::Score))
     }
 

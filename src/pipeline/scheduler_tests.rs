@@ -18,19 +18,19 @@ struct Script {
 impl Work for Script {
     fn proceed(&self, scene: usize) -> Result<Step> {
         if self.starts_at_score.contains(&scene) {
-            return Ok(Step::Score { probe: 1, crf: 40.0 });
+            return Ok(Step::Score { take: 1, crf: 40.0 });
         }
-        Ok(Step::Encode { probe: 0, crf: 24.0 })
+        Ok(Step::Encode { take: 0, crf: 24.0 })
     }
 
-    fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {
+    fn encode(&self, scene: usize, take: usize, _: f64) -> Result<()> {
         let now = self.encoding.fetch_add(1, SeqCst) + 1;
         self.most_encoding.fetch_max(now, SeqCst);
-        if probe == 0 {
+        if take == 0 {
             let kept = self.in_flight.fetch_add(1, SeqCst) + 1;
             self.most_in_flight.fetch_max(kept, SeqCst);
         }
-        self.log.lock().unwrap().push((Kind::Encode, scene, probe));
+        self.log.lock().unwrap().push((Kind::Encode, scene, take));
         thread::sleep(Duration::from_millis(2));
         self.encoding.fetch_sub(1, SeqCst);
         if self.fails.contains(&scene) {
@@ -39,10 +39,10 @@ impl Work for Script {
         Ok(())
     }
 
-    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
-        self.log.lock().unwrap().push((Kind::Score, scene, probe));
+    fn score(&self, scene: usize, take: usize, _: f64) -> Result<Step> {
+        self.log.lock().unwrap().push((Kind::Score, scene, take));
         thread::sleep(self.scoring);
-        Ok(if probe == 0 { Step::Encode { probe: 1, crf: 40.0 } } else { Step::Done })
+        Ok(if take == 0 { Step::Encode { take: 1, crf: 40.0 } } else { Step::Done })
     }
 
     fn release(&self, scene: usize) {
@@ -185,19 +185,19 @@ impl Work for School {
         }
         let given_up = self.given_up.lock().unwrap();
         let open = (0..self.pilots).any(|pilot| scores[pilot] < 2 && !given_up.contains(&pilot));
-        let probe = scores[scene];
-        Ok(match probe {
+        let take = scores[scene];
+        Ok(match take {
             3 => Step::Done,
             2 if scene >= self.pilots => Step::Done,
             1 if scene >= self.pilots && open => Step::Wait,
             2 if open => Step::Wait,
-            _ => Step::Encode { probe, crf: 24.0 },
+            _ => Step::Encode { take, crf: 24.0 },
         })
     }
 
-    fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {
-        self.log.lock().unwrap().push((Kind::Encode, scene, probe));
-        if probe == 0 {
+    fn encode(&self, scene: usize, take: usize, _: f64) -> Result<()> {
+        self.log.lock().unwrap().push((Kind::Encode, scene, take));
+        if take == 0 {
             let mut holding = self.holding.lock().unwrap();
             holding.push(scene);
             self.most_holding.fetch_max(holding.len(), SeqCst);
@@ -209,8 +209,8 @@ impl Work for School {
         Ok(())
     }
 
-    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
-        self.log.lock().unwrap().push((Kind::Score, scene, probe));
+    fn score(&self, scene: usize, take: usize, _: f64) -> Result<Step> {
+        self.log.lock().unwrap().push((Kind::Score, scene, take));
         self.scores.lock().unwrap()[scene] += 1;
         self.proceed(scene)
     }

@@ -12,7 +12,7 @@ use crate::settings::{CharacterSettings, Zone};
 use crate::source::Clip;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
-use crate::support::fingerprint::Fingerprint;
+use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
 /// What segmentation needs, found before any work is done.
 pub struct Segmentation {
@@ -78,7 +78,7 @@ impl Segmentation {
         for scene in wanted {
             let frames = scene.scene.start..scene.scene.end;
             let diff = &source.luma.diff[frames];
-            let key = Fingerprint::of(&(source.key, &self.key, scene.scene, diff));
+            let key = Fingerprint::of(&(PROGRAM, source.key, &self.key, scene.scene, diff));
             let path = store.masks_path(&key);
             let known = path.is_file().then(|| SceneMasks::load(&path).ok()).flatten();
             let made = if let Some(known) = known {

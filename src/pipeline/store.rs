@@ -37,7 +37,7 @@ pub type Manifest = BTreeMap<String, Fingerprint>;
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     Probe(ProbeRecord),
-    Score(ScoreRecord),
+    Measured(MeasuredRecord),
 }
 
 /// A finished probe encode; its file is there until it is scored.
@@ -49,15 +49,12 @@ pub struct ProbeRecord {
     pub seconds: f64,
 }
 
-/// A scored probe.
+/// A measured encode. Only what the metric said is kept; mix and pooling are
+/// worked out anew from it, so that a run with others finds it as well.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScoreRecord {
+pub struct MeasuredRecord {
     pub key: Fingerprint,
     pub crf: f64,
-    /// Pooled score of the scene.
-    pub score: f64,
-    /// The pooling found the scores too low to be trusted.
-    pub unreliable: bool,
     /// Offset from the scene's first frame, and what was measured there.
     pub frames: Vec<(usize, Measurement)>,
 }
@@ -69,7 +66,7 @@ pub struct Store {
     _lock: FolderLock,
     journal: Mutex<Journal<Record>>,
     probes: Mutex<HashMap<Fingerprint, ProbeRecord>>,
-    scores: Mutex<HashMap<Fingerprint, ScoreRecord>>,
+    measured: Mutex<HashMap<Fingerprint, MeasuredRecord>>,
 }
 
 impl Store {
@@ -93,11 +90,11 @@ impl Store {
         }
         let (journal, records) = Journal::open(&journal_path)?;
         let mut probes = HashMap::new();
-        let mut scores = HashMap::new();
+        let mut measured = HashMap::new();
         for record in records {
             match record {
                 Record::Probe(record) => drop(probes.insert(record.key.clone(), record)),
-                Record::Score(record) => drop(scores.insert(record.key.clone(), record)),
+                Record::Measured(record) => drop(measured.insert(record.key.clone(), record)),
             }
         }
         Ok(Self {
@@ -105,7 +102,7 @@ impl Store {
             _lock: lock,
             journal: Mutex::new(journal),
             probes: Mutex::new(probes),
-            scores: Mutex::new(scores),
+            measured: Mutex::new(measured),
         })
     }
 
@@ -148,9 +145,9 @@ impl Store {
         })
     }
 
-    /// Where the probe of this key is written.
-    pub fn probe_path(&self, scene: usize, probe: usize, key: &Fingerprint) -> PathBuf {
-        self.folder.join(PROBES).join(format!("{scene:05}-{}-{key}.ivf", probe + 1))
+    /// Where the encode of this key is written; `take` counts the scene's from 0.
+    pub fn probe_path(&self, scene: usize, take: usize, key: &Fingerprint) -> PathBuf {
+        self.folder.join(PROBES).join(format!("{scene:05}-{}-{key}.ivf", take + 1))
     }
 
     /// Where the masks of this key are kept.
@@ -162,8 +159,8 @@ impl Store {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    pub fn score(&self, key: &Fingerprint) -> Option<ScoreRecord> {
-        self.scores.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    pub fn measured(&self, key: &Fingerprint) -> Option<MeasuredRecord> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     pub fn add_probe(&self, record: ProbeRecord) -> Result<()> {
@@ -172,9 +169,9 @@ impl Store {
         Ok(())
     }
 
-    pub fn add_score(&self, record: ScoreRecord) -> Result<()> {
-        self.append(&Record::Score(record.clone()))?;
-        self.scores.lock().unwrap_or_else(PoisonError::into_inner).insert(record.key.clone(), record);
+    pub fn add_measured(&self, record: MeasuredRecord) -> Result<()> {
+        self.append(&Record::Measured(record.clone()))?;
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner).insert(record.key.clone(), record);
         Ok(())
     }
 

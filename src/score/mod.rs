@@ -9,6 +9,7 @@ mod blur;
 mod curve;
 mod feeder;
 mod gamut;
+mod identity;
 mod linear;
 mod native;
 mod plugin;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use anyhow::{Result, bail};
 
+pub use identity::Identity;
 pub use pool::{Pooled, check_finite, percentile, pool};
 
 use self::native::{Budget, Native};
@@ -62,7 +64,10 @@ pub fn frame_score(measurement: &Measurement, metric: Metric, mix: &MixCoefficie
 
 /// A metric that is ready to measure.
 pub trait Backend: Send + Sync {
-    /// One sentence: which back end, version, device and why.
+    /// What it is, for the keys of what it measures.
+    fn identity(&self) -> &Identity;
+
+    /// For people, one sentence: which back end, version, device and why.
     fn describe(&self) -> String;
 
     /// Prepares the reference side of the measured frames of a scene, used by every probe.

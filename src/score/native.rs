@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow};
 use butteraugli::{ButteraugliParams, ButteraugliReference};
 
+use super::identity::{By, Identity};
 use super::linear::Linear;
 use super::ssimulacra2::{self, Against};
 use super::window::Window;
@@ -30,9 +31,14 @@ const SSIMULACRA2_KEPT: usize = 40 << 20;
 /// detail; the crate's own default is 1.
 const HF_ASYMMETRY: f32 = 0.8;
 
+/// Raised with every change to what is measured here, so that kept figures of an
+/// older one are not taken for its own.
+const REVISION: u32 = 1;
+
 /// The native back end of one metric.
 pub(super) struct Native {
     shared: Arc<Shared>,
+    identity: Identity,
     reason: String,
 }
 
@@ -99,11 +105,17 @@ impl Native {
             (Metric::Butteraugli(params), budget)
         };
         let linear = Linear::new(color, window)?;
-        Ok(Self { shared: Arc::new(Shared { metric, linear, budget: Arc::new(budget) }), reason })
+        let identity = Identity::new(settings, By::Native(REVISION), color, window.bits());
+        let shared = Arc::new(Shared { metric, linear, budget: Arc::new(budget) });
+        Ok(Self { shared, identity, reason })
     }
 }
 
 impl Backend for Native {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     fn describe(&self) -> String {
         let metric = match &self.shared.metric {
             Metric::Butteraugli(params) => format!("Butteraugli at {} cd/m²", params.intensity_target()),
@@ -289,10 +301,10 @@ mod tests {
                 linear: Linear::new(color, window).unwrap(),
                 budget: Arc::new(Budget(AtomicUsize::new(bytes))),
             });
-            let native = Native { shared: Arc::clone(&shared), reason: String::new() };
             let mut distorted = Picture::filled(48, 32, 10, 300, 512);
             distorted.planes[0].iter_mut().step_by(7).for_each(|s| *s += 90);
-            let scene = native.scene(&[Arc::new(Picture::filled(48, 32, 10, 300, 512).pack())]).unwrap();
+            let reference = Reference::Picture(Arc::new(Picture::filled(48, 32, 10, 300, 512).pack()));
+            let scene = Scene { shared: Arc::clone(&shared), frames: vec![Mutex::new(reference)] };
             let scores = [0, 1].map(|probe| scene.measure(probe, 0, &Arc::new(distorted.clone())).unwrap());
             (scores, bytes - shared.budget.0.load(Ordering::Relaxed))
         };

@@ -1,5 +1,6 @@
 //! The back ends that are VapourSynth plugins: Vship (GPU) and vszip (CPU).
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,10 +9,12 @@ use vapoursynth::frame::FrameRef;
 use vapoursynth::node::Node;
 
 use super::feeder::{Feeder, do_not_cache};
+use super::identity::{By, Identity};
 use super::window::Window;
 use super::{Backend, Measurement, SceneReference};
 use crate::settings::{MetricBackend, MetricSettings};
 use crate::source::{Arg, PackedPicture, Picture, ResolvedColor, Session};
+use crate::support::fingerprint::Fingerprint;
 
 /// A plugin's filter for one metric: `function(reference, distorted, …)`
 /// returns the distorted clip with its scores as frame properties.
@@ -74,6 +77,7 @@ pub(super) struct Pictures {
 /// frame of its own.
 pub(super) struct Plugin {
     shared: Arc<Shared>,
+    identity: Identity,
     description: String,
 }
 
@@ -116,12 +120,20 @@ impl Plugin {
         let what = format!("{name}.{}", filter.function);
         try_it(settings, filter, pictures).with_context(|| format!("{what} does not work"))?;
         let shared = Shared::new(settings, filter, pictures).with_context(|| what.clone())?;
-        let description = describe(settings, filter, session, reason);
-        Ok(Self { shared: Arc::new(shared), description })
+        let path = session.plugin_path(name).unwrap_or_default();
+        let file = Fingerprint::of_file(&path).with_context(|| format!("the file of the plugin `{name}`"))?;
+        let by = By::Plugin { function: filter.function, file };
+        let identity = Identity::new(settings, by, pictures.color, pictures.window.bits());
+        let description = describe(settings, filter, session, &path, reason);
+        Ok(Self { shared: Arc::new(shared), identity, description })
     }
 }
 
 impl Backend for Plugin {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
     }
@@ -245,13 +257,18 @@ fn try_it(settings: &MetricSettings, filter: &'static Filter, pictures: &Picture
     Ok(())
 }
 
-fn describe(settings: &MetricSettings, filter: &Filter, session: Session, reason: &str) -> String {
+fn describe(
+    settings: &MetricSettings,
+    filter: &Filter,
+    session: Session,
+    file: &Path,
+    reason: &str,
+) -> String {
     let what = if filter.ssimu2 {
         "SSIMULACRA2".to_owned()
     } else {
         format!("Butteraugli at {} cd/m²", settings.intensity)
     };
-    let file = session.plugin_path(filter.namespace).unwrap_or_default();
     let by = match filter.backend {
         MetricBackend::Vship => format!("Vship {} on {}", vship_version(session), device(session)),
         _ => "vszip on the CPU (sRGB curve, scores about a point above Vship's)".to_owned(),

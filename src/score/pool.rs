@@ -50,10 +50,10 @@ pub fn pool(scores: &[f64], metric: Metric, pooling: Pooling) -> Result<Pooled> 
 
 /// `score`, or an error naming where it comes from when it is NaN or infinite.
 /// `scene` counts from 0, `frame` is the frame number in the clip, `backend`
-/// is what [`super::Backend::describe`] says.
-pub fn check_finite(score: f64, scene: usize, frame: usize, backend: &str) -> Result<f64> {
+/// gives what [`super::Backend::describe`] says.
+pub fn check_finite(score: f64, scene: usize, frame: usize, backend: impl FnOnce() -> String) -> Result<f64> {
     if !score.is_finite() {
-        bail!("scene {scene}, frame {frame}: the metric gave {score} ({backend})");
+        bail!("scene {scene}, frame {frame}: the metric gave {score} ({})", backend());
     }
     Ok(score)
 }
@@ -133,7 +133,8 @@ mod tests {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = pool(&[1.0, bad], Metric::Butteraugli3Norm, Pooling::Worst).unwrap_err();
             assert!(error.to_string().contains("score 1 of 2"), "{error}");
-            let error = check_finite(bad, 3, 120, "native SSIMULACRA2").unwrap_err().to_string();
+            let error =
+                check_finite(bad, 3, 120, || "native SSIMULACRA2".to_owned()).unwrap_err().to_string();
             for part in ["scene 3", "frame 120", "native SSIMULACRA2"] {
                 assert!(error.contains(part), "{error}");
             }

@@ -7,6 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+/// This program's version: a part of the keys of everything that it computes
+/// itself, so that a newer one does not take an older one's results for its own.
+pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+
 /// A BLAKE3 hash in hexadecimal, shortened to 128 bits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint(String);

@@ -10,6 +10,6 @@ pub mod journal;
 pub mod lines;
 pub mod lock;
 pub mod machine;
-pub mod places;
+pub mod permits;
 pub mod priority;
 pub mod process;

@@ -14,11 +14,12 @@ use super::BITS;
 use crate::encode::matroska::{self, Track};
 use crate::encode::sequence::Sequence;
 use crate::encoder::ivf;
-use crate::pipeline::tools;
+use crate::pipeline::input;
 use crate::probe::ProbeFrames;
 use crate::source::{self, Arg, Clip, ColorInfo, OpenOptions, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::machine;
 
 /// An encode that can be read.
 pub struct Encoded {
@@ -107,7 +108,7 @@ impl Encoded {
         let options = OpenOptions {
             provider,
             plugins,
-            cache_limit: Some(tools::SMALLEST_CACHE),
+            cache_limit: Some(input::SMALLEST_CACHE),
             ..OpenOptions::default()
         };
         let clip = source::open(path, &options)?;
@@ -140,7 +141,7 @@ impl Encoded {
         color: ResolvedColor,
         cancel: &Cancel,
     ) -> Result<Pictures> {
-        let threads = tools::cpus() as u32;
+        let threads = machine::cpus() as u32;
         let decoded = match &self.stream {
             Stream::Ivf => ProbeFrames::open(&self.path, wanted, threads)?,
             Stream::Matroska(before) => {
@@ -150,7 +151,7 @@ impl Encoded {
                 ProbeFrames::of(&self.path, packets, wanted, threads)?
             }
             Stream::Clip(clip) => {
-                let frames = read_as(clip, color)?.frames_at(wanted, tools::prefetch(), cancel);
+                let frames = read_as(clip, color)?.frames_at(wanted, machine::prefetch(), cancel);
                 return Ok(Box::new(frames.map(move |frame| fit(frame?.to_picture(), size, false))));
             }
         };

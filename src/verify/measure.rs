@@ -7,13 +7,14 @@ use anyhow::{Context, Error, Result, ensure};
 
 use super::encoded::Encoded;
 use super::report::FrameScore;
+use crate::pipeline::backends::{self, Backends};
 use crate::pipeline::plan::PlannedScene;
-use crate::pipeline::tools::{self, Backends};
 use crate::score::{self, Backend};
 use crate::source::{Clip, PackedPicture, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
-use crate::support::places::Places;
+use crate::support::machine;
+use crate::support::permits::Permits;
 
 /// What is measured.
 pub struct Measuring<'a> {
@@ -23,7 +24,7 @@ pub struct Measuring<'a> {
     pub color: ResolvedColor,
     pub scenes: &'a [PlannedScene<'a>],
     pub backends: &'a Backends,
-    /// Of every scene the first frame is measured and each so-manieth after it.
+    /// Of every scene the first frame is measured and every n-th after it.
     pub every: usize,
     /// Called once a scene, with its scores in order, when the last is there.
     pub finished: &'a (dyn Fn(usize, Vec<FrameScore>) -> Result<()> + Sync),
@@ -47,10 +48,10 @@ impl Measuring<'_> {
             .flat_map(|(index, open)| self.frames(open.scene).map(move |frame| (index, frame)))
             .collect();
         let numbers = || order.iter().map(|(_, frame)| *frame).collect::<Vec<_>>();
-        let pool = tools::scoring_pool()?;
+        let pool = backends::scoring_pool()?;
         let stage = events.stage("Measuring", order.len() as u64, "frames");
         let info = self.source.info();
-        let mut references = self.source.frames_at(numbers(), tools::prefetch(), cancel);
+        let mut references = self.source.frames_at(numbers(), machine::prefetch(), cancel);
         let mut distorted =
             self.encoded.pictures(numbers(), (info.width, info.height), self.color, cancel)?;
         // The first error ends the loop below as well.
@@ -58,10 +59,10 @@ impl Measuring<'_> {
         let fail = |error| {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
-        let places = Places::new(2 * pool.current_num_threads());
+        let permits = Permits::new(2 * pool.current_num_threads());
         pool.in_place_scope(|scope| -> Result<()> {
             for &(index, frame) in &order {
-                let place = places.take()?;
+                let permit = permits.acquire()?;
                 cancel.check()?;
                 if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     break;
@@ -73,7 +74,7 @@ impl Measuring<'_> {
                     .with_context(|| format!("frame {frame} of {}", self.encoded.path.display()))?;
                 let (open, stage, fail) = (&open[index], &stage, &fail);
                 scope.spawn(move |_| {
-                    let _place = place;
+                    let _permit = permit;
                     match self.frame(open, frame, reference, picture) {
                         Ok(()) => stage.advance(1),
                         Err(error) => fail(error),
@@ -116,7 +117,7 @@ impl Measuring<'_> {
             .measure(0, 0, &Arc::new(distorted))
             .with_context(|| format!("scene {index}, frame {frame}"))?;
         let score = score::frame_score(&measured, metric.metric, &metric.mix);
-        let score = score::check_finite(score, index, frame, &open.backend.describe())?;
+        let score = score::check_finite(score, index, frame, || open.backend.describe())?;
         let mut scores = open.scores.lock().unwrap_or_else(PoisonError::into_inner);
         scores.push(FrameScore { frame, score });
         if scores.len() < open.frames {

@@ -20,14 +20,15 @@ use self::measure::Measuring;
 pub use self::report::{Distribution, FrameScore, MetricSummary, SceneReport, Verification};
 use crate::encode::options::{Options, Origin};
 use crate::encode::scenes::{self, ListedScene};
+use crate::pipeline::backends::Backends;
 use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
-use crate::pipeline::tools::{self, Backends};
 use crate::scenes::Scene;
 use crate::settings::{Resolved, Zone};
 use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
+use crate::support::machine;
 
 /// Bits per sample at which both sides are compared (spec 03).
 const BITS: u8 = 10;
@@ -43,7 +44,7 @@ pub struct Request {
     /// The av1an scenes.json that it was made with.
     pub scenes: PathBuf,
     pub settings: Resolved,
-    /// Measure every so-manieth frame of a scene, from its first one; ≥ 1.
+    /// Measure every n-th frame of a scene, from its first one; ≥ 1.
     pub every: usize,
     /// Read the encode's samples as the source's, whatever colour it declares.
     pub ignore_color: bool,
@@ -57,7 +58,7 @@ pub struct Request {
 /// measure nothing.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verification> {
     ensure!(request.every > 0, "every 0th frame: must be at least 1");
-    let source = input::open(&request.source, &request.open, tools::memory(None))?;
+    let source = input::open(&request.source, &request.open, machine::memory(None))?;
     input::introduce(&request.source, &source, events);
     let frames = source.info().frames;
     let mut warnings = Vec::new();

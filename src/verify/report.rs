@@ -22,7 +22,7 @@ pub struct Verification {
     pub scenes_file: PathBuf,
     /// A sentence for each metric back end.
     pub metrics: Vec<String>,
-    /// Of every scene the first frame was measured and each so-manieth after it.
+    /// Of every scene the first frame was measured and every n-th after it.
     pub every: usize,
     pub frames: usize,
     pub width: usize,

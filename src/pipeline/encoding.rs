@@ -1,35 +1,21 @@
-//! What a run works with, checked and ready before any work is done: the
-//! encoder, its parameters, the metric back ends, the machine.
+//! The words of every encode: the encoder, its parameters by zone and the
+//! dynamic rules, checked before any work is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
 use crate::encoder::{Encoder, ParameterList, Purpose, Request, preflight};
-use crate::model::{Adaptive, Goal, Kind, Model};
-use crate::score::{self, Backend};
 use crate::settings::dynamic::{Rules, SceneFacts};
 use crate::settings::params;
-use crate::settings::{FamilyParams, Metric, MetricSettings, ModelKind, Settings, Zone};
-use crate::source::{Clip, ClipInfo, ColorInfo, ResolvedColor};
+use crate::settings::{FamilyParams, Settings, Zone};
+use crate::source::{ClipInfo, ColorInfo};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
-pub use crate::support::machine::cpus;
-
-/// VapourSynth's cache beyond this helps no sequential reader.
-pub const LARGEST_CACHE: u64 = 1 << 30;
-
-/// Small clips come from larger ones often enough. With 64 MiB, glibc's heap grew
-/// to 450 MiB over 14,400 frames of 320x180; with this it stays at 320.
-pub const SMALLEST_CACHE: u64 = 24 << 20;
-
-/// RAM assumed where the system does not tell, in bytes.
-const SMALL_MACHINE: u64 = 4 << 30;
 
 /// The encoder with everything that decides an encode's words.
 pub struct Encoding {
@@ -39,12 +25,6 @@ pub struct Encoding {
     /// By zone.
     pub rules: Vec<Rules>,
     color: ColorInfo,
-}
-
-/// By zone, the metric back end; `None` where nothing is measured.
-pub struct Backends {
-    by_zone: Vec<Option<Arc<dyn Backend>>>,
-    pub color: ResolvedColor,
 }
 
 impl Encoding {
@@ -152,7 +132,7 @@ impl Encoding {
     /// The words of a probe encode.
     pub fn probe_words(&self, scene: &PlannedScene<'_>, crf: f64, luma: &LumaStats) -> Result<Vec<String>> {
         let words = &self.family(scene.settings)?.probing;
-        let facts = facts(scene, luma);
+        let facts = scene.facts(luma);
         let words = self.rules[scene.zone].probing_params(&facts, crf, words)?;
         Ok(self.probing_list(scene.settings, &words)?.words(&self.encoder, crf))
     }
@@ -165,7 +145,7 @@ impl Encoding {
         crf: f64,
         luma: &LumaStats,
     ) -> Result<Vec<String>> {
-        let (facts, rules) = (facts(scene, luma), &self.rules[scene.zone]);
+        let (facts, rules) = (scene.facts(luma), &self.rules[scene.zone]);
         let preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
         let words = rules.final_params(&facts, crf, &self.family(scene.settings)?.final_)?;
         let list = self.final_list(scene.settings, &params::without_grain(&words), preset)?;
@@ -211,8 +191,9 @@ impl Encoding {
         Ok((name.to_owned(), list.words(&self.encoder, crf)))
     }
 
-    /// Changes whenever probes could come out otherwise.
-    pub fn key(&self) -> Fingerprint {
+    /// What the encoder is and how it is fed, for the keys of its encodes: its
+    /// file's hash and its version, not where it lies.
+    pub fn identity(&self) -> Fingerprint {
         Fingerprint::of(&(
             &self.encoder.identity.hash,
             &self.encoder.identity.version,
@@ -221,124 +202,11 @@ impl Encoding {
         ))
     }
 
-    /// One sentence for the summary.
+    /// One sentence for people.
     pub fn describe(&self) -> String {
         let identity = &self.encoder.identity;
         let steps = if self.encoder.capabilities.quarter_steps { "quarter-step" } else { "whole-number" };
         format!("encoder: {} at {}, {steps} CRF", identity.version, identity.path.display())
-    }
-}
-
-impl Backends {
-    /// Opens the back end of every zone; zones with the same settings share one.
-    pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
-        let info = working.info();
-        let color = score::reading(&info.color, info.height);
-        let format = score::Format { size: (info.width, info.height), bits, color, fps: info.fps };
-        let mut opened: HashMap<Fingerprint, Arc<dyn Backend>> = HashMap::new();
-        let mut by_zone = Vec::with_capacity(zones.len());
-        for zone in zones {
-            let metric = &zone.settings.metric;
-            if !metric.enable {
-                by_zone.push(None);
-                continue;
-            }
-            let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
-            let backend = match opened.get(&key) {
-                Some(backend) => Arc::clone(backend),
-                None => score::open(metric, format, working.session(), memory, events)?,
-            };
-            opened.insert(key, Arc::clone(&backend));
-            by_zone.push(Some(backend));
-        }
-        Ok(Self { by_zone, color })
-    }
-
-    pub fn of_zone(&self, zone: usize) -> Option<&Arc<dyn Backend>> {
-        self.by_zone[zone].as_ref()
-    }
-
-    /// A sentence for each back end in use.
-    pub fn describe(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.by_zone.iter().flatten().map(|b| format!("metric: {}", b.describe())).collect();
-        lines.sort();
-        lines.dedup();
-        lines
-    }
-
-    pub fn key(&self) -> Fingerprint {
-        Fingerprint::of(&(self.describe(), self.color))
-    }
-}
-
-/// What dynamic rules may know of a scene.
-pub fn facts(scene: &PlannedScene<'_>, luma: &LumaStats) -> SceneFacts {
-    let frames = scene.scene.start..scene.scene.end;
-    SceneFacts::new(
-        scene.index,
-        frames.clone(),
-        &luma.average[frames.clone()],
-        &luma.min[frames.clone()],
-        &luma.max[frames.clone()],
-        &luma.diff[frames],
-    )
-}
-
-/// Frames requested ahead of a reader in order: enough for a slow script to
-/// render on all cores, few enough to bound memory.
-pub fn prefetch() -> usize {
-    (cpus() + 1).clamp(2, 12)
-}
-
-/// The threads that measure frames side by side.
-pub fn scoring_pool() -> Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(cpus())
-        .thread_name(|n| format!("score-{n}"))
-        .build()
-        .context("cannot start the scoring threads")
-}
-
-/// Bytes for frames that wait to be scored: as asked, else a quarter of the RAM.
-pub fn memory(asked: Option<u64>) -> u64 {
-    asked.unwrap_or_else(|| {
-        let ram = sysinfo::System::new().map_or(SMALL_MACHINE, |mut system| {
-            system.refresh_memory();
-            system.total_memory()
-        });
-        (ram / 4).max(256 << 20)
-    })
-}
-
-/// The model that solves a zone's scenes, from the settings.
-pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
-    let kind = match settings.model.kind {
-        ModelKind::Reference => Kind::Reference,
-        ModelKind::Adaptive => Kind::Adaptive(Adaptive {
-            first_crf: settings.model.first_crf,
-            tolerance: settings.model.tolerance.unwrap_or_else(|| tolerance(&settings.metric)),
-            quarter_steps,
-        }),
-    };
-    Model { goal: goal(&settings.metric), kind }
-}
-
-/// How near to the target is near enough, where the preset does not say.
-fn tolerance(metric: &MetricSettings) -> f64 {
-    match metric.metric {
-        Metric::Ssimu2 => 1.5,
-        _ => 0.05 * metric.target,
-    }
-}
-
-fn goal(metric: &MetricSettings) -> Goal {
-    Goal {
-        target: metric.target,
-        higher_is_better: metric.metric.higher_is_better(),
-        min_crf: metric.min_crf,
-        max_crf: metric.max_crf,
-        unreliable_crf: metric.unreliable_crf.unwrap_or(metric.min_crf + 3.0),
     }
 }
 

@@ -1,0 +1,73 @@
+//! The metric back ends of a run, one for zones that measure alike.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use crate::score::{self, Backend};
+use crate::settings::Zone;
+use crate::source::{Clip, ResolvedColor};
+use crate::support::events::Events;
+use crate::support::fingerprint::Fingerprint;
+use crate::support::machine::cpus;
+
+/// By zone, the metric back end; `None` where nothing is measured.
+pub struct Backends {
+    by_zone: Vec<Option<Arc<dyn Backend>>>,
+    pub color: ResolvedColor,
+}
+
+impl Backends {
+    /// Opens the back end of every zone; zones with the same settings share one.
+    pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
+        let info = working.info();
+        let color = score::reading(&info.color, info.height);
+        let format = score::Format { size: (info.width, info.height), bits, color, fps: info.fps };
+        let mut opened: HashMap<Fingerprint, Arc<dyn Backend>> = HashMap::new();
+        let mut by_zone = Vec::with_capacity(zones.len());
+        for zone in zones {
+            let metric = &zone.settings.metric;
+            if !metric.enable {
+                by_zone.push(None);
+                continue;
+            }
+            let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
+            let backend = match opened.get(&key) {
+                Some(backend) => Arc::clone(backend),
+                None => score::open(metric, format, working.session(), memory, events)?,
+            };
+            opened.insert(key, Arc::clone(&backend));
+            by_zone.push(Some(backend));
+        }
+        Ok(Self { by_zone, color })
+    }
+
+    pub fn of_zone(&self, zone: usize) -> Option<&Arc<dyn Backend>> {
+        self.by_zone[zone].as_ref()
+    }
+
+    /// A sentence for each back end in use.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.by_zone.iter().flatten().map(|b| format!("metric: {}", b.describe())).collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    }
+
+    /// What the back ends are, for the manifest.
+    pub fn identity(&self) -> Fingerprint {
+        let zones: Vec<_> = self.by_zone.iter().map(|b| b.as_ref().map(|b| b.identity())).collect();
+        Fingerprint::of(&zones)
+    }
+}
+
+/// The threads that measure frames side by side.
+pub fn scoring_pool() -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(cpus())
+        .thread_name(|n| format!("score-{n}"))
+        .build()
+        .context("cannot start the scoring threads")
+}

@@ -1,0 +1,35 @@
+//! From settings to the model that solves a zone's scenes.
+
+use crate::model::{Adaptive, Goal, Kind, Model};
+use crate::settings::{Metric, MetricSettings, ModelKind, Settings};
+
+/// The model that solves a zone's scenes, from the settings.
+pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
+    let kind = match settings.model.kind {
+        ModelKind::Reference => Kind::Reference,
+        ModelKind::Adaptive => Kind::Adaptive(Adaptive {
+            first_crf: settings.model.first_crf,
+            tolerance: settings.model.tolerance.unwrap_or_else(|| tolerance(&settings.metric)),
+            quarter_steps,
+        }),
+    };
+    Model { goal: goal(&settings.metric), kind }
+}
+
+/// How near to the target is near enough, where the preset does not say.
+fn tolerance(metric: &MetricSettings) -> f64 {
+    match metric.metric {
+        Metric::Ssimu2 => 1.5,
+        _ => 0.05 * metric.target,
+    }
+}
+
+fn goal(metric: &MetricSettings) -> Goal {
+    Goal {
+        target: metric.target,
+        higher_is_better: metric.metric.higher_is_better(),
+        min_crf: metric.min_crf,
+        max_crf: metric.max_crf,
+        unreliable_crf: metric.unreliable_crf.unwrap_or(metric.min_crf + 3.0),
+    }
+}
