@@ -118,11 +118,12 @@ fn assert_covers(scenes: &Value, frames: u64) {
 fn measurements_are_kept_raw_so_that_another_pooling_or_mix_measures_nothing_again() {
     let run = Run::new(&format!("{CLIP}clip.set_output()"));
     // The first probe is always at the same CRF; later ones follow from the scores.
-    let metric = ["--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=mean"];
+    let metric =
+        ["--target", "1.2", "--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=mean"];
     run.run(&metric).ok();
     for other in [
-        ["--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=worst"],
-        ["--set", "metric.metric=butteraugli-max-mix", "--set", "metric.mix.max_inf=0.5"],
+        ["--target", "1.2", "--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=worst"],
+        ["--target", "1.2", "--set", "metric.metric=butteraugli-max-mix", "--set", "metric.mix.max_inf=0.5"],
     ] {
         run.run(&[&["--resume", "--events", "events"], &other[..]].concat()).ok();
         let events = std::fs::read_to_string(run.path("events")).unwrap();

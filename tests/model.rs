@@ -1,6 +1,6 @@
 //! The reference model against worked examples of the reference implementation.
 
-use progression_boost::model::{Goal, Path, Scored, qstep, reference, round_crf};
+use progression_boost::model::{Goal, How, Scored, qstep, reference, round_crf};
 use serde_json::Value;
 
 fn golden() -> Value {
@@ -47,11 +47,12 @@ fn every_worked_example_gives_the_same_crf_by_the_same_path() {
         let solved = reference::solve(first, second, &goal, presets[0], presets[1]);
         assert!((solved.crf - number(case, "crf")).abs() < 6e-5, "{solved:?} {case}");
         assert!((round_crf(solved.crf, true) - number(case, "rounded")).abs() < 1e-9, "{solved:?} {case}");
-        let path = match solved.path {
-            Path::Line => "line",
-            Path::Readjusted => "line, readjusted",
-            Path::CoarserContradicts => "order contradicts, coarser second",
-            Path::FinerContradicts => "order contradicts, finer second",
+        let path = match solved.how {
+            How::Line => "line",
+            How::Readjusted => "line, readjusted",
+            How::CoarserContradicts => "order contradicts, coarser second",
+            How::FinerContradicts => "order contradicts, finer second",
+            how => panic!("{how:?} is not of the reference model"),
         };
         assert_eq!(path, case["path"], "{case}");
     }
@@ -63,7 +64,7 @@ fn equal_scores_are_a_contradiction_not_a_division_by_zero() {
         Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
     let at = |crf| Scored { crf, score: 85.0 };
     let solved = reference::solve(at(24.0), at(40.0), &goal, 7, 2);
-    assert_eq!(solved.path, Path::CoarserContradicts);
+    assert_eq!(solved.how, How::CoarserContradicts);
     // The middle of the quantiser steps 343 and 891 is 617, which is CRF 33.75.
     assert!((solved.crf - 33.75).abs() < 1e-9);
 }

@@ -4,8 +4,8 @@
 #![allow(clippy::float_cmp)]
 
 use progression_boost::model::{
-    Adaptive, Goal, How, Kind, Learned, Model, Next, Offset, Pair, Path, Presets, Role, Scored, Slopes,
-    qstep, reference,
+    Adaptive, Goal, How, Kind, Learned, Model, Next, Offset, Pair, Presets, Role, Scored, Slopes, qstep,
+    reference,
 };
 use proptest::prelude::*;
 
@@ -193,11 +193,11 @@ fn a_measured_offset_takes_the_place_of_the_references_constants() {
     let learned = Learned { slopes: None, offset: Some(offset(0.8)) };
     let answer = model.solve(&probes, &learned, PRESETS).unwrap();
     assert_near(answer.crf, 33.75);
-    assert_eq!(answer.how, How::Reference(Path::Line));
+    assert_eq!(answer.how, How::Line);
     // Without one it is the reference, to the bit.
     let plain = model.solve(&probes, &Learned::default(), PRESETS).unwrap();
     let expected = reference::solve(probes[0], probes[1], &GOAL, 7, 2);
-    assert_eq!((plain.crf, plain.how), (expected.crf, How::Reference(expected.path)));
+    assert_eq!((plain.crf, plain.how), (expected.crf, expected.how));
     assert_eq!(model.next(&probes[..1], Role::Other, None), Next::Probe(40.0));
     assert_eq!(model.next(&probes, Role::Other, None), Next::Done);
     assert_eq!(model.solve(&probes[..1], &Learned::default(), PRESETS), None);

@@ -87,7 +87,7 @@ fn an_encode_flagged_differently_from_its_source_scores_the_same() {
     let references: Vec<_> =
         read_y4m(&data("metric-parity/synthetic-ref.y4m")).iter().map(|p| ten_bits(p)).collect();
     assert_eq!(a.len(), references.len());
-    let color = ColorInfo { matrix: 1, transfer: 1, primaries: 1, ..ColorInfo::default() }.resolve(144);
+    let color = ColorInfo { matrix: 1, transfer: 1, primaries: 1, ..ColorInfo::default() }.resolve();
     for (metric, backend) in BACKENDS {
         let first = scores(metric, backend, color, &references, &a);
         assert_eq!(first, scores(metric, backend, color, &references, &b), "{metric:?} {backend:?}");
@@ -106,7 +106,7 @@ fn a_clip_tagged_bt709_scores_like_the_untagged_one() {
     let distorted: Vec<_> =
         read_y4m(&data("metric-parity/synthetic-dist.y4m")).iter().map(|p| ten_bits(p)).collect();
     for (metric, backend) in BACKENDS {
-        let of = |color| scores(metric, backend, score::reading(color, 480), &references, &distorted);
+        let of = |color: &ColorInfo| scores(metric, backend, color.resolve(), &references, &distorted);
         assert_eq!(of(&tagged), of(&untagged), "{metric:?} {backend:?}");
     }
 }
@@ -115,6 +115,6 @@ fn a_clip_tagged_bt709_scores_like_the_untagged_one() {
 fn a_colour_that_is_declared_is_never_overruled() {
     let declared =
         ColorInfo { matrix: 6, transfer: 6, primaries: 5, full_range: Some(true), ..ColorInfo::default() };
-    assert_eq!(score::reading(&declared, 1080), declared.resolve(1080));
-    assert_eq!(score::reading(&ColorInfo::default(), 1080), ColorInfo::default().resolve(1080));
+    let read = declared.resolve();
+    assert_eq!((read.matrix, read.transfer, read.primaries, read.full_range), (6, 6, 5, true));
 }

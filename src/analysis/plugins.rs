@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 
 use super::{AnalysisOptions, Detector};
-use crate::source::{Arg, Clip, Family, Session};
+use crate::source::{Arg, Clip, Family, Session, format};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Events, Stage};
 
 /// VapourSynth's identifier of YUV420P8: family YUV (3), integer, 8 bits, 4:2:0.
-const YUV420P8: i64 = 3 << 28 | 8 << 16 | 1 << 8 | 1;
+const YUV420P8: i64 = format::yuv420(8);
 /// A clip shorter than two of these is not cut into segments.
 const SHORTEST_SEGMENT: usize = 1500;
 /// Frames a segment sees before those it judges, so that it has settled by then.
@@ -164,7 +164,7 @@ fn detection_clip(clip: &Clip) -> Result<Clip> {
         }
     }
     if info.family != Family::Yuv {
-        args.push(("matrix", Arg::Int(info.color.resolve_yuv_matrix(info.height))));
+        args.push(("matrix", Arg::Int(info.color.yuv_matrix())));
     }
     clip.filtered("resize", "Point", &args)
 }

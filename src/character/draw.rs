@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result, ensure};
 
 use super::blocks::{BLOCK, Blocks};
-use crate::source::{Arg, Clip, Family, Row};
+use crate::source::{Arg, Clip, Family, Row, format};
 
 /// An RGB picture of 8 bits a channel, and the values of its blocks.
 #[derive(Debug, Clone)]
@@ -44,17 +44,14 @@ const GLYPHS: [[u8; 5]; 11] = [
 /// Pixels a glyph's pixel is drawn with.
 const GLYPH_SCALE: usize = 2;
 
-/// VapourSynth's number for planar RGB of 8 bits.
-const RGB24: i64 = 2 << 28 | 8 << 16;
-
 impl<'a> Overlay<'a> {
     /// Frame `n` of `clip` as RGB under `values`, one for each of its blocks.
     pub fn of_frame(clip: &Clip, n: usize, values: &'a [i16]) -> Result<Self> {
         let info = clip.info();
         ensure!(n < info.frames, "frame {n}: the clip has frames 0 to {}", info.frames - 1);
-        let mut args = vec![("format", Arg::Int(RGB24))];
+        let mut args = vec![("format", Arg::Int(format::RGB24))];
         if info.family != Family::Rgb {
-            args.push(("matrix_in", Arg::Int(info.color.resolve_yuv_matrix(info.height))));
+            args.push(("matrix_in", Arg::Int(info.color.yuv_matrix())));
         }
         let rgb = clip.filtered("resize", "Bicubic", &args)?.frame(n)?;
         let (width, height) = (info.width, info.height);

@@ -1,8 +1,5 @@
 //! Pictures for a network, and its masks frame by frame.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
-
 use anyhow::{Result, bail};
 use ndarray::{Array2, ArrayView1};
 use vapoursynth::format::SampleType;
@@ -11,11 +8,9 @@ use vapoursynth::node::Node;
 use vapoursynth::video_info::Property;
 
 use super::blocks::Blocks;
-use crate::source::{Arg, Clip, Family};
+use crate::source::format::RGBS;
+use crate::source::{Arg, Clip, Family, InFlight};
 use crate::support::cancel::Cancel;
-
-/// VapourSynth's number for planar RGB in 32-bit floats: family 2, float 1, 32 bits.
-const RGBS: i64 = 2 << 28 | 1 << 24 | 32 << 16;
 
 /// H.273: the transfer characteristics of sRGB.
 const SRGB: i64 = 13;
@@ -32,7 +27,7 @@ pub fn pictures(clip: &Clip, blocks: Blocks) -> Result<Node<'static>> {
         &[("clip", Arg::Node(clip.node())), ("value", Arg::Int(0))],
     )?;
     // Said outright for every clip, because an unspecified side of a conversion is an error.
-    let color = info.color.resolve(info.height);
+    let color = info.color.resolve();
     let mut args = vec![
         ("clip", Arg::Node(&whole)),
         ("format", Arg::Int(RGBS)),
@@ -44,7 +39,7 @@ pub fn pictures(clip: &Clip, blocks: Blocks) -> Result<Node<'static>> {
     if info.family == Family::Rgb {
         args.push(("range_in", Arg::Int(i64::from(info.color.full_range.unwrap_or(true)))));
     } else {
-        args.push(("matrix_in", Arg::Int(info.color.resolve_yuv_matrix(info.height))));
+        args.push(("matrix_in", Arg::Int(info.color.yuv_matrix())));
         args.push(("range_in", Arg::Int(i64::from(color.full_range))));
         args.push(("chromaloc_in", Arg::Int(color.chroma_location)));
     }
@@ -99,8 +94,6 @@ pub struct FrameFailed {
     text: String,
 }
 
-type Rendered = (usize, std::result::Result<FrameRef<'static>, String>);
-
 /// Renders `frames` of `node`, `at_once` of them at a time, and hands each with
 /// its number to `take` in the order in which they are ready.
 pub fn render(
@@ -110,64 +103,18 @@ pub fn render(
     cancel: &Cancel,
     mut take: impl FnMut(usize, &FrameRef<'static>),
 ) -> Result<()> {
-    let mut pending = Pending::new();
+    let mut pending = InFlight::new(node.clone());
     let mut waiting = frames.iter();
     loop {
-        while pending.count < at_once.max(1)
+        while pending.count() < at_once.max(1)
             && let Some(&n) = waiting.next()
         {
-            pending.request(node, n);
+            pending.request(n, n);
         }
-        if pending.count == 0 {
+        if pending.count() == 0 {
             return Ok(());
         }
         let (n, frame) = pending.wait(cancel)?;
         take(n, &frame.map_err(|text| FrameFailed { frame: n, text })?);
-    }
-}
-
-/// Frames that were requested. Dropping it waits for them: a filter must not
-/// be freed while it renders.
-struct Pending {
-    sender: Sender<Rendered>,
-    receiver: Receiver<Rendered>,
-    count: usize,
-}
-
-impl Pending {
-    fn new() -> Self {
-        let (sender, receiver) = channel();
-        Self { sender, receiver, count: 0 }
-    }
-
-    fn request(&mut self, node: &Node<'static>, n: usize) {
-        let sender = self.sender.clone();
-        self.count += 1;
-        node.get_frame_async(n, move |result, n, _| {
-            // A panic here would abort the process, so nothing may.
-            let _ = sender.send((n, result.map_err(|error| error.to_string())));
-        });
-    }
-
-    fn wait(&mut self, cancel: &Cancel) -> Result<Rendered> {
-        loop {
-            cancel.check()?;
-            match self.receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok(rendered) => {
-                    self.count -= 1;
-                    return Ok(rendered);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("the plugin lost its frames"),
-            }
-        }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        while self.count > 0 && self.receiver.recv().is_ok() {
-            self.count -= 1;
-        }
     }
 }

@@ -13,9 +13,9 @@ use crate::dispatch::sensors::Machine;
 use crate::dispatch::server::Server;
 use crate::dispatch::settings::{self, Entry, Settings};
 use crate::dispatch::snippet::{WithoutServer, snippet};
-use crate::dispatch::units::parse_duration;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::units::parse_duration;
 
 /// Let av1an's workers wait until CPU and VRAM have room
 ///

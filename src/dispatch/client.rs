@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::protocol::{Request, Status};
-use super::units::show_bytes;
+use crate::support::units::show_bytes;
 
 /// A server on the same machine answers at once, a busy one within seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);

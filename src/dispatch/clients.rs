@@ -6,12 +6,11 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::connection::{Connection, Door, Phase, Received};
+use super::connection::{Connection, Door, FIRST_CLIENT, Phase, Received};
 use super::gate::Gate;
 use super::metrics::{self, Metrics};
 use super::protocol::{CpuStatus, Reply, Request, Status, VramStatus};
 use super::sensors::Reading;
-use super::server::FIRST_CLIENT;
 use super::settings::Settings;
 use crate::support::events::Events;
 

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
+use mio::Token;
 use mio::net::TcpStream;
 
 use super::protocol::LONGEST_LINE;
@@ -16,6 +17,10 @@ struct Framing {
     end: &'static [u8],
     longest: usize,
 }
+
+/// The listening sockets' tokens; clients count from [`FIRST_CLIENT`].
+pub const DOORS: [(Token, Door); 2] = [(Token(0), Door::Queue), (Token(1), Door::Metrics)];
+pub const FIRST_CLIENT: usize = DOORS.len();
 
 /// Where a client came in, which decides its language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

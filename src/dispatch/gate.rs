@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::sensors::Reading;
 use super::settings::Settings;
-use super::units::show_bytes;
+use crate::support::units::show_bytes;
 
 /// A client in the queue or out of it: any number that the caller uses for it.
 pub type Client = usize;

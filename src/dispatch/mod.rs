@@ -16,4 +16,3 @@ pub mod sensors;
 pub mod server;
 pub mod settings;
 pub mod snippet;
-pub mod units;

@@ -9,17 +9,13 @@ use mio::net::TcpListener;
 use mio::{Interest, Poll, Token};
 
 use super::clients::Clients;
-use super::connection::Door;
+use super::connection::{DOORS, Door};
 use super::sensors::{INTERVAL, Machine, Reading};
 use super::settings::Settings;
-use super::units::show_bytes;
 use crate::support::cancel::Cancel;
 use crate::support::descriptors;
 use crate::support::events::Events;
-
-/// The listening sockets' tokens; clients count from [`FIRST_CLIENT`].
-const DOORS: [(Token, Door); 2] = [(Token(0), Door::Queue), (Token(1), Door::Metrics)];
-pub(super) const FIRST_CLIENT: usize = DOORS.len();
+use crate::support::units::show_bytes;
 
 /// Descriptors kept free for all that is not a client: standard streams, the
 /// poll, sensors, connections that are told `busy`.

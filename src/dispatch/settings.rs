@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::units::{parse_bytes, parse_duration};
+use crate::support::units::{parse_bytes, parse_duration};
 
 /// Port the server and its clients agree on when nobody says otherwise.
 pub const DEFAULT_PORT: u16 = 18861;

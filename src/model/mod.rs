@@ -69,34 +69,6 @@ impl Goal {
     }
 }
 
-/// How a CRF came about in the reference model, for the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Path {
-    /// On the line through the probes.
-    Line,
-    /// On the line, with the second score corrected for the slower final preset.
-    Readjusted,
-    /// The coarser probe scored better: between the two.
-    CoarserContradicts,
-    /// The finer probe scored worse: the safe CRF.
-    FinerContradicts,
-}
-
-/// A scene's CRF before dynamic rules, Character Boost and rounding.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Solution {
-    pub crf: f64,
-    pub path: Path,
-}
-
-impl Solution {
-    /// The order of the scores contradicted the order of the CRFs.
-    pub fn contradicts(&self) -> bool {
-        matches!(self.path, Path::CoarserContradicts | Path::FinerContradicts)
-    }
-}
-
 /// How scenes are probed and solved.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Model {
@@ -150,7 +122,14 @@ pub struct Presets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    Reference(Path),
+    /// On the line through both probes.
+    Line,
+    /// On the line, with the second score corrected for the slower final preset.
+    Readjusted,
+    /// The coarser of two probes scored better: between the two.
+    CoarserContradicts,
+    /// The finer of two probes scored worse: the safe CRF.
+    FinerContradicts,
     /// From its one probe, along the learned slope.
     Slope,
     /// From its own probes.
@@ -173,16 +152,8 @@ impl Answer {
     pub fn contradicts(&self) -> bool {
         matches!(
             self.how,
-            How::Contradiction
-                | How::Unreliable
-                | How::Reference(Path::CoarserContradicts | Path::FinerContradicts)
+            How::CoarserContradicts | How::FinerContradicts | How::Contradiction | How::Unreliable
         )
-    }
-}
-
-impl From<Solution> for Answer {
-    fn from(Solution { crf, path }: Solution) -> Self {
-        Self { crf, how: How::Reference(path) }
     }
 }
 
@@ -217,7 +188,7 @@ impl Model {
         match self.kind {
             Kind::Reference => {
                 let [first, second] = *scored else { return None };
-                Some(reference::uncorrected(first, second, &self.goal).into())
+                Some(reference::uncorrected(first, second, &self.goal))
             }
             Kind::Adaptive(_) => adaptive::solve(scored, &self.goal, slopes?, None),
         }
@@ -233,9 +204,9 @@ impl Model {
                 Some(match &learned.offset {
                     Some(offset) => {
                         let corrected = [first, second].map(|probe| offset.corrected(probe, goal));
-                        reference::uncorrected(corrected[0], corrected[1], goal).into()
+                        reference::uncorrected(corrected[0], corrected[1], goal)
                     }
-                    None => reference::solve(first, second, goal, presets.probing, presets.final_).into(),
+                    None => reference::solve(first, second, goal, presets.probing, presets.final_),
                 })
             }
             Kind::Adaptive(_) => {
@@ -249,15 +220,4 @@ impl Model {
 pub fn round_crf(crf: f64, quarter_steps: bool) -> f64 {
     let steps = if quarter_steps { 4.0 } else { 1.0 };
     (crf * steps).round() / steps
-}
-
-/// The median; of an even number of values the mean of the middle two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
 }

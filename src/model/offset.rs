@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::{Goal, Scored, median, qstep};
+use super::{Goal, Scored, qstep};
+use crate::support::statistics::median;
 
 /// The same frames of a scene, encoded at the same CRF as a probe and as in the
 /// final encode.

@@ -1,6 +1,6 @@
 //! Model `reference` (spec 02): two probes, a straight line in quantiser steps.
 
-use super::{Goal, Path, Scored, Solution, qstep};
+use super::{Answer, Goal, How, Scored, qstep};
 
 /// CRF of every scene's first probe.
 pub const FIRST_CRF: f64 = 24.0;
@@ -30,30 +30,30 @@ pub fn second_crf(first_score: f64, goal: &Goal) -> f64 {
 }
 
 /// The CRF before any correction; the final preset may depend on it.
-pub fn uncorrected(first: Scored, second: Scored, goal: &Goal) -> Solution {
+pub fn uncorrected(first: Scored, second: Scored, goal: &Goal) -> Answer {
     let coarser = second.crf > first.crf;
     let gained = goal.quality(second.score) - goal.quality(first.score);
     // Equal scores tell nothing about the slope, so they contradict as well.
     if coarser && gained >= 0.0 {
         let middle = f64::midpoint(qstep::from_crf(first.crf), qstep::from_crf(second.crf));
-        return Solution { crf: goal.clamp(qstep::to_crf(middle)), path: Path::CoarserContradicts };
+        return Answer { crf: goal.clamp(qstep::to_crf(middle)), how: How::CoarserContradicts };
     }
     if !coarser && gained <= 0.0 {
         let crf = goal.clamp(goal.unreliable_crf.min(second.crf));
-        return Solution { crf, path: Path::FinerContradicts };
+        return Answer { crf, how: How::FinerContradicts };
     }
-    Solution { crf: on_line(first, second, goal), path: Path::Line }
+    Answer { crf: on_line(first, second, goal), how: How::Line }
 }
 
 /// The scene's CRF for the given presets (spec 02, steps 4 to 6).
-pub fn solve(first: Scored, second: Scored, goal: &Goal, probing_preset: i32, final_preset: i32) -> Solution {
+pub fn solve(first: Scored, second: Scored, goal: &Goal, probing_preset: i32, final_preset: i32) -> Answer {
     let plain = uncorrected(first, second, goal);
-    if plain.path != Path::Line || second.crf < first.crf {
+    if plain.how != How::Line || second.crf < first.crf {
         return plain;
     }
     let share = flattery(probing_preset, final_preset);
     let moved = Scored { score: second.score - share * (first.score - second.score), ..second };
-    Solution { crf: on_line(first, moved, goal), path: Path::Readjusted }
+    Answer { crf: on_line(first, moved, goal), how: How::Readjusted }
 }
 
 fn flattery(probing_preset: i32, final_preset: i32) -> f64 {

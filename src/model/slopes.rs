@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Goal, Scored, median, qstep};
+use super::{Goal, Scored, qstep};
+use crate::support::statistics::median;
 
 /// Slopes of ln(distortion) over ln(qstep): how many per cent the damage grows
 /// when the quantiser step grows by one per cent.

@@ -12,7 +12,7 @@ use vapoursynth::map::Map;
 use vapoursynth::node::Node;
 
 use super::window::Window;
-use crate::source::{Arg, Picture, ResolvedColor, Session};
+use crate::source::{Arg, Picture, ResolvedColor, Session, format};
 
 /// Frames of the clip: more than a run can ever measure, so that every
 /// measurement has a number of its own and nothing cached is ever met again.
@@ -153,8 +153,6 @@ fn set_properties(frame: &mut FrameRefMut<'_>, color: ResolvedColor) -> Result<(
 }
 
 fn blank_clip(session: Session, window: Window, fps: Option<(u64, u64)>) -> Result<Node<'static>> {
-    // VapourSynth's format identifiers: family YUV (3), integer, bits, 4:2:0.
-    let format = 3 << 28 | i64::from(window.bits()) << 16 | 1 << 8 | 1;
     let (numerator, denominator) = fps.unwrap_or((24, 1));
     let blank = session.invoke(
         "std",
@@ -162,7 +160,7 @@ fn blank_clip(session: Session, window: Window, fps: Option<(u64, u64)>) -> Resu
         &[
             ("width", Arg::Int(window.width as i64)),
             ("height", Arg::Int(window.height as i64)),
-            ("format", Arg::Int(format)),
+            ("format", Arg::Int(format::yuv420(window.bits()))),
             ("length", Arg::Int(LENGTH as i64)),
             ("fpsnum", Arg::Int(numerator as i64)),
             ("fpsden", Arg::Int(denominator as i64)),

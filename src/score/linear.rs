@@ -262,10 +262,9 @@ mod tests {
     fn by_zimg(session: Session, picture: &Picture, color: ResolvedColor) -> [Vec<Vec<f32>>; 3] {
         let window = Window::new(SIZE, picture.bits, [0; 4]).unwrap();
         let feeder = Feeder::new(session, window, color, None).unwrap();
-        let rgbs = 2 << 28 | 1 << 24 | 32 << 16;
         let arguments = [
             ("clip", Arg::Node(feeder.node())),
-            ("format", Arg::Int(rgbs)),
+            ("format", Arg::Int(crate::source::format::RGBS)),
             ("matrix", Arg::Int(0)),
             ("transfer", Arg::Int(8)),
             ("primaries", Arg::Int(1)),

@@ -26,13 +26,13 @@ use serde::{Deserialize, Serialize};
 use anyhow::{Result, bail};
 
 pub use identity::Identity;
-pub use pool::{Pooled, check_finite, percentile, pool};
+pub use pool::{Pooled, check_finite, pool};
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
 use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
-use crate::source::{ColorInfo, PackedPicture, Picture, ResolvedColor, Session, UNSPECIFIED};
+use crate::source::{PackedPicture, Picture, ResolvedColor, Session};
 use crate::support::events::Events;
 
 /// What a back end says about one frame.
@@ -79,25 +79,6 @@ pub trait SceneReference: Send + Sync {
     /// Measures `distorted` against reference number `index`; may be called
     /// from several threads at once. `probe` counts the probes of the scene from 0.
     fn measure(&self, probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement>;
-}
-
-/// How the metrics read a clip of colour `color` and `height`: what it declares
-/// as declared, an undeclared matrix, transfer or primaries as BT.709.
-///
-/// This is [`ColorInfo::resolve`] but for clips of at most 576 lines that
-/// declare no matrix. SMPTE 170M would be the usual guess for those, and cost
-/// them 0.6 to 1.8 points of SSIMULACRA2 (854×480, CRF 38) against the same
-/// clip with BT.709 written into its container: a guess that both sides share
-/// must not move a scene's CRF when somebody merely adds the tag.
-pub fn reading(color: &ColorInfo, height: usize) -> ResolvedColor {
-    const BT709: i64 = 1;
-    let declared = |value: i64| if value == UNSPECIFIED { BT709 } else { value };
-    ResolvedColor {
-        primaries: declared(color.primaries),
-        transfer: declared(color.transfer),
-        matrix: declared(color.matrix),
-        ..color.resolve(height)
-    }
 }
 
 /// What all pictures that a back end gets have in common, on both sides.

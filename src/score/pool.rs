@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::settings::{Metric, Pooling};
+use crate::support::statistics::{deviation_percentile, percentile};
 
 /// SSIMULACRA2 scores below this say only "bad"; a mean raises them to it.
 const SSIMU2_FLOOR: f64 = 15.0;
@@ -67,7 +68,7 @@ fn ssimu2_mean(scores: &[f64]) -> Pooled {
     let mut raised: Vec<f64> = scores.iter().map(|s| s.max(SSIMU2_FLOOR)).collect();
     let harmonic = raised.len() as f64 / raised.iter().map(|s| s.recip()).sum::<f64>();
     raised.sort_by(f64::total_cmp);
-    let fence = median(&raised) - OUTLIER_MADS * absolute_deviation(&raised);
+    let fence = percentile(&raised, 50.0) - OUTLIER_MADS * deviation_percentile(&raised, 50.0);
     Pooled {
         score: harmonic + (raised[0] - fence).min(0.0),
         unreliable: scores.iter().any(|&s| s < SSIMU2_FLOOR),
@@ -77,36 +78,8 @@ fn ssimu2_mean(scores: &[f64]) -> Pooled {
 /// Root mean cube, pulled up by a frame far above the others.
 fn butteraugli_mean(scores: &[f64], sorted: &[f64]) -> f64 {
     let cubes = scores.iter().map(|s| s.powi(3)).sum::<f64>() / scores.len() as f64;
-    let fence = median(sorted) + OUTLIER_MADS * absolute_deviation(sorted);
+    let fence = percentile(sorted, 50.0) + OUTLIER_MADS * deviation_percentile(sorted, 50.0);
     cubes.cbrt() + (sorted[sorted.len() - 1] - fence).max(0.0)
-}
-
-/// Median of an ascending list.
-pub(super) fn median(sorted: &[f64]) -> f64 {
-    percentile(sorted, 50.0)
-}
-
-/// MAD: the median absolute deviation from the median of an ascending list.
-fn absolute_deviation(sorted: &[f64]) -> f64 {
-    deviation_percentile(sorted, 50.0)
-}
-
-/// The `p`-th percentile of the absolute deviations from the `p`-th percentile
-/// of an ascending list.
-pub(super) fn deviation_percentile(sorted: &[f64], p: f64) -> f64 {
-    let centre = percentile(sorted, p);
-    let mut deviations: Vec<f64> = sorted.iter().map(|s| (s - centre).abs()).collect();
-    deviations.sort_by(f64::total_cmp);
-    percentile(&deviations, p)
-}
-
-/// The `p`-th percentile, 0 to 100, of an ascending list that is not empty;
-/// between two values it is interpolated linearly.
-pub fn percentile(sorted: &[f64], p: f64) -> f64 {
-    let position = (sorted.len() - 1) as f64 * p / 100.0;
-    let below = position.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
 #[cfg(test)]

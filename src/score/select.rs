@@ -5,8 +5,8 @@
 
 use anyhow::{Result, bail};
 
-use super::pool::{deviation_percentile, percentile};
 use crate::settings::FrameSelection;
+use crate::support::statistics::{deviation_percentile, percentile};
 
 /// The percentile on which the two brackets rest.
 const BRACKET_PERCENTILE: f64 = 40.0;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::layer::Entry;
 use super::problem::{Origin, Place};
 use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
@@ -99,15 +98,6 @@ impl Draft {
     pub fn wrote(&mut self, key: &'static str, place: Place) {
         self.written += 1;
         self.places.insert(key, (self.written, place));
-    }
-
-    /// Writes `entries` on top of what is there.
-    pub fn apply<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
-        for entry in entries {
-            // It was accepted when it was read, so nothing can be wrong with it now.
-            let accepted = entry.key.assign(self, &entry.value, &entry.place);
-            debug_assert!(accepted.is_ok(), "{accepted:?}");
-        }
     }
 
     fn origin(&self, key: &str) -> Option<&Origin> {

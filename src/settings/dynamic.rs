@@ -13,6 +13,7 @@ use rhai::{AST, Dynamic, Engine, Scope};
 
 use super::schema::{MAX_CRF, PRESETS};
 use super::{DynamicRules, params};
+use crate::support::statistics;
 
 /// Steps after which a rule is stopped: far more than any formula needs. A step
 /// may go over all of an array or text, so that the sizes bound the time too.
@@ -90,11 +91,7 @@ impl Values {
     /// The value that `percent` of the frames are not above, interpolated
     /// linearly between neighbours; 0 for no frames.
     fn percentile(&self, percent: f64) -> f64 {
-        let Some(last) = self.0.len().checked_sub(1) else { return 0.0 };
-        let position = percent.clamp(0.0, 100.0) / 100.0 * last as f64;
-        let below = position.floor() as usize;
-        let above = (below + 1).min(last);
-        self.0[below] + (self.0[above] - self.0[below]) * position.fract()
+        if self.0.is_empty() { 0.0 } else { statistics::percentile(&self.0, percent.clamp(0.0, 100.0)) }
     }
 }
 

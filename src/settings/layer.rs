@@ -52,6 +52,17 @@ impl Layer {
     }
 }
 
+impl Draft {
+    /// Writes `entries` on top of what is there.
+    pub fn apply<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
+        for entry in entries {
+            // It was accepted when it was read, so nothing can be wrong with it now.
+            let accepted = entry.key.assign(self, &entry.value, &entry.place);
+            debug_assert!(accepted.is_ok(), "{accepted:?}");
+        }
+    }
+}
+
 /// Checks `value` for every key that `path` sets and adds the entries; the error says what is wrong.
 pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<Entry>) -> Result<(), String> {
     let keys = schema::lookup(path);

@@ -23,5 +23,6 @@ mod types;
 mod zones;
 
 pub use problem::{Origin, Place, Problem, Problems};
-pub use resolve::{Request, Resolved, Typed, ZoneList, resolve};
+pub use resolve::{Request, Resolved, Typed, resolve};
 pub use types::*;
+pub use zones::ZoneList;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use toml::Value;
 
 use super::conflicts;
@@ -12,8 +12,8 @@ use super::layer::{Entry, Layer, owned, read_entry, zoneable};
 use super::library::{Library, ROOT, user_folder};
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::schema::{self, Scope};
-use super::zones::{self, ZoneEntry};
-use super::{Settings, SourceSettings};
+use super::zones::{self, ZoneEntry, ZoneList};
+use super::{Settings, SourceSettings, Zone};
 
 /// What was typed.
 #[derive(Debug, Clone, Default)]
@@ -25,14 +25,6 @@ pub struct Request {
     pub zones: Option<ZoneList>,
     /// Folder of the user's presets instead of the usual one.
     pub preset_folder: Option<PathBuf>,
-}
-
-/// Where the zones are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ZoneList {
-    File(PathBuf),
-    /// The argument of `--zones-string`.
-    Text(String),
 }
 
 /// A flag that sets a key.
@@ -83,7 +75,55 @@ pub struct Resolved {
     pub base: Settings,
     /// Allowed, but hardly meant.
     pub warnings: Vec<String>,
-    pub(super) zones: Vec<ZoneEntry>,
+    zones: Vec<ZoneEntry>,
+}
+
+impl Resolved {
+    /// The zones of a clip of `total_frames`: in order, without gaps, the base
+    /// settings between those that were asked for. An end beyond the clip is
+    /// moved to its end, a zone beyond the clip left out, both with a warning.
+    pub fn zones(&self, total_frames: usize, warnings: &mut Vec<String>) -> Result<Vec<Zone>> {
+        if total_frames == 0 {
+            bail!("the clip has 0 frames: nothing to encode");
+        }
+        let mut zones = Vec::new();
+        let mut next = 0;
+        let base = |frames| Zone { name: None, frames, settings: self.base.clone() };
+        for zone in &self.zones {
+            let (start, end) = (zone.start, zone.end.unwrap_or(total_frames));
+            if start >= total_frames {
+                warnings.push(format!(
+                    "zone {} starts at frame {start}, the clip has {total_frames}: left out",
+                    zone.name
+                ));
+                continue;
+            }
+            if end > total_frames {
+                warnings.push(format!(
+                    "zone {} ends at frame {end}, the clip has {total_frames}: it ends with the clip",
+                    zone.name
+                ));
+            }
+            if next < start {
+                zones.push(base(next..start));
+            }
+            next = end.min(total_frames);
+            let settings = zone.settings.clone();
+            zones.push(Zone { name: Some(zone.name.clone()), frames: start..next, settings });
+        }
+        if next < total_frames {
+            zones.push(base(next..total_frames));
+        }
+        Ok(zones)
+    }
+
+    /// Names of the zones that were asked for, in order, without repeats.
+    pub fn zone_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.zones.iter().map(|zone| zone.name.as_str()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(*name));
+        names
+    }
 }
 
 /// Reads the preset, what it extends, the flags and the zones. The error is a

@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
-
+use super::Settings;
 use super::problem::{Origin, Place, Problems};
-use super::resolve::{Resolved, ZoneList};
-use super::{Settings, Zone};
+
+/// Where the zones are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ZoneList {
+    File(PathBuf),
+    /// The argument of `--zones-string`.
+    Text(String),
+}
 
 /// A zone as listed.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,52 +114,4 @@ fn words(text: &str) -> Vec<(usize, &str)> {
         offset += line.len();
     }
     words
-}
-
-impl Resolved {
-    /// The zones of a clip of `total_frames`: in order, without gaps, the base
-    /// settings between those that were asked for. An end beyond the clip is
-    /// moved to its end, a zone beyond the clip left out, both with a warning.
-    pub fn zones(&self, total_frames: usize, warnings: &mut Vec<String>) -> Result<Vec<Zone>> {
-        if total_frames == 0 {
-            bail!("the clip has 0 frames: nothing to encode");
-        }
-        let mut zones = Vec::new();
-        let mut next = 0;
-        let base = |frames| Zone { name: None, frames, settings: self.base.clone() };
-        for zone in &self.zones {
-            let (start, end) = (zone.start, zone.end.unwrap_or(total_frames));
-            if start >= total_frames {
-                warnings.push(format!(
-                    "zone {} starts at frame {start}, the clip has {total_frames}: left out",
-                    zone.name
-                ));
-                continue;
-            }
-            if end > total_frames {
-                warnings.push(format!(
-                    "zone {} ends at frame {end}, the clip has {total_frames}: it ends with the clip",
-                    zone.name
-                ));
-            }
-            if next < start {
-                zones.push(base(next..start));
-            }
-            next = end.min(total_frames);
-            let settings = zone.settings.clone();
-            zones.push(Zone { name: Some(zone.name.clone()), frames: start..next, settings });
-        }
-        if next < total_frames {
-            zones.push(base(next..total_frames));
-        }
-        Ok(zones)
-    }
-
-    /// Names of the zones that were asked for, in order, without repeats.
-    pub fn zone_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.zones.iter().map(|zone| zone.name.as_str()).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        names.retain(|name| seen.insert(*name));
-        names
-    }
 }

@@ -7,6 +7,7 @@ use vapoursynth::node::Node;
 use vapoursynth::video_info::Property;
 
 use super::color::ColorInfo;
+use super::format::yuv420;
 use super::frame::Frame;
 use super::pump::Frames;
 use super::session::{Arg, Session};
@@ -182,14 +183,12 @@ impl Clip {
 
     fn converted(&self, bits: u8) -> Result<Self> {
         let info = &self.info;
-        // VapourSynth's format identifiers: family YUV (3), integer, bits, 4:2:0.
-        let format = 3 << 28 | i64::from(bits) << 16 | 1 << 8 | 1;
         let (width, height) = (info.width & !1, info.height & !1);
         if width == 0 || height == 0 {
             bail!("{}x{} is too small to be converted to 4:2:0", info.width, info.height);
         }
         let mut args = vec![
-            ("format", Arg::Int(format)),
+            ("format", Arg::Int(yuv420(bits))),
             ("width", Arg::Int(width as i64)),
             ("height", Arg::Int(height as i64)),
             // The window keeps the scale at 1:1 when an odd column or row goes.
@@ -201,7 +200,7 @@ impl Clip {
             ("filter_param_b_uv", Arg::Float(0.0)),
         ];
         if info.family != Family::Yuv {
-            args.push(("matrix", Arg::Int(info.color.resolve_yuv_matrix(info.height))));
+            args.push(("matrix", Arg::Int(info.color.yuv_matrix())));
         }
         self.filtered("resize", "Bicubic", &args)
     }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// H.273: "unspecified" for primaries, transfer and matrix.
 pub const UNSPECIFIED: i64 = 2;
 const BT709: i64 = 1;
-const SMPTE_170M: i64 = 6;
 
 /// Colour properties of a clip as its first frame carries them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,18 +86,21 @@ impl ColorInfo {
     }
 
     /// The YUV matrix for a clip that is not YUV itself (RGB carries matrix 0).
-    pub fn resolve_yuv_matrix(&self, height: usize) -> i64 {
-        match self.resolve(height).matrix {
-            0 => Self::default().resolve(height).matrix,
+    pub fn yuv_matrix(&self) -> i64 {
+        match self.resolve().matrix {
+            0 => BT709,
             matrix => matrix,
         }
     }
 
-    /// Fills what is unspecified by the usual rule: pictures of at most 576
-    /// lines are SMPTE 170M, larger ones BT.709; limited range; chroma left.
-    pub fn resolve(&self, height: usize) -> ResolvedColor {
-        let usual = if height <= 576 { SMPTE_170M } else { BT709 };
-        let fill = |value: i64| if value == UNSPECIFIED { usual } else { value };
+    /// Fills what is unspecified: BT.709, limited range, chroma left (spec 03).
+    ///
+    /// At every height: SMPTE 170M, the usual guess for clips of at most 576
+    /// lines, cost them 0.6 to 1.8 points of SSIMULACRA2 (854×480, CRF 38)
+    /// against the same clip with BT.709 written into its container; a guess
+    /// must not move a scene's CRF when somebody merely adds the tag.
+    pub fn resolve(&self) -> ResolvedColor {
+        let fill = |value: i64| if value == UNSPECIFIED { BT709 } else { value };
         ResolvedColor {
             primaries: fill(self.primaries),
             transfer: fill(self.transfer),
@@ -114,19 +116,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unspecified_colour_depends_on_the_height_only() {
-        let none = ColorInfo::default();
-        assert_eq!(none.resolve(480).matrix, 6);
-        assert_eq!(none.resolve(576).matrix, 6);
-        assert_eq!(none.resolve(720).matrix, 1);
-        assert!(!none.resolve(720).full_range);
+    fn unspecified_colour_is_bt709_limited() {
+        let none = ColorInfo::default().resolve();
+        assert_eq!((none.matrix, none.transfer, none.primaries), (1, 1, 1));
+        assert!(!none.full_range);
     }
 
     #[test]
     fn what_the_clip_says_stays() {
         let said = ColorInfo { matrix: 9, transfer: 16, full_range: Some(true), ..ColorInfo::default() };
-        let color = said.resolve(480);
-        assert_eq!((color.matrix, color.transfer, color.primaries), (9, 16, 6));
+        let color = said.resolve();
+        assert_eq!((color.matrix, color.transfer, color.primaries), (9, 16, 1));
         assert!(color.full_range);
     }
 }

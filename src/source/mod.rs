@@ -6,8 +6,10 @@
 
 mod clip;
 mod color;
+pub mod format;
 mod frame;
 mod identity;
+mod open;
 mod picture;
 mod pump;
 pub mod runtime;
@@ -24,6 +26,7 @@ pub use frame::{Frame, Row};
 pub use identity::fingerprint;
 pub use picture::{PackedPicture, Picture, chroma_size};
 pub use pump::Frames;
+pub(crate) use pump::InFlight;
 pub use session::{Arg, OpenOptions, Session};
 
 /// Opens a VapourSynth script (`.vpy`, `.py`) in-process, anything else as a video file.
@@ -33,12 +36,12 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Clip> {
         bail!("{} is a folder; name a .vpy script or a video file", path.display());
     }
     if is_script(path) {
-        return Session::open_script(path, options);
+        return open::script(path, options);
     }
     if !options.variables.is_empty() {
         bail!("--vpy-arg is for scripts, {} is opened as a video", path.display());
     }
-    Session::open_video(path, options)
+    open::video(path, options)
 }
 
 /// Whether [`open`] takes `path` for a script.

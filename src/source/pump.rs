@@ -1,26 +1,85 @@
-//! The frame pump: frames in the order wanted, several rendered at once.
+//! The frame pump: several frames rendered at once, handed out in the order
+//! wanted ([`Frames`]) or as they are ready ([`InFlight`]).
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
+use vapoursynth::frame::FrameRef;
 use vapoursynth::node::Node;
 
 use super::frame::Frame;
 use crate::support::cancel::Cancel;
 
-type Rendered = (usize, std::result::Result<Frame, String>);
+/// A frame, or why it could not be rendered.
+type Rendered = std::result::Result<FrameRef<'static>, String>;
+
+/// Frames of a node that were requested and are not taken yet. Dropping it
+/// waits for them: a filter must not be freed while it renders, and a script
+/// must not outlive its consumer with requests in flight, whose memory counts
+/// against the budget.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    node: Node<'static>,
+    sender: Sender<(usize, Rendered)>,
+    receiver: Receiver<(usize, Rendered)>,
+    count: usize,
+}
+
+impl InFlight {
+    pub fn new(node: Node<'static>) -> Self {
+        let (sender, receiver) = channel();
+        Self { node, sender, receiver, count: 0 }
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Requests frame `n`, which will be told from others by `tag`.
+    pub fn request(&mut self, n: usize, tag: usize) {
+        let sender = self.sender.clone();
+        self.count += 1;
+        self.node.get_frame_async(n, move |result, _, _| {
+            // A panic here would abort the process, so nothing may: the send
+            // fails harmlessly when the consumer is gone.
+            let _ = sender.send((tag, result.map_err(|error| error.to_string())));
+        });
+    }
+
+    /// Waits for the next one that is ready, and looks at the stop flag meanwhile.
+    pub fn wait(&mut self, cancel: &Cancel) -> Result<(usize, Rendered)> {
+        loop {
+            cancel.check()?;
+            match self.receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok(rendered) => {
+                    self.count -= 1;
+                    return Ok(rendered);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the frame pump lost its source"),
+            }
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        while self.count > 0 && self.receiver.recv().is_ok() {
+            self.count -= 1;
+        }
+    }
+}
 
 /// An iterator over frames in order. At most `prefetch` frames are requested
 /// or wait to be taken, so memory stays bounded whatever the consumer's pace.
 #[derive(Debug)]
 pub struct Frames {
-    node: Node<'static>,
+    in_flight: InFlight,
     cancel: Cancel,
-    sender: Sender<Rendered>,
-    receiver: Receiver<Rendered>,
-    waiting: BTreeMap<usize, std::result::Result<Frame, String>>,
+    /// Rendered before their turn.
+    waiting: BTreeMap<usize, Rendered>,
     /// Frame numbers in the order wanted; the fields below are places in it.
     wanted: Vec<usize>,
     /// Next to hand out.
@@ -28,58 +87,42 @@ pub struct Frames {
     /// Next to request.
     ahead: usize,
     end: usize,
-    in_flight: usize,
     prefetch: usize,
 }
 
 impl Frames {
     pub(super) fn new(node: Node<'static>, wanted: Vec<usize>, prefetch: usize, cancel: Cancel) -> Self {
-        let (sender, receiver) = channel();
         Self {
-            node,
+            in_flight: InFlight::new(node),
             cancel,
-            sender,
-            receiver,
             waiting: BTreeMap::new(),
             next: 0,
             ahead: 0,
             end: wanted.len(),
             wanted,
-            in_flight: 0,
             prefetch: prefetch.max(1),
         }
     }
 
     fn request_ahead(&mut self) {
         while self.ahead < self.end && self.ahead < self.next + self.prefetch {
-            let sender = self.sender.clone();
-            let place = self.ahead;
-            self.node.get_frame_async(self.wanted[place], move |result, _, _| {
-                // A panic here would abort the process, so nothing may: the
-                // send fails harmlessly when the consumer is gone.
-                let _ = sender.send((place, result.map(Frame::new).map_err(|e| e.to_string())));
-            });
+            self.in_flight.request(self.wanted[self.ahead], self.ahead);
             self.ahead += 1;
-            self.in_flight += 1;
         }
     }
 
-    /// Waits for the next frame in order; looks at the stop flag meanwhile.
+    /// Waits for the next frame in order.
     fn wait(&mut self) -> Result<Frame> {
         loop {
             self.cancel.check()?;
             if let Some(result) = self.waiting.remove(&self.next) {
                 let frame = self.wanted[self.next];
-                return result.map_err(|e| anyhow!("frame {frame} could not be rendered: {e}"));
+                return result
+                    .map(Frame::new)
+                    .map_err(|e| anyhow!("frame {frame} could not be rendered: {e}"));
             }
-            match self.receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok((place, result)) => {
-                    self.in_flight -= 1;
-                    self.waiting.insert(place, result);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the frame pump lost its source")),
-            }
+            let (place, result) = self.in_flight.wait(&self.cancel)?;
+            self.waiting.insert(place, result);
         }
     }
 }
@@ -100,15 +143,5 @@ impl Iterator for Frames {
             self.end = self.next;
         }
         Some(frame)
-    }
-}
-
-impl Drop for Frames {
-    /// Waits for what is being rendered: a script must not outlive its consumer
-    /// with requests in flight, and their memory counts against the budget.
-    fn drop(&mut self) {
-        while self.in_flight > 0 && self.receiver.recv().is_ok() {
-            self.in_flight -= 1;
-        }
     }
 }

@@ -13,3 +13,5 @@ pub mod machine;
 pub mod permits;
 pub mod priority;
 pub mod process;
+pub mod statistics;
+pub mod units;

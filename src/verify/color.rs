@@ -2,7 +2,6 @@
 
 use anyhow::{Result, bail};
 
-use crate::score;
 use crate::source::{ColorInfo, ResolvedColor, UNSPECIFIED};
 use crate::support::events::Events;
 
@@ -31,14 +30,8 @@ const PROPERTIES: [Property; 4] = [
 /// Refuses an encode that declares another colour than its source does, and
 /// warns of one that declares what its source leaves open, but not as the
 /// source is read. With `ignore` both are warnings.
-pub fn check(
-    source: &ColorInfo,
-    height: usize,
-    encoded: &ColorInfo,
-    ignore: bool,
-    events: &Events,
-) -> Result<()> {
-    let reading = score::reading(source, height);
+pub fn check(source: &ColorInfo, encoded: &ColorInfo, ignore: bool, events: &Events) -> Result<()> {
+    let reading = source.resolve();
     let mut contradictions = Vec::new();
     for Property { name, declared, read, alike } in &PROPERTIES {
         let (ours, theirs, read) = (declared(source), declared(encoded), read(&reading));
@@ -76,7 +69,7 @@ mod tests {
 
     fn checked(source: &ColorInfo, encoded: &ColorInfo, ignore: bool) -> (Option<String>, Vec<String>) {
         let (events, heard) = hearing_warnings();
-        let error = check(source, 480, encoded, ignore, &events).err().map(|e| e.to_string());
+        let error = check(source, encoded, ignore, &events).err().map(|e| e.to_string());
         let heard = heard.lock().unwrap().clone();
         (error, heard)
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::pipeline::plan::PlannedScene;
 use crate::score;
 use crate::settings::{Metric, MetricSettings};
+use crate::support::statistics::percentile;
 
 /// Frames named for every scene, the worst first.
 const WORST: usize = 3;
@@ -183,8 +184,8 @@ impl Distribution {
         Some(Self {
             mean,
             standard_deviation: variance.sqrt(),
-            p5: score::percentile(&values, 5.0),
-            p95: score::percentile(&values, 95.0),
+            p5: percentile(&values, 5.0),
+            p95: percentile(&values, 95.0),
         })
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::settings::Settings;
-use super::units::show_bytes;
 use crate::support::events::Events;
+use crate::support::units::show_bytes;
 
 /// How often the sensors are asked. sysinfo needs at least 200 ms between two
 /// looks at the CPU.
