@@ -185,3 +185,29 @@ fn gaps_overlaps_and_wrong_ends_are_named() {
     }
     check_cover(&[0..10, 10..20], 20).unwrap();
 }
+
+#[test]
+fn what_a_file_leaves_open_is_null_or_missing_and_wrong_overrides_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.json");
+    let of_any_clip = |overrides: &str| {
+        let first = r#"{"start_frame": 0, "end_frame": 40, "zone_overrides": null}"#;
+        let second = format!(r#"{{"start_frame": 40, "end_frame": 100, "zone_overrides": {overrides}}}"#);
+        std::fs::write(&path, format!(r#"{{"scenes": [{first}, {second}]}}"#)).unwrap();
+        read_of_any_clip(&path)
+    };
+    for overrides in [r#"{"encoder": "aom"}"#, r#"{"encoder": "aom", "passes": null, "video_params": null}"#]
+    {
+        let scenes = of_any_clip(overrides).unwrap();
+        let second = scenes[1].zone_overrides.as_ref().unwrap();
+        assert_eq!((second.passes, second.video_params.len(), second.chroma_noise), (1, 0, false));
+        assert_eq!((scenes[0].frames(), scenes[1].frames()), (0..40, 40..100));
+    }
+    for overrides in ["5", "{}", r#"{"encoder": "aom", "passes": 300}"#] {
+        let error = format!("{:#}", of_any_clip(overrides).unwrap_err());
+        assert!(error.contains("scene 1 of `scenes`: `zone_overrides` cannot be read"), "{error}");
+    }
+    // Without a clip, the file's own length counts.
+    std::fs::write(&path, r#"{"frames": 30, "scenes": [{"start_frame": 0, "end_frame": 40}]}"#).unwrap();
+    assert!(format!("{:#}", read_of_any_clip(&path).unwrap_err()).contains("it ends at 40"));
+}
