@@ -5,12 +5,14 @@
 //! Data flows one way: a **source** is opened in-process by VapourSynth;
 //! **analysis** reads every frame once; **scenes** are cut from what it found;
 //! every scene is **probed** (encoded quickly), the probes are **scored**
-//! against the source, the **model** turns scores into a CRF, and **output**
-//! writes them for av1an. A stage knows the plain data of the stages before it
-//! and [`support`]; only [`pipeline`] knows the order.
+//! against the source, the **model** turns scores into a CRF, **formats** writes
+//! them for av1an and **output** sums them up for people. A stage knows the plain
+//! data of the stages before it, [`formats`] and [`support`]; only [`pipeline`]
+//! knows the order.
 //!
 //! | module | takes | gives |
 //! |---|---|---|
+//! | [`formats`] | files, and the numbers they must fit | scenes.json, zones, QP files, ROI maps, IVF, AV1 headers, Matroska as plain data, and back |
 //! | [`settings`] | preset TOML, flags, zone list | validated [`settings::Settings`] by [`settings::Zone`], once |
 //! | [`source`] | a path | a [`source::Clip`], its frames in order, [`source::Picture`]s |
 //! | [`analysis`] | a clip | luma statistics and detector verdicts of every frame, in one pass |
@@ -20,7 +22,7 @@
 //! | [`score`] | reference and distorted pictures | Butteraugli or SSIMULACRA2, which frames, one score a scene |
 //! | [`model`] | scores by CRF | the CRF that hits the target |
 //! | [`character`] | a clip, a network | masks, ROI maps, lower CRFs for drawn characters |
-//! | [`output`] | scenes with their parameters | av1an's `scenes.json` and zones, the summary |
+//! | [`output`] | scenes with what was found | the closing summary, for people |
 //! | [`pipeline`] | a request | runs the stages: preflight, schedule, journal, resume |
 //!
 //! Within [`pipeline`], every scene is a chain probe → score → probe → score,
@@ -54,6 +56,8 @@
 
 // In the order in which data flows.
 pub mod support;
+
+pub mod formats;
 
 pub mod settings;
 

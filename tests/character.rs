@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use ndarray::Array2;
-use progression_boost::character::{self, Blocks, RoiMap, SceneMasks};
+use progression_boost::character::{self, SceneMasks};
+use progression_boost::formats::blocks::Blocks;
+use progression_boost::formats::roi_map::RoiMap;
 use progression_boost::settings::{CharacterBackend, CharacterSettings};
 use progression_boost::source::{self, OpenOptions, Row};
 use serde::Deserialize;

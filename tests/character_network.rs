@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use drawn::{Drawing, settings, write_network};
-use progression_boost::character::{self, Blocks, Options, SceneMasks, Segmenter};
+use progression_boost::character::{self, Options, SceneMasks, Segmenter};
+use progression_boost::formats::blocks::Blocks;
 use progression_boost::scenes::Scene;
 use progression_boost::settings::{CharacterBackend, CharacterSettings};
 use progression_boost::source::{Clip, OpenOptions};

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use progression_boost::encoder::{EncodeError, EncodeJob, Encoded, encode, ivf, y4m};
+use progression_boost::encoder::{EncodeError, EncodeJob, Encoded, encode, y4m};
+use progression_boost::formats::ivf;
 use progression_boost::probe::ProbeFrames;
 use progression_boost::source::Picture;
 use progression_boost::support::cancel::Cancel;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use vapoursynth::node::Node;
 
-use super::blocks::Blocks;
 use super::onnx::Network;
 use super::trt::{self, Engine};
+use crate::formats::blocks::Blocks;
 use crate::settings::CharacterBackend;
 use crate::source::{Arg, Session};
 use crate::support::cancel::Cancel;

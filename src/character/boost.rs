@@ -5,7 +5,8 @@ use anyhow::{Result, bail, ensure};
 
 use super::masks::SceneMasks;
 use super::motion;
-use super::roi::{self, RoiMap};
+use super::roi;
+use crate::formats::roi_map::RoiMap;
 use crate::settings::CharacterSettings;
 
 /// What Character Boost does to a scene.
@@ -119,8 +120,8 @@ fn quantile(values: &[f64], q: f64) -> f64 {
 mod tests {
     use ndarray::Array2;
 
-    use super::super::blocks::Blocks;
     use super::*;
+    use crate::formats::blocks::Blocks;
     use crate::settings::CharacterBackend;
 
     fn settings(roi: f64, crf: f64, motion: f64) -> CharacterSettings {

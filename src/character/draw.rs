@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
 
-use super::blocks::{BLOCK, Blocks};
+use crate::formats::blocks::{BLOCK, Blocks};
 use crate::source::{Arg, Clip, Family, Row, format};
 
 /// An RGB picture of 8 bits a channel, and the values of its blocks.

@@ -7,7 +7,7 @@ use vapoursynth::frame::FrameRef;
 use vapoursynth::node::Node;
 use vapoursynth::video_info::Property;
 
-use super::blocks::Blocks;
+use crate::formats::blocks::Blocks;
 use crate::source::format::RGBS;
 use crate::source::{Arg, Clip, Family, InFlight};
 use crate::support::cancel::Cancel;

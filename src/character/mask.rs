@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, ArrayView1, Axis, Zip, s};
 
-use super::blocks::{BLOCK, Blocks};
+use crate::formats::blocks::{BLOCK, Blocks};
 
 /// Values up to this are no character.
 const THRESHOLD: f32 = 0.25;

@@ -10,9 +10,9 @@ use flate2::write::ZlibEncoder;
 use half::f16;
 use ndarray::Array2;
 
-use super::blocks::Blocks;
 use super::hierarchy::STEP;
 use super::mask::FrameMap;
+use crate::formats::blocks::Blocks;
 use crate::support::atomic;
 use crate::support::fingerprint::Fingerprint;
 

@@ -2,10 +2,9 @@
 //! moved to them (spec 04).
 //!
 //! [`Segmenter`] runs the network and yields the [`SceneMasks`] of a scene,
-//! which can be stored; [`boost()`] turns them into a CRF and a [`RoiMap`].
+//! which can be stored; [`boost()`] turns them into a CRF and a [`RoiMap`](crate::formats::roi_map::RoiMap).
 
 mod backend;
-mod blocks;
 mod boost;
 mod draw;
 mod hierarchy;
@@ -16,19 +15,15 @@ pub mod models;
 mod motion;
 mod onnx;
 mod roi;
-mod roi_check;
 mod segmenter;
 mod trt;
 
 pub use backend::Options;
-pub use blocks::{BLOCK, Blocks};
 pub use boost::{Boost, boost, roi_warning};
 pub use draw::{Overlay, draw_png};
 pub use hierarchy::analysed;
 pub use mask::{FrameMap, maximum_3x3, neighbourhood, reduce};
 pub use masks::{SceneMasks, masks_key};
 pub use onnx::Network;
-pub use roi::{RoiLine, RoiMap};
-pub use roi_check::{Problem, read as check_roi};
 pub use segmenter::{Segmenter, find_model};
 pub use trt::{Engine, find_trtexec};

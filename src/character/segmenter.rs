@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail, ensure};
 use vapoursynth::node::Node;
 
 use super::backend::{self, Backend, Job, Options};
-use super::blocks::Blocks;
 use super::hierarchy;
 use super::infer::{self, FrameFailed};
 use super::mask::FrameMap;
 use super::masks::SceneMasks;
 use super::models;
 use super::onnx::Network;
+use crate::formats::blocks::Blocks;
 use crate::scenes::Scene;
 use crate::settings::CharacterSettings;
 use crate::source::{Clip, Session};

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 
 use super::Usage;
-use crate::character::{Blocks, Overlay, RoiMap, check_roi, draw_png};
-use crate::output::av1an::SceneEntry;
+use crate::character::{Overlay, draw_png};
+use crate::formats::blocks::Blocks;
+use crate::formats::roi_map::{self, RoiMap};
+use crate::formats::scenes_json::{self, SceneEntry};
 use crate::source::{self, OpenOptions};
 use crate::support::atomic;
 
@@ -78,7 +79,7 @@ fn read(file: &Path) -> Result<String> {
 
 fn check(file: &Path, (width, height): (usize, usize), out: &mut dyn Write) -> Result<()> {
     let blocks = Blocks::over(width, height);
-    let (lines, problems) = check_roi(&read(file)?, blocks);
+    let (lines, problems) = roi_map::read(&read(file)?, blocks);
     for problem in &problems {
         writeln!(out, "{}: {problem}", file.display())?;
     }
@@ -131,20 +132,13 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-/// What is needed of av1an's scenes file; old ones have `scenes` only.
-#[derive(Deserialize)]
-struct ScenesFile {
-    #[serde(default)]
-    scenes: Vec<SceneEntry>,
-    #[serde(default)]
-    split_scenes: Vec<SceneEntry>,
-}
-
 /// First frame of the scene that is encoded with `map`.
 fn scene_of(map: &Path, scenes: &Path) -> Result<usize> {
-    let file: ScenesFile = serde_json::from_str(&read(scenes)?)
-        .map_err(|e| Usage(format!("{} is no scenes file of av1an: {e}", scenes.display())))?;
-    let entries = if file.split_scenes.is_empty() { file.scenes } else { file.split_scenes };
+    let entries = scenes_json::read_of_any_clip(scenes).map_err(|error| match error.root_cause() {
+        // Not the file that was meant.
+        cause if cause.is::<serde_json::Error>() => Usage(format!("{error:#}")).into(),
+        _ => error,
+    })?;
     let uses_map = |entry: &&SceneEntry| {
         let params = entry.zone_overrides.iter().flat_map(|zone| &zone.video_params);
         params.map(Path::new).any(|word| word.file_name().is_some() && word.file_name() == map.file_name())

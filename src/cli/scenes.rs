@@ -8,7 +8,8 @@ use clap::ArgGroup;
 use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::analysis::{AnalysisOptions, analyse};
-use crate::output::av1an::{SceneEntry, write_scenes, write_zones};
+use crate::formats::av1an_zones;
+use crate::formats::scenes_json::{self, SceneEntry};
 use crate::scenes::{self, Detection};
 use crate::settings::{self, Request, Resolved, Typed};
 use crate::source;
@@ -99,12 +100,12 @@ pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
 
     let mut written = Vec::new();
     if let Some(path) = &args.output {
-        let entries: Vec<SceneEntry> = detection.scenes.iter().copied().map(SceneEntry::plain).collect();
-        write_scenes(path, &entries)?;
+        let entries: Vec<_> = detection.scenes.iter().map(|scene| SceneEntry::plain(scene.range())).collect();
+        scenes_json::write(path, &entries)?;
         written.push(path);
     }
     if let Some(path) = &args.zones_out {
-        write_zones(path, &detection.scenes, "svt-av1")?;
+        av1an_zones::write(path, detection.scenes.iter().map(|scene| scene.range()), "svt-av1")?;
         written.push(path);
     }
     if let Some(path) = &args.stats_out {

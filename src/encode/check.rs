@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::matroska::{self, Contents, Kind};
-use super::sequence::Sequence;
+use crate::formats::matroska::{self, Contents, Kind};
+use crate::formats::sequence::Sequence;
 use crate::source::{ColorInfo, UNSPECIFIED};
 
 /// What the result must be.
@@ -77,8 +77,8 @@ fn judge(contents: &Contents, expected: &Expected<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::matroska::Track;
     use super::*;
+    use crate::formats::matroska::Track;
 
     /// First unit of aomenc 3.6.0: 320x180, 10 bit, nothing specified.
     const HEAD: [u8; 15] = [0x12, 0, 0x0a, 0x0b, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x40, 0x40];

@@ -11,7 +11,7 @@ use av1_grain::{
 };
 use serde::Serialize;
 
-use super::scenes::Overrides;
+use crate::formats::scenes_json::ZoneOverrides;
 use crate::source::ClipInfo;
 
 /// Units of a grain table's times in a second.
@@ -33,7 +33,7 @@ pub enum Grain {
 
 impl Grain {
     /// What a scene's overrides ask for.
-    pub fn photon(overrides: &Overrides, info: &ClipInfo) -> Result<Option<Self>> {
+    pub fn photon(overrides: &ZoneOverrides, info: &ClipInfo) -> Result<Option<Self>> {
         let Some(strength) = overrides.photon_noise.filter(|&strength| strength > 0) else { return Ok(None) };
         ensure!(strength <= MAX_STRENGTH, "photon_noise {strength}: must be 0 to {MAX_STRENGTH}");
         Ok(Some(Self::Photon {

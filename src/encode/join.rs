@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::encoder::ivf;
+use crate::formats::ivf;
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::Stage;
@@ -23,9 +23,13 @@ pub fn join(
 ) -> Result<()> {
     let total: usize = chunks.iter().map(|(_, frames)| frames).sum();
     let (first, _) = chunks.first().context("there is no chunk to join")?;
-    let size = ivf::Reader::open(first)?.header();
+    let header = ivf::Header {
+        time_base: (fps.1, fps.0),
+        frames: u32::try_from(total)?,
+        ..ivf::Reader::open(first)?.header()
+    };
     atomic::write_with(output, |out| {
-        out.write_all(&header(size.width, size.height, fps, total)?)?;
+        out.write_all(&header.to_bytes())?;
         let mut time = 0u64;
         for (path, frames) in chunks {
             cancel.check()?;
@@ -42,22 +46,8 @@ fn append(out: &mut dyn Write, path: &Path, start: u64) -> Result<u64> {
     let mut reader = ivf::Reader::open(path)?;
     let mut copied = 0;
     while let Some(packet) = reader.next_packet()? {
-        out.write_all(&u32::try_from(packet.data.len())?.to_le_bytes())?;
-        out.write_all(&(start + copied).to_le_bytes())?;
-        out.write_all(&packet.data)?;
+        ivf::write_packet(out, start + copied, &packet.data)?;
         copied += 1;
     }
     Ok(copied)
-}
-
-fn header(width: u16, height: u16, (numerator, denominator): (u32, u32), frames: usize) -> Result<[u8; 32]> {
-    let mut header = [0; 32];
-    header[..8].copy_from_slice(b"DKIF\0\0\x20\0");
-    header[8..12].copy_from_slice(b"AV01");
-    header[12..14].copy_from_slice(&width.to_le_bytes());
-    header[14..16].copy_from_slice(&height.to_le_bytes());
-    header[16..20].copy_from_slice(&numerator.to_le_bytes());
-    header[20..24].copy_from_slice(&denominator.to_le_bytes());
-    header[24..28].copy_from_slice(&u32::try_from(frames)?.to_le_bytes());
-    Ok(header)
 }

@@ -11,17 +11,14 @@ mod check;
 mod detect;
 mod grain;
 mod join;
-pub(crate) mod matroska;
 mod mux;
 pub mod options;
 mod plan;
 mod presets;
-pub mod qpfile;
 mod queue;
 mod recipe;
 mod run;
-pub(crate) mod scenes;
-pub(crate) mod sequence;
+mod scenes;
 mod tool;
 mod work;
 

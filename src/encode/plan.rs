@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use anyhow::{Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 /// A part of the clip that is encoded by one process, with one of the run's recipes.
@@ -16,29 +15,6 @@ pub struct Chunk {
     /// Whether more scenes may join: not when its parameters name a file that
     /// counts frames from the scene's first one, as ROI maps do.
     pub joinable: bool,
-}
-
-/// Checks that `scenes` follow each other without a gap and cover `[0, frames)` exactly.
-pub fn check_cover(scenes: &[Range<usize>], frames: usize) -> Result<()> {
-    let mut expected = 0;
-    for (number, scene) in scenes.iter().enumerate() {
-        ensure!(
-            scene.start == expected,
-            "scene {number} starts at frame {} where the one before ends at {expected}",
-            scene.start
-        );
-        ensure!(
-            scene.end > scene.start,
-            "scene {number} is empty: it starts at {} and ends at {}",
-            scene.start,
-            scene.end
-        );
-        expected = scene.end;
-    }
-    if expected != frames {
-        bail!("the scenes end at frame {expected}, the clip has {frames} frames");
-    }
-    Ok(())
 }
 
 /// Joins every scene shorter than `min_length` with the following ones until
@@ -72,6 +48,7 @@ pub fn longest_first<T>(items: &mut [T], chunk: impl Fn(&T) -> &Chunk) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::scenes_json::check_cover;
     use proptest::prelude::*;
 
     fn scenes(parts: &[(usize, usize)]) -> Vec<Chunk> {
@@ -115,23 +92,6 @@ mod tests {
         longest_first(&mut chunks, |chunk| chunk);
         let starts: Vec<usize> = chunks.iter().map(|chunk| chunk.frames.start).collect();
         assert_eq!(starts, [64, 428, 0, 364]);
-    }
-
-    #[test]
-    fn gaps_overlaps_and_wrong_ends_are_named() {
-        let ranges = |parts: &[(usize, usize)]| parts.iter().map(|&(a, b)| a..b).collect::<Vec<_>>();
-        for (parts, wanted) in [
-            (&[(0, 10), (11, 20)][..], "scene 1 starts at frame 11 where the one before ends at 10"),
-            (&[(0, 10), (9, 20)], "scene 1 starts at frame 9"),
-            (&[(5, 20)], "scene 0 starts at frame 5"),
-            (&[(0, 10), (10, 10), (10, 20)], "scene 1 is empty"),
-            (&[(0, 10)], "end at frame 10, the clip has 20"),
-            (&[], "end at frame 0, the clip has 20"),
-        ] {
-            let error = check_cover(&ranges(parts), 20).unwrap_err().to_string();
-            assert!(error.contains(wanted), "{error}");
-        }
-        check_cover(&[0..10, 10..20], 20).unwrap();
     }
 
     proptest! {

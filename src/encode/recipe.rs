@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::grain::Grain;
 use super::options::{Options, Origin};
 use super::plan::Chunk;
-use super::scenes::{ListedScene, Overrides};
 use super::tool::Tool;
 use super::{Coder, Request, presets};
+use crate::formats::scenes_json::{SceneEntry, ZoneOverrides};
 use crate::settings;
 use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
 use crate::support::cancel::Cancel;
@@ -75,13 +75,13 @@ fn thread_option(coder: Coder) -> &'static str {
 }
 
 /// The encoders that `scenes` need, with the one of scenes without overrides.
-pub fn coders(request: &Request, scenes: &[ListedScene]) -> Result<(Coder, BTreeSet<Coder>)> {
-    let named = scenes.iter().filter_map(|scene| scene.overrides.as_ref());
+pub fn coders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeSet<Coder>)> {
+    let named = scenes.iter().filter_map(|scene| scene.zone_overrides.as_ref());
     let named: Vec<Coder> =
         named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
     let base = request.coder.or(named.first().copied()).unwrap_or(Coder::Aom);
     let mut all: BTreeSet<Coder> = named.into_iter().collect();
-    if all.is_empty() || scenes.iter().any(|scene| scene.overrides.is_none()) {
+    if all.is_empty() || scenes.iter().any(|scene| scene.zone_overrides.is_none()) {
         all.insert(base);
     }
     Ok((base, all))
@@ -109,24 +109,24 @@ pub struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    pub fn resolve(&self, scenes: &[ListedScene]) -> Result<Resolved> {
+    pub fn resolve(&self, scenes: &[SceneEntry]) -> Result<Resolved> {
         let grain = self.request.grain_table.as_deref().map(Grain::read).transpose()?;
         let mut recipes: Vec<Recipe> = Vec::new();
         let mut chunks = Vec::with_capacity(scenes.len());
         let mut told = Told::default();
         for (number, scene) in scenes.iter().enumerate() {
-            let made = match &scene.overrides {
+            let made = match &scene.zone_overrides {
                 None => self.plain(),
                 Some(overrides) => self.of_scene(overrides),
             };
             let finished = made.and_then(|recipe| self.finish(recipe, grain.as_ref(), &mut told));
-            let recipe = finished.with_context(|| format!("scene {number}, frames {:?}", scene.frames))?;
+            let recipe = finished.with_context(|| format!("scene {number}, frames {:?}", scene.frames()))?;
             let joinable = recipe.joinable();
             let recipe = recipes.iter().position(|known| *known == recipe).unwrap_or_else(|| {
                 recipes.push(recipe);
                 recipes.len() - 1
             });
-            chunks.push(Chunk { frames: scene.frames.clone(), recipe, joinable });
+            chunks.push(Chunk { frames: scene.frames(), recipe, joinable });
         }
         told.notes.iter().for_each(|note| self.events.note(note));
         Ok(Resolved { recipes, scenes: chunks, color: told.color(&self.info.color) })
@@ -154,10 +154,9 @@ impl Resolver<'_> {
         Ok(Recipe { coder: self.base, options, grain: None })
     }
 
-    fn of_scene(&self, overrides: &Overrides) -> Result<Recipe> {
+    fn of_scene(&self, overrides: &ZoneOverrides) -> Result<Recipe> {
         let coder = Coder::from_av1an(&overrides.encoder)?;
-        let words = overrides.video_params.as_deref().unwrap_or_default();
-        let mut options = Options::parse(words, Origin::User)?;
+        let mut options = Options::parse(&overrides.video_params, Origin::User)?;
         if let Some(path) = options.get("--roi-map-file").and_then(|option| option.value.as_deref()) {
             ensure!(Path::new(path).is_file(), "the ROI map {path} is not there");
         }

@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::check::{Expected, check};
-use super::matroska::{Contents, Kind};
 use super::mux::{MuxJob, Muxer};
 use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
-use super::scenes::{self, ListedScene};
+use super::scenes;
 use super::tool::Tool;
 use super::work::WorkFolder;
 use super::{Coder, Request, join};
 use crate::encoder::y4m;
+use crate::formats::matroska::{Contents, Kind};
+use crate::formats::scenes_json::SceneEntry;
 use crate::source::{self, Clip, ClipInfo, OpenOptions};
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
@@ -149,15 +150,15 @@ fn open_tools(
 }
 
 /// Options that have no effect when every scene brings its own parameters.
-fn warn_about_unused(request: &Request, scenes: &[ListedScene], events: &Events) {
-    if scenes.iter().any(|scene| scene.overrides.is_none()) {
+fn warn_about_unused(request: &Request, scenes: &[SceneEntry], events: &Events) {
+    if scenes.iter().any(|scene| scene.zone_overrides.is_none()) {
         return;
     }
     let unused = [("--q", request.q.is_some()), ("--encoder-preset", request.preset.is_some())];
     for (option, _) in unused.iter().filter(|(_, given)| *given) {
         events.warn(format!("{option} has no effect: all scenes of the file have parameters of their own"));
     }
-    if scenes.iter().flat_map(|scene| &scene.overrides).any(|o| o.passes.is_some_and(|passes| passes > 1)) {
+    if scenes.iter().flat_map(|scene| &scene.zone_overrides).any(|o| o.passes > 1) {
         events.note("the scenes ask for two passes; at constant quality one gives the same, so one is made");
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Chunk;
-use crate::encoder::ivf;
+use crate::formats::ivf;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
 use crate::support::lock::FolderLock;

@@ -4,7 +4,6 @@
 mod capabilities;
 mod color;
 mod identify;
-pub mod ivf;
 mod params;
 mod preflight;
 mod run;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{ivf, y4m};
+use super::y4m;
+use crate::formats::ivf;
 use crate::source::Picture;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::process::{Ended, Failure, Process, Stop};

@@ -1,4 +1,3 @@
-//! What a run leaves behind: av1an's files and the summary.
+//! What a run tells people at its end.
 
-pub mod av1an;
 pub mod summary;

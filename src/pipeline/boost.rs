@@ -17,7 +17,7 @@ use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
-use crate::output::av1an;
+use crate::formats::scenes_json;
 use crate::output::summary::Summary;
 use crate::scenes;
 use crate::settings::Zone;
@@ -82,7 +82,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
-    av1an::write_scenes(&request.output, &entries)?;
+    scenes_json::write(&request.output, &entries)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let mut used = detectors(&detection.zones);
     used.extend(backends.describe());

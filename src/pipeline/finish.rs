@@ -9,9 +9,10 @@ use super::OnSceneFailure;
 use super::encoding::Encoding;
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
-use crate::character::{self, RoiMap, SceneMasks};
+use crate::character::{self, SceneMasks};
+use crate::formats::roi_map::RoiMap;
+use crate::formats::scenes_json::{SceneEntry, ZoneOverrides};
 use crate::model::{Learned, Model, Presets, Scored, qstep};
-use crate::output::av1an::{SceneEntry, ZoneOverrides};
 use crate::output::summary::SceneResult;
 use crate::support::events::{Event, Events};
 

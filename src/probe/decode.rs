@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use re_rav1d::dav1d::{self, Decoder, PixelLayout, PlanarImageComponent};
 
-use crate::encoder::ivf::Reader;
+use crate::formats::ivf::Reader;
 use crate::source::Picture;
 
 /// The temporal units of a stream, in order.

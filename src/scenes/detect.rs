@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::score::scores;
-use super::{Scene, SplitParams, av1an, external, split};
+use super::{Scene, SplitParams, av1an, split};
 use crate::analysis::{Analysis, Av1anFrame, Detector, Plugin, unavailable};
+use crate::formats::scenes_json;
 use crate::settings::{SceneMethod, Zone};
 use crate::source::Session;
 use crate::support::events::Events;
@@ -205,7 +206,8 @@ fn list_of<'a>(
     frames: usize,
 ) -> Result<&'a [Scene]> {
     if !lists.contains_key(path) {
-        lists.insert(path.to_path_buf(), external::read(path, frames)?);
+        let scenes = scenes_json::read_ranges(path, frames)?.into_iter().map(Scene::from).collect();
+        lists.insert(path.to_path_buf(), scenes);
     }
     Ok(&lists[path])
 }

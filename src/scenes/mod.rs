@@ -3,10 +3,11 @@
 mod av1an;
 mod best;
 mod detect;
-pub mod external;
 mod report;
 mod score;
 mod split;
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,15 @@ pub struct Scene {
 impl Scene {
     pub fn frames(self) -> usize {
         self.end - self.start
+    }
+
+    pub fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+impl From<Range<usize>> for Scene {
+    fn from(frames: Range<usize>) -> Self {
+        Self { start: frames.start, end: frames.end }
     }
 }

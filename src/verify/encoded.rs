@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::BITS;
-use crate::encode::matroska::{self, Track};
-use crate::encode::sequence::Sequence;
-use crate::encoder::ivf;
+use crate::formats::ivf;
+use crate::formats::matroska::{self, Track};
+use crate::formats::sequence::Sequence;
 use crate::pipeline::input;
 use crate::probe::ProbeFrames;
 use crate::source::{self, Arg, Clip, ColorInfo, OpenOptions, Picture, ResolvedColor};

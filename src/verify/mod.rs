@@ -19,7 +19,7 @@ use self::encoded::Encoded;
 use self::measure::Measuring;
 pub use self::report::{Distribution, FrameScore, MetricSummary, SceneReport, Verification};
 use crate::encode::options::{Options, Origin};
-use crate::encode::scenes::{self, ListedScene};
+use crate::formats::scenes_json::{self, SceneEntry};
 use crate::pipeline::backends::Backends;
 use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
@@ -66,7 +66,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     for warning in &warnings {
         events.warn(warning);
     }
-    let listed = scenes::read(&request.scenes, frames)?;
+    let listed = scenes_json::read(&request.scenes, frames)?;
     let encoded = Encoded::open(&request.encoded, &request.open, events)?;
     ensure!(
         encoded.frames == frames,
@@ -80,8 +80,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     color::check(&working.info().color, &encoded.color, request.ignore_color, events)?;
     let backends = Backends::open(&zones, &working, BITS, 0, events)?;
 
-    let ranges: Vec<Scene> =
-        listed.iter().map(|scene| Scene { start: scene.frames.start, end: scene.frames.end }).collect();
+    let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);
     warn_about_boundaries(&planned, &zones, events);
     let run = Run { request, encoded: &encoded, listed: &listed, events };
@@ -134,7 +133,7 @@ fn warn_about_boundaries(planned: &[PlannedScene<'_>], zones: &[Zone], events: &
 struct Run<'a> {
     request: &'a Request,
     encoded: &'a Encoded,
-    listed: &'a [ListedScene],
+    listed: &'a [SceneEntry],
     events: &'a Events,
 }
 
@@ -195,8 +194,8 @@ impl Run<'_> {
 }
 
 /// The scene's `--crf`; encoders with another quality option have none.
-fn crf(scene: &ListedScene) -> Option<f64> {
-    let words = scene.overrides.as_ref()?.video_params.as_ref()?;
+fn crf(scene: &SceneEntry) -> Option<f64> {
+    let words = &scene.zone_overrides.as_ref()?.video_params;
     let options = Options::parse(words, Origin::User).ok()?;
     options.get("--crf")?.value.as_ref()?.parse().ok()
 }

@@ -5,12 +5,13 @@
 //! and the data; all little endian.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-pub(super) const HEADER: usize = 32;
+/// Bytes of the file in front of its frames.
+pub const HEADER: usize = 32;
 const FRAME_HEADER: usize = 12;
 
 /// What the first 32 bytes say.
@@ -101,6 +102,27 @@ impl Reader {
     fn cut_off(&self, what: &str) -> anyhow::Error {
         anyhow::anyhow!("{} is cut off: frame {} has {what}", self.path.display(), self.read)
     }
+}
+
+impl Header {
+    /// The beginning of a file.
+    pub fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[..12].copy_from_slice(b"DKIF\0\0\x20\0AV01");
+        bytes[12..14].copy_from_slice(&self.width.to_le_bytes());
+        bytes[14..16].copy_from_slice(&self.height.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.time_base.1.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.time_base.0.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.frames.to_le_bytes());
+        bytes
+    }
+}
+
+/// Writes one frame, at `time` in the file's time base.
+pub fn write_packet(out: &mut dyn Write, time: u64, data: &[u8]) -> Result<()> {
+    out.write_all(&u32::try_from(data.len())?.to_le_bytes())?;
+    out.write_all(&time.to_le_bytes())?;
+    Ok(out.write_all(data)?)
 }
 
 /// Frames that are really there and the size of the file in bytes. The count
@@ -212,6 +234,14 @@ mod tests {
         assert_eq!(reader.next_packet().unwrap(), None);
         assert_eq!(verify(file.path()).unwrap(), (2, 32 + 24 + 8));
         assert_eq!(frame_sizes(file.path()).unwrap(), [3, 5]);
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_encoder_writes() {
+        let mut written = Header { width: 64, height: 48, time_base: (1, 24), frames: 2 }.to_bytes().to_vec();
+        write_packet(&mut written, 0, b"abc").unwrap();
+        write_packet(&mut written, 1, b"defgh").unwrap();
+        assert_eq!(written, file(2, &[b"abc", b"defgh"]));
     }
 
     #[test]

@@ -1,17 +1,36 @@
-//! The rules that a ROI map file must keep (spec 06 and 09). Encoders check few
-//! of them and misread the rest in silence.
+//! ROI maps, the text that encoders read, and the rules that it must keep (spec
+//! 06 and 09). Encoders check few of them and misread the rest in silence.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+use anyhow::{Result, bail};
 
 use super::blocks::Blocks;
-use super::roi::RoiLine;
+use crate::support::atomic;
 
 /// Largest value and, negated, smallest.
 pub const MAX_VALUE: i16 = 255;
 
 /// AV1 has eight segments a frame, so that many quantisers.
 const MAX_DISTINCT: usize = 8;
+
+/// A change of the map.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoiLine {
+    /// Offset from the scene's first frame; the values hold from here on.
+    pub frame: usize,
+    /// One value a block in raster order, −255 (better) to 255 (worse).
+    pub values: Vec<i16>,
+}
+
+/// What `--roi-map-file` takes: which blocks are quantised finer, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoiMap {
+    blocks: Blocks,
+    lines: Vec<RoiLine>,
+}
 
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +50,7 @@ impl fmt::Display for Problem {
 }
 
 /// One problem a line.
-pub fn list(problems: &[Problem]) -> String {
+fn list(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -64,7 +83,7 @@ pub fn read(text: &str, blocks: Blocks) -> (Vec<RoiLine>, Vec<Problem>) {
     (lines, problems)
 }
 
-fn parse(text: &str) -> Result<RoiLine, String> {
+fn parse(text: &str) -> std::result::Result<RoiLine, String> {
     let mut words = text.split_ascii_whitespace();
     let Some(frame) = words.next() else {
         return Err("is empty; a line is a frame number and one value a block".to_owned());
@@ -104,6 +123,65 @@ fn faults(line: &RoiLine, blocks: Blocks) -> Vec<String> {
         ));
     }
     found
+}
+
+impl RoiMap {
+    /// A map of these changes; [`RoiMap::write`] sees to the rules.
+    pub fn new(blocks: Blocks, lines: Vec<RoiLine>) -> Self {
+        Self { blocks, lines }
+    }
+
+    pub fn blocks(&self) -> Blocks {
+        self.blocks
+    }
+
+    pub fn lines(&self) -> &[RoiLine] {
+        &self.lines
+    }
+
+    /// The values in force at `frame` of the scene; `None` before the first line.
+    pub fn at(&self, frame: usize) -> Option<&[i16]> {
+        let after = self.lines.partition_point(|line| line.frame <= frame);
+        after.checked_sub(1).map(|line| &self.lines[line].values[..])
+    }
+
+    /// Reads a ROI map over `blocks`; an error lists everything that is wrong with it.
+    pub fn parse(text: &str, blocks: Blocks) -> Result<Self> {
+        let (lines, problems) = read(text, blocks);
+        if !problems.is_empty() {
+            bail!("{}", list(&problems));
+        }
+        Ok(Self { blocks, lines })
+    }
+
+    /// One line a change: the frame, then the values.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            let _ = write!(text, "{}", line.frame);
+            for value in &line.values {
+                let _ = write!(text, " {value}");
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Writes the map to `path`, complete or not at all; a map that an encoder
+    /// would misread is an error and is not written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = self.to_text();
+        let problems = read(&text, self.blocks).1;
+        if !problems.is_empty() {
+            bail!("the ROI map for {} breaks the rules:\n{}", path.display(), list(&problems));
+        }
+        atomic::write(path, text.as_bytes())
+    }
+
+    /// The usual name of a scene's ROI map in its folder.
+    pub fn file_name(scene: usize) -> String {
+        format!("roi-map-{scene:05}.txt")
+    }
 }
 
 #[cfg(test)]
