@@ -11,9 +11,9 @@ use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
 use crate::encoder::{Encoder, ParameterList, Purpose, Request, preflight};
 use crate::model::{Adaptive, Goal, Kind, Model};
+use crate::options::without_grain;
 use crate::score::{self, Backend};
 use crate::settings::dynamic::{Rules, SceneFacts};
-use crate::settings::params;
 use crate::settings::{FamilyParams, Metric, MetricSettings, ModelKind, Settings, Zone};
 use crate::source::{Clip, ClipInfo, ColorInfo, ResolvedColor};
 use crate::support::cancel::Cancel;
@@ -168,7 +168,7 @@ impl Encoding {
         let (facts, rules) = (facts(scene, luma), &self.rules[scene.zone]);
         let preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
         let words = rules.final_params(&facts, crf, &self.family(scene.settings)?.final_)?;
-        let list = self.final_list(scene.settings, &params::without_grain(&words), preset)?;
+        let list = self.final_list(scene.settings, &without_grain(&words), preset)?;
         self.check_calibration_bits(list.bits())?;
         Ok(list.words(&self.encoder, crf))
     }
