@@ -17,6 +17,7 @@
 //! | [`source`] | a path | a [`source::Clip`], its frames in order, [`source::Picture`]s |
 //! | [`analysis`] | a clip | luma statistics and detector verdicts of every frame, in one pass |
 //! | [`scenes`] | verdicts, zones | [`scenes::Scene`]s: half-open, continuous, covering the clip |
+//! | [`options`] | command-line words | an encoder's option list, and what no list may hold |
 //! | [`encoder`] | a program | what it is and can; the words of an encode; one verified IVF a scene |
 //! | [`probe`] | an IVF | its wanted frames, decoded in-process, in order, once |
 //! | [`score`] | reference and distorted pictures | Butteraugli or SSIMULACRA2, which frames, one score a scene |
@@ -58,7 +59,7 @@
 pub mod support;
 
 pub mod formats;
-
+pub mod options;
 pub mod settings;
 
 pub mod source;

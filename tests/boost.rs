@@ -333,6 +333,27 @@ fn a_refused_option_or_preset_is_named_before_any_work() {
     assert!(!run.path("clip.boost").exists());
 }
 
+/// A copy of a preset has options that the distribution's encoder lacks; nobody
+/// asked for those. What was changed in it was asked for.
+#[test]
+fn an_exported_preset_works_with_the_encoder_its_original_works_with() {
+    let run = Run::new(&format!("{CLIP}clip[:12].set_output()"));
+    let exported = common::program(run.folder.path()).args(["presets", "export", "ssimu2-mean"]).output();
+    assert!(exported.unwrap().status.success());
+    let mine = run.path("ssimu2-mean.toml");
+    let text = std::fs::read_to_string(&mine).unwrap();
+    let target = text.lines().find(|line| line.starts_with("target = ")).unwrap();
+    let boost = |text: &str| {
+        std::fs::write(&mine, text).unwrap();
+        let mut command = common::program(run.folder.path());
+        command.args(["--preset", "./ssimu2-mean.toml", "--probing-preset", "12", "--lp", "1", "clip.vpy"]);
+        Ended::of(&command.output().unwrap())
+    };
+    boost(&text.replace(target, "target = 70.0")).ok();
+    assert_covers(&run.scenes(), 12);
+    boost(&text.replace("--scm 0", "--scm 0 --foo 3")).failed(1, &["--foo: SVT-AV1", "does not know it"]);
+}
+
 #[cfg(unix)]
 mod with_broken_encoders {
     use super::*;

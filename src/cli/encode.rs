@@ -8,15 +8,18 @@ use clap::ValueEnum;
 use super::Usage;
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
-use crate::encode::options::{Options, Origin};
-use crate::encode::{self, Coder, DetectBy, MuxerChoice, Request, SceneSource};
+use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
+use crate::options::{Coder, Options, Origin};
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
 /// Scenes found for encoding alone, with the usual lengths.
 const DETECTION_PRESET: &str = "scene-detection";
+
+/// Scene score of ffmpeg's filter that counts as a cut, of 1.
+const FFMPEG_THRESHOLD: f64 = 0.3;
 
 #[derive(Debug, clap::Args)]
 pub struct EncodeArgs {
@@ -56,9 +59,9 @@ struct ChunkArgs {
     #[arg(long, value_name = "METHOD")]
     scene_method: Option<String>,
 
-    /// Lowest scene score of --scene-method ffmpeg, 0 to 1
-    #[arg(long, value_name = "SCORE", default_value_t = 0.3)]
-    scd_thresh: f64,
+    /// Lowest scene score of --scene-method ffmpeg, 0 to 1 [default: 0.3]
+    #[arg(long, value_name = "SCORE")]
+    scd_thresh: Option<f64>,
 
     /// Let --scene-method ffmpeg look at half the size
     #[arg(long)]
@@ -224,6 +227,13 @@ impl ChunkArgs {
     /// A file that was named, else a method that was named, else a QP file that
     /// lies there, else the usual method.
     fn source(&self, input: &Path) -> Result<SceneSource> {
+        let of_ffmpeg =
+            [("--scd-thresh", self.scd_thresh.is_some()), ("--downscale-scd", self.downscale_scd)];
+        if let Some((option, _)) = of_ffmpeg.iter().find(|(_, given)| *given)
+            && self.scene_method.as_deref() != Some("ffmpeg")
+        {
+            bail!("{option} is for --scene-method ffmpeg: give both or neither");
+        }
         if let Some(path) = &self.scenes {
             return Ok(SceneSource::ScenesFile(path.clone()));
         }
@@ -232,13 +242,11 @@ impl ChunkArgs {
         }
         match self.scene_method.as_deref() {
             Some("ffmpeg") => {
-                if !(0.0..=1.0).contains(&self.scd_thresh) {
-                    bail!("--scd-thresh {}: must be 0 to 1", self.scd_thresh);
+                let threshold = self.scd_thresh.unwrap_or(FFMPEG_THRESHOLD);
+                if !(0.0..=1.0).contains(&threshold) {
+                    bail!("--scd-thresh {threshold}: must be 0 to 1");
                 }
-                Ok(SceneSource::Detect(DetectBy::Ffmpeg {
-                    threshold: self.scd_thresh,
-                    half: self.downscale_scd,
-                }))
+                Ok(SceneSource::Detect(DetectBy::Ffmpeg { threshold, half: self.downscale_scd }))
             }
             Some("auto") => detection(Vec::new()),
             Some("external") => bail!("--scene-method external: name the list with --scenes"),

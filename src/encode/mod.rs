@@ -6,74 +6,26 @@
 //! side by side into the folder of [`work`], which remembers what is finished,
 //! [`join`] and [`mux`] put them together, and [`check`] reads the result back.
 
-mod aomenc;
 mod check;
 mod detect;
 mod grain;
 mod join;
 mod mux;
-pub mod options;
 mod plan;
 mod presets;
 mod queue;
 mod recipe;
 mod run;
 mod scenes;
-mod tool;
 mod work;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use serde::Serialize;
-
+use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
 pub use mux::MuxerChoice;
-use options::Options;
 pub use run::run;
 pub use scenes::{DetectBy, SceneSource};
-
-/// The encoders that chunks are encoded with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Coder {
-    Aom,
-    SvtAv1,
-}
-
-impl Coder {
-    /// By the name that av1an's files use.
-    pub fn from_av1an(name: &str) -> Result<Self> {
-        match name {
-            "aom" => Ok(Self::Aom),
-            "svt_av1" | "svt-av1" => Ok(Self::SvtAv1),
-            other => bail!("encoder `{other}`: `encode` drives aom and svt_av1; use av1an for the others"),
-        }
-    }
-
-    /// The usual name of its program.
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Aom => "aomenc",
-            Self::SvtAv1 => "SvtAv1EncApp",
-        }
-    }
-
-    /// Constant quality unless said otherwise.
-    pub fn default_q(self) -> f64 {
-        match self {
-            Self::Aom => 14.0,
-            Self::SvtAv1 => 27.0,
-        }
-    }
-
-    /// The option for film grain made from the source's noise.
-    pub fn noise_option(self) -> &'static str {
-        match self {
-            Self::Aom => "--denoise-noise-level",
-            Self::SvtAv1 => "--film-grain",
-        }
-    }
-}
 
 /// What to encode, and how; everything in it has been checked as far as that
 /// goes without opening the clip or the encoder.

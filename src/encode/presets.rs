@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::Coder;
-use super::options::{Options, Origin};
+use crate::options::{Coder, Options, Origin};
 
 /// Compiled in, so that it is always there.
 const BUILT_IN: &str = include_str!("../../presets/encoders/presets.toml");

@@ -10,9 +10,8 @@ use anyhow::{Error, Result, bail};
 
 use super::plan::Chunk;
 use super::recipe::Recipe;
-use super::tool::Tool;
 use super::work::{Finished, WorkFolder};
-use crate::encoder::{EncodeError, Encoded, Stream, encode_stream, y4m};
+use crate::encoder::{EncodeError, Encoded, Program, Stream, encode_stream, y4m};
 use crate::source::{Clip, Frames};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
@@ -41,7 +40,7 @@ pub struct Job {
 /// What all jobs share.
 pub struct Shop<'a> {
     pub recipes: &'a [Recipe],
-    pub tools: &'a [Tool],
+    pub tools: &'a [Program],
     pub work: &'a WorkFolder,
     pub format: y4m::Format,
     pub full_range: bool,
@@ -177,16 +176,12 @@ impl Board<'_> {
         if let Some(grain) = &recipe.grain {
             let table = shop.work.grain_file(&job.chunk);
             if grain.write(&table, &job.chunk.frames, shop.fps)? {
-                options.set_ours(Recipe::table_option(recipe.coder), table.display().to_string());
+                options.set_ours(recipe.coder.table_option(), table.display().to_string());
             }
         }
-        let stream = Stream {
-            command: &|output| tool.command(&options, output),
-            header: tool.header(shop.format, shop.full_range),
-            format: shop.format,
-            output: &job.file,
-            stall: Some(STALL),
-        };
+        let words = options.words(recipe.coder);
+        let plain = tool.stream(&words, shop.format, &job.file);
+        let stream = Stream { full_range: shop.full_range, stall: Some(STALL), ..plain };
         let frames = Counted {
             frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
             sent: 0,

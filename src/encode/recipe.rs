@@ -1,17 +1,17 @@
 //! What each scene is encoded with, complete and checked against the encoders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
 use super::grain::Grain;
-use super::options::{Options, Origin};
 use super::plan::Chunk;
-use super::tool::Tool;
-use super::{Coder, Request, presets};
+use super::{Request, presets};
+use crate::encoder::Program;
 use crate::formats::scenes_json::{SceneEntry, ZoneOverrides};
+use crate::options::{Coder, Options, Origin, Use, reserved};
 use crate::settings;
 use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
 use crate::support::cancel::Cancel;
@@ -39,19 +39,11 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The option for grain tables.
-    pub fn table_option(coder: Coder) -> &'static str {
-        match coder {
-            Coder::Aom => "--film-grain-table",
-            Coder::SvtAv1 => "--fgs-table",
-        }
-    }
-
     /// Of what the encoded bytes depend on: all but the number of threads, and
     /// with the content of the files that options name.
     pub fn key(&self) -> Result<Fingerprint> {
         let mut options = self.options.clone();
-        options.remove(thread_option(self.coder));
+        options.remove(self.coder.thread_option());
         let mut files = Vec::new();
         for name in SCENE_FILES {
             if let Some(path) = options.get(name).and_then(|option| option.value.clone()) {
@@ -67,13 +59,6 @@ impl Recipe {
     }
 }
 
-fn thread_option(coder: Coder) -> &'static str {
-    match coder {
-        Coder::Aom => "--threads",
-        Coder::SvtAv1 => "--lp",
-    }
-}
-
 /// The encoders that `scenes` need, with the one of scenes without overrides.
 pub fn coders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeSet<Coder>)> {
     let named = scenes.iter().filter_map(|scene| scene.zone_overrides.as_ref());
@@ -81,6 +66,15 @@ pub fn coders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeS
         named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
     let base = request.coder.or(named.first().copied()).unwrap_or(Coder::Aom);
     let mut all: BTreeSet<Coder> = named.into_iter().collect();
+    if !all.is_empty() && !all.contains(&base) && scenes.iter().all(|scene| scene.zone_overrides.is_some()) {
+        let named: Vec<_> = all.iter().map(|coder| coder.name()).collect();
+        bail!(
+            "--encoder {}: all scenes of the file are for {}; leave the option out, or name scenes without \
+             parameters of their own",
+            base.name(),
+            named.join(" and ")
+        );
+    }
     if all.is_empty() || scenes.iter().any(|scene| scene.zone_overrides.is_none()) {
         all.insert(base);
     }
@@ -102,7 +96,7 @@ pub struct Resolved {
 pub struct Resolver<'a> {
     pub request: &'a Request,
     pub base: Coder,
-    pub tools: &'a [Tool],
+    pub tools: &'a [Program],
     /// Of the clip as it is encoded.
     pub info: &'a ClipInfo,
     pub events: &'a Events,
@@ -110,7 +104,7 @@ pub struct Resolver<'a> {
 
 impl Resolver<'_> {
     pub fn resolve(&self, scenes: &[SceneEntry]) -> Result<Resolved> {
-        let grain = self.request.grain_table.as_deref().map(Grain::read).transpose()?;
+        let grain = self.grain()?;
         let mut recipes: Vec<Recipe> = Vec::new();
         let mut chunks = Vec::with_capacity(scenes.len());
         let mut told = Told::default();
@@ -119,7 +113,10 @@ impl Resolver<'_> {
                 None => self.plain(),
                 Some(overrides) => self.of_scene(overrides),
             };
-            let finished = made.and_then(|recipe| self.finish(recipe, grain.as_ref(), &mut told));
+            let finished = made.and_then(|recipe| {
+                let grain = grain.get(&recipe.coder);
+                self.finish(recipe, grain, &mut told)
+            });
             let recipe = finished.with_context(|| format!("scene {number}, frames {:?}", scene.frames()))?;
             let joinable = recipe.joinable();
             let recipe = recipes.iter().position(|known| *known == recipe).unwrap_or_else(|| {
@@ -132,7 +129,20 @@ impl Resolver<'_> {
         Ok(Resolved { recipes, scenes: chunks, color: told.color(&self.info.color) })
     }
 
-    fn tool(&self, coder: Coder) -> Result<&Tool> {
+    /// The table that all scenes of an encoder get, however it was given: an
+    /// encoder counts time from its chunk's start, so that none may have it whole.
+    fn grain(&self) -> Result<BTreeMap<Coder, Grain>> {
+        let mut found = BTreeMap::new();
+        for coder in self.tools.iter().map(Program::coder) {
+            let given = self.request.params.value(coder.table_option()).map(Path::new);
+            if let Some(path) = self.request.grain_table.as_deref().or(given) {
+                found.insert(coder, Grain::read(path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    fn tool(&self, coder: Coder) -> Result<&Program> {
         self.tools.iter().find(|tool| tool.coder() == coder).context("the encoder was not opened")
     }
 
@@ -141,7 +151,7 @@ impl Resolver<'_> {
         let request = self.request;
         let tool = self.tool(self.base)?;
         let mut options = Options::default();
-        if let Tool::SvtAv1(encoder) = tool {
+        if let Program::SvtAv1(encoder) = tool {
             let preset = settings::resolve(&settings::Request::default())?.base;
             if let Some(params) = preset.encoder.params.get(&encoder.identity.family) {
                 options.overlay(&Options::parse(&params.final_, Origin::Ours)?);
@@ -149,18 +159,22 @@ impl Resolver<'_> {
         }
         let preset = request.preset.as_deref();
         let presets = presets::options(self.base, preset, request.presets_file.as_deref(), self.info.height)?;
+        reserved::check(self.base, Use::PresetFile, &presets).context("encoder presets")?;
         options.overlay(&presets);
         tool.set_quality(&mut options, request.q.unwrap_or(self.base.default_q()))?;
-        Ok(Recipe { coder: self.base, options, grain: None })
+        let table = self.base.table_option();
+        let grain = options.value(table).map(|path| Grain::read(Path::new(path))).transpose()?;
+        options.remove(table);
+        Ok(Recipe { coder: self.base, options, grain })
     }
 
     fn of_scene(&self, overrides: &ZoneOverrides) -> Result<Recipe> {
         let coder = Coder::from_av1an(&overrides.encoder)?;
-        let mut options = Options::parse(&overrides.video_params, Origin::User)?;
+        let options = Options::parse(&overrides.video_params, Origin::User)?;
+        reserved::check(coder, Use::Scenes, &options).context("video_params")?;
         if let Some(path) = options.get("--roi-map-file").and_then(|option| option.value.as_deref()) {
             ensure!(Path::new(path).is_file(), "the ROI map {path} is not there");
         }
-        self.tool(coder)?.round_quality(&mut options, self.events);
         Ok(Recipe { coder, options, grain: Grain::photon(overrides, self.info)? })
     }
 
@@ -173,14 +187,21 @@ impl Resolver<'_> {
         if request.noise > 0 {
             options.set(coder.noise_option(), Some(request.noise.to_string()), Origin::User);
         }
-        tool.check_reserved(&request.params)?;
+        if request.params.get("--crf").is_none() {
+            tool.round_quality(options, self.events);
+        }
+        reserved::check(coder, Use::Params, &request.params).context("--params")?;
+        tool.check_quality(&request.params)?;
         options.overlay(&request.params);
-        let depth = if coder == Coder::Aom { "--bit-depth" } else { "--input-depth" };
-        options.set_ours(depth, request.bits.to_string());
+        if let Some(grain) = grain {
+            recipe.grain = Some(grain.clone());
+            options.remove(coder.table_option());
+        }
+        options.set_ours(coder.depth_option(), request.bits.to_string());
         if let Some(threads) = request.threads {
-            options.set_ours(thread_option(coder), threads.to_string());
-        } else if options.get(thread_option(coder)).is_none() {
-            options.set_ours(thread_option(coder), DEFAULT_THREADS.to_string());
+            options.set_ours(coder.thread_option(), threads.to_string());
+        } else if options.get(coder.thread_option()).is_none() {
+            options.set_ours(coder.thread_option(), DEFAULT_THREADS.to_string());
         }
         let (color, notes) = tool.color_options(&self.info.color, request.bits);
         told.notes.extend(notes);
@@ -193,11 +214,8 @@ impl Resolver<'_> {
         }
         let unsaid = COLOR_OPTIONS.iter().filter(|name| color.iter().all(|(said, _)| said != *name));
         told.otherwise.extend(unsaid);
-        if let Some(grain) = grain {
-            recipe.grain = Some(grain.clone());
-        }
         if recipe.grain.is_some() {
-            let option = Recipe::table_option(coder);
+            let option = coder.table_option();
             if !tool.has(option) {
                 bail!(
                     "{} has no {option}, which photon noise and grain tables need; use a newer encoder, \
@@ -240,7 +258,7 @@ impl Told {
 }
 
 /// Encodes a few blank frames with every recipe that differs in more than its quality.
-pub fn try_out(recipes: &[Recipe], tools: &[Tool], bits: u8, cancel: &Cancel) -> Result<()> {
+pub fn try_out(recipes: &[Recipe], tools: &[Program], bits: u8, cancel: &Cancel) -> Result<()> {
     let mut tried: Vec<Recipe> = Vec::new();
     for recipe in recipes {
         let mut like = recipe.clone();
@@ -264,6 +282,6 @@ pub fn try_out(recipes: &[Recipe], tools: &[Tool], bits: u8, cancel: &Cancel) ->
 
 /// The most threads that one of the encoders uses.
 pub fn threads(recipes: &[Recipe]) -> usize {
-    let of = |recipe: &Recipe| recipe.options.get(thread_option(recipe.coder))?.value.as_ref()?.parse().ok();
+    let of = |recipe: &Recipe| recipe.options.get(recipe.coder.thread_option())?.value.as_ref()?.parse().ok();
     recipes.iter().filter_map(of).max().unwrap_or(DEFAULT_THREADS).max(1)
 }

@@ -11,12 +11,12 @@ use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
 use super::scenes;
-use super::tool::Tool;
 use super::work::WorkFolder;
-use super::{Coder, Request, join};
-use crate::encoder::y4m;
+use super::{Request, join};
+use crate::encoder::{Program, y4m};
 use crate::formats::matroska::{Contents, Kind};
 use crate::formats::scenes_json::SceneEntry;
+use crate::options::Coder;
 use crate::source::{self, Clip, ClipInfo, OpenOptions};
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
@@ -144,9 +144,9 @@ fn open_tools(
     coders: &BTreeSet<Coder>,
     work: &WorkFolder,
     cancel: &Cancel,
-) -> Result<Vec<Tool>> {
+) -> Result<Vec<Program>> {
     let program = |coder| request.program.as_deref().filter(|_| coder == base);
-    coders.iter().map(|&coder| Tool::open(coder, program(coder), work.path(), cancel)).collect()
+    coders.iter().map(|&coder| Program::open(coder, program(coder), work.path(), cancel)).collect()
 }
 
 /// Options that have no effect when every scene brings its own parameters.
@@ -168,7 +168,7 @@ struct Run<'a> {
     request: &'a Request,
     input: Input,
     work: WorkFolder,
-    tools: Vec<Tool>,
+    tools: Vec<Program>,
     resolved: Resolved,
     events: &'a Events,
     cancel: &'a Cancel,
@@ -222,7 +222,7 @@ impl Run<'_> {
         let color = &self.input.info().color;
         let job = |(number, chunk): (usize, super::plan::Chunk)| {
             let recipe = &self.resolved.recipes[chunk.recipe];
-            let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Tool::version);
+            let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Program::version);
             let parts =
                 (&self.input.key, &chunk.frames, &keys[chunk.recipe], version, self.request.bits, color);
             let key = Fingerprint::of(&parts);

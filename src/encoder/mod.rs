@@ -1,18 +1,25 @@
-//! SvtAv1EncApp in all its kinds: what it is, what it can, which words it gets,
-//! and running it on one scene.
+//! Encoders as installed programs: what they are and can, which words they get,
+//! and running them on one scene or chunk.
+//!
+//! Boosting drives SvtAv1EncApp in all its kinds: [`identify`](identify()) and
+//! [`Capabilities`] say what one is, [`ParameterList`] holds a preset's list
+//! against it, [`preflight`](preflight()) tries the list out. The final encode
+//! drives a [`Program`] of either kind. Both encode through [`encode_stream`].
 
+mod aomenc;
 mod capabilities;
 mod color;
 mod identify;
 mod params;
 mod preflight;
+mod program;
 mod run;
 mod trial;
 pub mod y4m;
 
 pub use capabilities::{Capabilities, Encoder};
-pub use color::flags as color_flags;
 pub use identify::{Identity, identify};
-pub use params::{Flag, ParameterList, Purpose, Request};
+pub use params::{ParameterList, Purpose, Request};
 pub use preflight::preflight;
+pub use program::Program;
 pub use run::{EncodeError, EncodeJob, Encoded, Stream, USUAL_STALL, encode, encode_stream};

@@ -233,3 +233,20 @@ fn crf_and_preset_stay_within_what_the_encoder_takes() {
     assert_eq!(error, "encoder.final_preset -2: SVT-AV1 v4.2.0 (release) takes -1 to 13");
     assert!(ParameterList::new(&encoder("psyex"), &request).is_ok());
 }
+
+/// Of a list in a file of the user's, what a shipped preset has is not the user's.
+#[test]
+fn what_a_copied_preset_inherits_is_left_out_with_a_note_and_what_it_adds_is_not() {
+    for preset in ["butteraugli-mean", "butteraugli-max"] {
+        for purpose in [Purpose::Probing, Purpose::Final] {
+            let copied = shipped(preset, EncoderFamily::Mainline, purpose).join(" ");
+            let list = |line: &str| list("mainline 1.4.1", purpose, line, &ColorInfo::default());
+            let notes = list(&copied).unwrap().notes.join(" ");
+            assert!(notes.contains("does not know") && notes.contains("--ac-bias"), "{notes}");
+            let changed = copied.replace("--ac-bias ", "--ac-bias 1");
+            assert_ne!(changed, copied);
+            let error = format!("{:#}", list(&changed).unwrap_err());
+            assert!(error.contains("--ac-bias: SVT-AV1 v1.4.1 (release) does not know it"), "{error}");
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! One encoder process for one scene: frames in, a verified IVF out.
+//! One encoder process for one scene or chunk: frames in, a verified IVF out.
+//! All encodes of all encoders are started, fed, watched and judged here.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -12,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::y4m;
 use crate::formats::ivf;
+use crate::options::Coder;
 use crate::source::Picture;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::process::{Ended, Failure, Process, Stop};
@@ -23,7 +25,7 @@ const WRITE: usize = 1 << 18;
 /// large frames at a slow preset comes out at once, after minutes.
 pub const USUAL_STALL: Duration = Duration::from_mins(15);
 
-/// What one process has to do.
+/// What one process of SvtAv1EncApp has to do.
 #[derive(Debug, Clone)]
 pub struct EncodeJob {
     pub program: PathBuf,
@@ -85,8 +87,10 @@ pub fn encode(
     on_line: impl FnMut(&str) + Send + 'static,
 ) -> Result<Encoded> {
     let stream = Stream {
-        command: &|output| command(job, output),
-        header: job.format.header(),
+        coder: Coder::SvtAv1,
+        program: &job.program,
+        words: &job.params,
+        full_range: false,
         format: job.format,
         output: &job.output,
         stall: job.stall,
@@ -94,19 +98,48 @@ pub fn encode(
     encode_stream(&stream, frames, cancel, on_line)
 }
 
-/// An encode by any program that reads y4m from standard input and writes IVF.
+/// An encode by a program of any kind.
+#[derive(Debug, Clone, Copy)]
 pub struct Stream<'a> {
-    /// The command line for this output file; the pipes are connected here.
-    pub command: &'a dyn Fn(&Path) -> Command,
-    /// What goes before the first frame.
-    pub header: String,
+    pub coder: Coder,
+    pub program: &'a Path,
+    /// All options but those for input, output, passes and progress, as `coder` takes them.
+    pub words: &'a [String],
+    /// What the stream's header says of the code range, where the encoder reads it there.
+    pub full_range: bool,
     /// As in [`EncodeJob`].
     pub format: y4m::Format,
     pub output: &'a Path,
     pub stall: Option<Duration>,
 }
 
-/// [`encode`] for any such program, with the same promises and errors.
+impl Stream<'_> {
+    /// The command line that encodes y4m from standard input to `output`.
+    fn command(&self, output: &Path) -> Command {
+        let mut command = Command::new(self.program);
+        match self.coder {
+            Coder::Aom => {
+                command.args(["--ivf", "--quiet", "--passes=1"]).args(self.words);
+                command.arg("-o").arg(output).arg("-")
+            }
+            Coder::SvtAv1 => {
+                command.args(["-i", "stdin", "-b"]).arg(output).args(["--progress", "0"]).args(self.words)
+            }
+        };
+        command
+    }
+
+    /// What goes before the first frame; aomenc learns the code range only from it.
+    fn header(&self) -> String {
+        let header = self.format.header();
+        match self.coder {
+            Coder::Aom if self.full_range => header.trim_end().to_owned() + " XCOLORRANGE=FULL\n",
+            _ => header,
+        }
+    }
+}
+
+/// [`encode`] for any kind of program, with the same promises and errors.
 pub fn encode_stream(
     stream: &Stream<'_>,
     frames: impl Iterator<Item = Result<Arc<Picture>>>,
@@ -117,7 +150,7 @@ pub fn encode_stream(
     ensure!(matches!(stream.format.bits, 8 | 10), "{} bits a sample: must be 8 or 10", stream.format.bits);
     let started = Instant::now();
     let partial = PartialFile::beside(stream.output)?;
-    let mut command = (stream.command)(&partial.path);
+    let mut command = stream.command(&partial.path);
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut process = Process::spawn(&mut command, on_line)?;
     let stdin = process.take_stdin().context("the encoder has no standard input")?;
@@ -137,12 +170,6 @@ pub fn encode_stream(
     Ok(Encoded { path, frames: sent, bytes, seconds: started.elapsed().as_secs_f64() })
 }
 
-fn command(job: &EncodeJob, output: &Path) -> Command {
-    let mut command = Command::new(&job.program);
-    command.args(["-i", "stdin", "-b"]).arg(output).args(["--progress", "0"]).args(&job.params);
-    command
-}
-
 /// Writes the stream and closes it; returns the number of frames sent. A child
 /// that no longer reads is no error here: how it ended tells more.
 fn feed(
@@ -154,7 +181,7 @@ fn feed(
     let format = stream.format;
     let mut buffer = y4m::Frames::default();
     let mut sent = 0;
-    let mut open = gauge.write(&mut stdin, stream.header.as_bytes());
+    let mut open = gauge.write(&mut stdin, stream.header().as_bytes());
     while open {
         let Some(picture) = gauge.while_rendering(|| frames.next()) else { break };
         let picture = picture?;

@@ -12,6 +12,7 @@ pub mod qstep;
 pub mod reference;
 mod slopes;
 
+pub use crate::options::round_crf;
 pub use adaptive::Adaptive;
 pub use offset::{Offset, Pair};
 pub use slopes::Slopes;
@@ -214,10 +215,4 @@ impl Model {
             }
         }
     }
-}
-
-/// Rounds to what the encoder takes: quarter steps or integers; ties go up.
-pub fn round_crf(crf: f64, quarter_steps: bool) -> f64 {
-    let steps = if quarter_steps { 4.0 } else { 1.0 };
-    (crf * steps).round() / steps
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
 use crate::encoder::{Encoder, ParameterList, Purpose, Request, preflight};
+use crate::options::without_grain;
 use crate::settings::dynamic::{Rules, SceneFacts};
-use crate::settings::params;
 use crate::settings::{FamilyParams, Settings, Zone};
 use crate::source::{ClipInfo, ColorInfo};
 use crate::support::cancel::Cancel;
@@ -148,7 +148,7 @@ impl Encoding {
         let (facts, rules) = (scene.facts(luma), &self.rules[scene.zone]);
         let preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
         let words = rules.final_params(&facts, crf, &self.family(scene.settings)?.final_)?;
-        let list = self.final_list(scene.settings, &params::without_grain(&words), preset)?;
+        let list = self.final_list(scene.settings, &without_grain(&words), preset)?;
         self.check_calibration_bits(list.bits())?;
         Ok(list.words(&self.encoder, crf))
     }

@@ -9,6 +9,7 @@ use super::draft::Draft;
 use super::problem::{Place, did_you_mean};
 use super::schema::{Key, Kind, MAX_SIZE, PRESETS, family_params};
 use super::{dynamic, params};
+use crate::options::Use;
 
 impl Key {
     /// Writes `value` into the draft; the error says what is allowed.
@@ -56,9 +57,11 @@ impl Kind {
             Self::File(slot) => *slot(draft) = path(value, place)?,
             Self::Crop(slot) => *slot(draft) = crop(value)?,
             Self::ProbingParams(family) => {
-                family_params(draft, *family).probing = params::probing_list(value)?;
+                family_params(draft, *family).probing = params::list(value, Use::Probing)?;
             }
-            Self::FinalParams(family) => family_params(draft, *family).final_ = params::final_list(value)?,
+            Self::FinalParams(family) => {
+                family_params(draft, *family).final_ = params::list(value, Use::Final)?;
+            }
             Self::Rule(slot) => *slot(draft) = rule(value)?,
         }
         Ok(())

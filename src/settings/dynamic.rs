@@ -13,6 +13,7 @@ use rhai::{AST, Dynamic, Engine, Scope};
 
 use super::schema::{MAX_CRF, PRESETS};
 use super::{DynamicRules, params};
+use crate::options::Use;
 use crate::support::statistics;
 
 /// Steps after which a rule is stopped: far more than any formula needs. A step
@@ -217,13 +218,13 @@ impl Rules {
 
     /// The scene's final parameters; the rule sees those of the preset, `list`, as `params`.
     pub fn final_params(&self, facts: &SceneFacts, crf: f64, list: &[String]) -> Result<Vec<String>> {
-        self.run(self.final_params.as_ref(), facts, crf, list, |value| words(value, params::check))
+        self.run(self.final_params.as_ref(), facts, crf, list, |value| words(value, Use::Final))
             .map(|changed| changed.unwrap_or_else(|| list.to_vec()))
     }
 
     /// The parameters of a probe at `crf`; the rule sees those of the preset, `list`, as `params`.
     pub fn probing_params(&self, facts: &SceneFacts, crf: f64, list: &[String]) -> Result<Vec<String>> {
-        self.run(self.probing_params.as_ref(), facts, crf, list, |value| words(value, params::check_probing))
+        self.run(self.probing_params.as_ref(), facts, crf, list, |value| words(value, Use::Probing))
             .map(|changed| changed.unwrap_or_else(|| list.to_vec()))
     }
 
@@ -289,9 +290,7 @@ fn whole<T: TryFrom<i64> + PartialOrd + Copy>(value: &Dynamic, min: T, max: T) -
     T::try_from(number as i64).ok().filter(|n| *n >= min && *n <= max)
 }
 
-fn words(value: Dynamic, check: fn(&[String]) -> Result<(), String>) -> Result<Vec<String>, String> {
+fn words(value: Dynamic, used: Use) -> Result<Vec<String>, String> {
     let text = value.into_string().map_err(|_| "must be the encoder's parameters as a text")?;
-    let words = params::split(&text)?;
-    check(&words)?;
-    Ok(words)
+    params::parse(&text, used)
 }

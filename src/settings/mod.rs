@@ -15,14 +15,16 @@ mod layer;
 pub mod library;
 mod names;
 mod nearest;
-pub mod params;
+mod params;
 mod problem;
 mod resolve;
 mod schema;
+mod shipped;
 mod types;
 mod zones;
 
 pub use problem::{Origin, Place, Problem, Problems};
 pub use resolve::{Request, Resolved, Typed, resolve};
+pub use shipped::is_shipped;
 pub use types::*;
 pub use zones::ZoneList;

@@ -53,6 +53,10 @@ fn mistyped_options_are_told_before_anything_is_encoded() {
         ("--params=--tune=vmag", 1, "takes --tune of psnr, ssim"),
         ("--params=--sharpness=99", 1, "does not take its parameters"),
         ("--params=--limit=5", 1, "--limit cannot be a parameter"),
+        ("--params '--second-pass-log x'", 1, "--params: --second-pass-log cannot be a parameter"),
+        ("--encoder svt-av1 --params '--crf 27.3'", 1, "--params: --crf 27.3: SVT-AV1"),
+        ("--encoder svt-av1 --params '--tune x'", 1, "--tune x: must be a number"),
+        ("--scd-thresh 0.4", 2, "--scd-thresh is for --scene-method ffmpeg"),
         ("--params 27", 2, "`27` belongs to no option"),
         ("--q 70", 1, "--q 70: aomenc takes whole numbers from 0 to 63"),
         ("--encoder svt-av1 --q 27.3", 1, "--q 27.3"),
@@ -67,6 +71,50 @@ fn mistyped_options_are_told_before_anything_is_encoded() {
         assert!(error.contains(wanted), "{args}: {error}");
     }
     assert!(!clip.output().exists() && clip.journal().is_empty());
+}
+
+/// What others wrote is not trusted with files.
+#[test]
+fn no_list_of_options_may_write_where_it_likes() {
+    let clip = Clip::new(20);
+    let (scenes, presets, elsewhere) = (clip.path("ep.json"), clip.path("own.toml"), clip.path("elsewhere"));
+    for (encoder, option) in [
+        ("svt_av1", "-b"),
+        ("svt_av1", "--output"),
+        ("svt_av1", "--stat-file"),
+        ("svt_av1", "-c"),
+        ("aom", "-o"),
+        ("aom", "--fpf"),
+    ] {
+        let text = format!(
+            r#"{{"frames": 20, "scenes": [{{"start_frame": 0, "end_frame": 20,
+            "zone_overrides": {{"encoder": "{encoder}", "video_params": ["{option}", "{}"]}}}}]}}"#,
+            elsewhere.display()
+        );
+        std::fs::write(&scenes, text).unwrap();
+        let error = clip.encode_badly(&format!("--scenes '{}'", scenes.display()), 1);
+        assert!(error.contains(&format!("video_params: {option} cannot be a parameter: ")), "{error}");
+    }
+    for (encoder, table, key) in [("svt-av1", "svt-av1", "errlog"), ("aom", "aom", "output")] {
+        let own = format!("[defaults.{table}]\n{key} = '{}'\n", elsewhere.display());
+        std::fs::write(&presets, own).unwrap();
+        let args = format!("--encoder {encoder} --encoder-presets '{}'", presets.display());
+        let error = clip.encode_badly(&args, 1);
+        assert!(error.contains(&format!("encoder presets: --{key} cannot be a parameter: ")), "{error}");
+    }
+    assert!(!elsewhere.exists() && !clip.output().exists());
+}
+
+#[test]
+fn an_encoder_that_no_scene_is_for_is_refused() {
+    let clip = Clip::new(20);
+    let path = clip.path("ep.json");
+    let text = r#"{"frames": 20, "scenes": [{"start_frame": 0, "end_frame": 20,
+        "zone_overrides": {"encoder": "svt_av1", "video_params": ["--crf", "30", "--preset", "10"]}}]}"#;
+    std::fs::write(&path, text).unwrap();
+    let error = clip.encode_badly(&format!("--scenes '{}' --encoder aom", path.display()), 1);
+    assert!(error.contains("--encoder aom: all scenes of the file are for svt-av1"), "{error}");
+    clip.encode_well(&format!("--scenes '{}' --encoder svt-av1", path.display()));
 }
 
 #[test]

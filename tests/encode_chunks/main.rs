@@ -147,6 +147,26 @@ fn photon_noise_and_grain_tables_become_visible_grain() {
     assert!(roughness() > 0.5, "{}", roughness());
 }
 
+/// Grain up to frame 20 of 23.976 a second, none after it.
+#[test]
+fn a_grain_table_among_the_parameters_is_cut_to_every_chunk() {
+    let clip = Clip::new(40);
+    clip.scenes_every(20);
+    let table = clip.path("grain.tbl");
+    let segment = "\tp 0 6 0 8 0 1 128 192 256 128 192 256\n\tsY 2  0 90 255 90\n\tsCb 0\n\tsCr 0\n\tcY\n\tcCb 0\n\tcCr 0\n";
+    std::fs::write(&table, format!("filmgrn1\nE 0 8341666 1 7391 1\n{segment}")).unwrap();
+    clip.encode_well(&format!(
+        "--params '--cpu-used=6 --film-grain-table={}' --min-chunk-length 1",
+        table.display()
+    ));
+    let frames = decode(&clip.output());
+    let rough = |n: usize| {
+        let mean = tools::mean(&frames[n]);
+        frames[n].iter().map(|&s| (f64::from(s) - mean).powi(2)).sum::<f64>() / frames[n].len() as f64
+    };
+    assert!(rough(5) > 0.25 && rough(25) < 0.25, "{} and {}", rough(5), rough(25));
+}
+
 #[test]
 fn hdr10_and_full_range_survive_either_muxer_s_way() {
     let hdr = "_Matrix=9, _Primaries=9, _Transfer=16, _Range=0, _ChromaLocation=2, \

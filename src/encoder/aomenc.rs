@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::options::EncoderOption;
-use crate::encoder::color_flags;
+use super::color;
+use crate::options::EncoderOption;
 use crate::source::ColorInfo;
 use crate::support::cancel::Cancel;
 use crate::support::process::capture;
@@ -184,7 +184,7 @@ const COLOR_NAMES: [Names; 4] = [
 /// has no place for HDR10 metadata, which the muxer writes. Chroma on the left
 /// it takes only with 8 bits (3.6.0: "only supported for 420mpeg2 input").
 pub fn color_options(color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)>, Vec<String>) {
-    let (flags, notes) = color_flags(color);
+    let (flags, notes) = color::flags(color);
     let named = flags.into_iter().filter_map(|(option, value)| {
         if option == "--chroma-sample-position" && value == "left" && bits > 8 {
             return None;
@@ -198,8 +198,8 @@ pub fn color_options(color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::Origin;
     use super::*;
+    use crate::options::Origin;
 
     const HELP: &str = include_str!("../../tests/data/encoder-help/aomenc_3.6.0.help.txt");
 

@@ -1,6 +1,6 @@
 //! Encoder options as an ordered list that later lists overlay.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
@@ -21,6 +21,20 @@ pub struct EncoderOption {
     pub name: String,
     pub value: Option<String>,
     pub origin: Origin,
+}
+
+impl EncoderOption {
+    /// As two words of a command line, or one.
+    pub fn words(&self) -> impl Iterator<Item = String> + '_ {
+        std::iter::once(self.name.clone()).chain(self.value.clone())
+    }
+}
+
+impl std::fmt::Display for EncoderOption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)?;
+        self.value.iter().try_for_each(|value| write!(f, " {value}"))
+    }
 }
 
 /// Options in order, each name once.
@@ -47,6 +61,18 @@ impl Options {
         Ok(options)
     }
 
+    /// [`Options::parse`] for lists in which a second value or spelling is a
+    /// mistake: each name once, values after a space.
+    pub fn parse_strictly(words: &[String], origin: Origin) -> Result<Self> {
+        for (n, word) in words.iter().enumerate().filter(|(_, word)| is_name(word)) {
+            if let Some((name, value)) = word.split_once('=') {
+                bail!("{word}: write `{name} {value}`, with a space");
+            }
+            ensure!(!words[..n].contains(word), "{word} is given twice");
+        }
+        Self::parse(words, origin)
+    }
+
     /// One string as it is typed after `--params`.
     pub fn parse_line(line: &str, origin: Origin) -> Result<Self> {
         let Ok(words) = shell_words::split(line) else { bail!("`{line}`: a quotation mark is not closed") };
@@ -60,6 +86,12 @@ impl Options {
             Some(known) => *known = option,
             None => self.0.push(option),
         }
+    }
+
+    /// Adds an option behind those that are there, whose names are others.
+    pub fn push(&mut self, option: EncoderOption) {
+        debug_assert!(self.get(&option.name).is_none(), "{option} is there twice");
+        self.0.push(option);
     }
 
     /// [`Options::set`] for one of ours with a value.
@@ -86,6 +118,16 @@ impl Options {
         self.0.iter()
     }
 
+    /// The value of the option, where it is there and has one.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.get(name)?.value.as_deref()
+    }
+
+    /// Whether an option of that name stands here with that value.
+    pub fn has_equal(&self, option: &EncoderOption) -> bool {
+        self.get(&option.name).is_some_and(|ours| ours.value == option.value)
+    }
+
     pub fn retain(&mut self, keep: impl FnMut(&EncoderOption) -> bool) {
         self.0.retain(keep);
     }
@@ -108,9 +150,10 @@ impl Options {
     }
 }
 
-/// A word that starts an option; `-1` and `-0.5` are values.
+/// A word that starts an option: a dash and no digit; `-1`, `-.5` and `-` are values.
 fn is_name(word: &str) -> bool {
-    word.starts_with('-') && word.len() > 1 && word.parse::<f64>().is_err()
+    let first = word.strip_prefix('-').and_then(|rest| rest.chars().next());
+    first.is_some_and(|first| first == '-' || first.is_alphabetic())
 }
 
 #[cfg(test)]
@@ -142,6 +185,22 @@ mod tests {
             options.words(Coder::Aom),
             ["--cpu-used=3", "--tune=psnr", "--sharpness=2", "--sb-size=dynamic"]
         );
+    }
+
+    #[test]
+    fn strict_lists_name_each_option_once_and_put_a_space_before_the_value() {
+        let strictly = |line: &str| {
+            let words = shell_words::split(line).unwrap();
+            Options::parse_strictly(&words, Origin::User).map_err(|error| error.to_string())
+        };
+        assert_eq!(strictly("--tune 2 --bias -.5").unwrap().value("--bias"), Some("-.5"));
+        for (line, wanted) in [
+            ("--tune=2", "--tune=2: write `--tune 2`, with a space"),
+            ("--tune 2 --scm 0 --tune 1", "--tune is given twice"),
+            ("--tune 2 1", "`1` belongs to no option"),
+        ] {
+            assert!(strictly(line).unwrap_err().starts_with(wanted), "{line}");
+        }
     }
 
     #[test]
