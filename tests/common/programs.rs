@@ -44,9 +44,11 @@ pub fn tool(program: &str) -> Command {
 
 /// av1an 0.5.2, to be started with the environment of [`vapoursynth_folder`];
 /// where the cache has none, `scripts/test.sh` names one of the PATH.
+#[track_caller]
 pub fn av1an() -> PathBuf {
     let named = std::env::var_os("PROGRESSION_BOOST_TEST_AV1AN").filter(|path| !path.is_empty());
-    named.map_or_else(|| prepared("av1an-0.5.2/bin/av1an"), PathBuf::from)
+    let path = named.map_or_else(|| cache_folder().join("av1an-0.5.2/bin/av1an"), PathBuf::from);
+    prepared(path)
 }
 
 /// A version of `SvtAv1EncApp`, whichever the distribution has.
@@ -72,8 +74,9 @@ impl Svt {
     }
 }
 
+#[track_caller]
 pub fn svt(version: Svt) -> PathBuf {
-    prepared(&format!("svt-av1-{}/SvtAv1EncApp", version.version()))
+    prepared(cache_folder().join(format!("svt-av1-{}/SvtAv1EncApp", version.version())))
 }
 
 /// The folder with VapourSynth's libraries and `vspipe`, which av1an wants on
@@ -83,9 +86,9 @@ pub fn vapoursynth_folder() -> PathBuf {
     library.parent().expect("VSScript lies in a folder").to_owned()
 }
 
-/// A program that `scripts/test.sh` puts at `place` in its cache folder.
-fn prepared(place: &str) -> PathBuf {
-    let path = cache_folder().join(place);
+/// A path where `scripts/test.sh` leaves a program, if it could.
+#[track_caller]
+fn prepared(path: PathBuf) -> PathBuf {
     assert!(path.is_file(), "{} is missing; run scripts/test.sh, which prepares it", path.display());
     path
 }
