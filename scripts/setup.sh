@@ -8,9 +8,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/packages.sh
 . scripts/lib/python.sh
 . scripts/lib/rust.sh
+. scripts/lib/encoder.sh
 
 check_rust
-require_programs "progression-boost" SvtAv1EncApp ffmpeg mkvmerge nasm cc
+announce_environment
+# shellcheck disable=SC2046 # one word a program
+require_programs "progression-boost" $(programs_for build boost)
+check_encoder
+# shellcheck disable=SC2046
+want_programs "\`progression-boost encode\`" $(programs_for encode) ||
+    say "Going on: boosting does not need them"
 make_environment
 configure_vapoursynth
 quietly .venv/bin/vspipe --info examples/ep01.vpy || die "VapourSynth in .venv does not run; see above"

@@ -8,25 +8,36 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/rust.sh
 . scripts/lib/test-tools.sh
 
-scripts/setup.sh
 check_rust
 for tool in fmt clippy; do
     cargo "$tool" --version >/dev/null 2>&1 || quietly rustup component add rustfmt clippy ||
         die "\`cargo $tool\` is missing; run \`rustup component add rustfmt clippy\`"
 done
+# Before anything is built: every program that a test may start, by the tests' own list.
+# shellcheck disable=SC2046 # one word a program
+if [ "$(package_manager)" = apt-get ]; then
+    require_programs "the tests" $(programs_for build boost encode test)
+else
+    want_programs "the tests" $(programs_for encode test) ||
+        not_prepared "some programs that the tests start are missing; see above"
+fi
+scripts/setup.sh
 
-cache=${PROGRESSION_BOOST_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/progression-boost-tests}
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
+cache=$(test_cache)
 prepare_av1an "$cache/av1an-$AV1AN_VERSION"
-prepare_encoder 2.3 trixie "$cache/svt-av1-2.3.0"
-prepare_encoder 4.2 sid "$cache/svt-av1-4.2.0"
+prepare_encoder 1.4.1 "$cache/svt-av1-1.4.1" bookworm
+prepare_encoder 2.3.0 "$cache/svt-av1-2.3.0" trixie
+prepare_encoder 4.2.0 "$cache/svt-av1-4.2.0" sid testing
 export PROGRESSION_BOOST_TEST_CACHE=$cache
 export PROGRESSION_BOOST_TEST_AV1AN=$av1an
-export PROGRESSION_BOOST_TEST_SVT_2_3=$cache/svt-av1-2.3.0/SvtAv1EncApp
-export PROGRESSION_BOOST_TEST_SVT_4_2=$cache/svt-av1-4.2.0/SvtAv1EncApp
 
 # One profile throughout, so that dependencies are compiled once.
 cargo fmt --check
 cargo clippy --release --all-targets --locked -- -D warnings
-cargo test --release --locked
+status=0
+cargo test --release --locked --no-fail-fast || status=$?
+if [ ${#unprepared[@]} -gt 0 ]; then
+    say "Tests that need these could not pass:"
+    printf '  %s\n' "${unprepared[@]}"
+fi
+exit "$status"

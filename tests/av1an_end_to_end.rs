@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Boosts the film as the README tells users to, with presets that are fast.
 fn boost(scenes: &Path, folder: &Path) {
-    let result = Command::new(env!("CARGO_BIN_EXE_progression-boost"))
+    let result = common::program(folder)
         .args(["--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10", "--lp", "1"])
         .arg(common::example("ep01.vpy"))
         .arg("-o")

@@ -13,28 +13,17 @@ struct Run {
     folder: tempfile::TempDir,
 }
 
-/// Three shots, 96 frames of 128x96 in all: bars of another direction, width
-/// and colour in each, which move.
-const CLIP: &str = "\
-def bars(light, dark, size, count):
-    one = core.std.BlankClip(format=vs.YUV420P8, width=size, height=160, length=1, color=light)
-    return core.std.StackHorizontal([one, core.std.BlankClip(one, color=dark)] * count)
-def shot(picture, length, step):
-    moving = core.std.Loop(picture, length)
-    return moving.std.CropAbs(128, 96).std.FrameEval(
-        lambda n: core.std.CropAbs(moving, 128, 96, left=(n * step) % 32 // 2 * 2))
-clip = shot(bars([60, 90, 140], [40, 120, 120], 16, 5), 36, 3)
-clip += shot(bars([200, 128, 128], [120, 150, 100], 4, 20).std.Transpose(), 30, 2)
-clip += shot(bars([150, 100, 160], [140, 90, 170], 40, 2), 30, 5)
-clip = clip.std.AssumeFPS(fpsnum=24, fpsden=1)
-";
-
 impl Run {
-    fn new(script: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!("import vapoursynth as vs\ncore = vs.core\n{script}\n");
-        std::fs::write(folder.path().join("clip.vpy"), text).unwrap();
-        Self { folder }
+    /// `end` comes after [`common::three_shots`] of 96 frames in all, and sets the output.
+    fn new(end: &str) -> Self {
+        let run = Self { folder: tempfile::tempdir().unwrap() };
+        run.script("clip.vpy", end);
+        run
+    }
+
+    fn script(&self, name: &str, end: &str) {
+        let text = format!("{}{end}\n", common::three_shots([36, 30, 30]));
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -145,7 +134,7 @@ fn measurements_are_kept_raw_so_that_another_pooling_or_mix_measures_nothing_aga
 
 #[test]
 fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     let ended = run.run(&[]).ok();
     assert!(ended.stdout.contains("frames by CRF"), "{}", ended.stdout);
     assert!(ended.stdout.contains("encoder: SVT-AV1"), "{}", ended.stdout);
@@ -171,7 +160,7 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
 #[test]
 fn very_short_clips_are_one_scene() {
     for frames in [1, 5] {
-        let run = Run::new(&format!("{CLIP}clip[10:{}].set_output()", 10 + frames));
+        let run = Run::new(&format!("clip[10:{}].set_output()", 10 + frames));
         run.run(&[]).ok();
         let scenes = run.scenes();
         assert_covers(&scenes, frames);
@@ -185,7 +174,7 @@ fn other_formats_and_odd_sizes_are_converted_and_it_is_said() {
         ("clip.resize.Bicubic(format=vs.RGBS, matrix_in=1)", "RGBS"),
         ("core.std.CropRel(clip.resize.Bicubic(format=vs.YUV444P16), right=1, bottom=1)", "odd sides"),
     ] {
-        let run = Run::new(&format!("{CLIP}clip = clip[:16]\n{convert}.set_output()"));
+        let run = Run::new(&format!("clip = clip[:16]\n{convert}.set_output()"));
         let ended = run.run(&[]).ok();
         assert!(ended.stderr.contains(says), "{}", ended.stderr);
         assert_covers(&run.scenes(), 16);
@@ -194,7 +183,7 @@ fn other_formats_and_odd_sizes_are_converted_and_it_is_said() {
 
 #[test]
 fn zones_have_boundaries_and_settings_of_their_own() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     let ended = run.run(&["--zones-string", "10 50 scene-detection"]).ok();
     let scenes = list(&run.scenes());
     assert!(scenes.iter().any(|s| s.0 == 10) && scenes.iter().any(|s| s.1 == 50), "{scenes:?}");
@@ -207,7 +196,7 @@ fn zones_have_boundaries_and_settings_of_their_own() {
 /// The zone's preset has another metric, and the model that it says itself.
 #[test]
 fn each_zone_is_probed_by_the_model_of_its_own_settings() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     let zone =
         ["--zones-string", "66 96 butteraugli-mean", "--set", "model.kind=adaptive", "--events", "events"];
     let ended = run.run(&zone).ok();
@@ -236,7 +225,7 @@ fn bad_input_is_named_and_nothing_is_written() {
     run.run(&[]).failed(1, &["audio"]);
     let run = Run::new("pass");
     run.run(&[]).failed(1, &["sets no output"]);
-    let run = Run::new(&format!("{CLIP}clip = clip.resize.Point(32, 32)\nclip.set_output()"));
+    let run = Run::new("clip.resize.Point(32, 32).set_output()");
     run.run(&[]).failed(1, &["32"]);
     std::fs::remove_file(run.path("clip.vpy")).unwrap();
     run.run(&[]).failed(1, &["clip.vpy"]);
@@ -246,11 +235,10 @@ fn bad_input_is_named_and_nothing_is_written() {
 fn a_script_runs_in_its_own_folder_wherever_the_program_was_started() {
     let run = Run::new("print(open('no such file beside the script'))");
     run.run(&[]).failed(1, &["no such file beside the script"]);
-    let run = Run::new(&format!("open('beside.txt').read()\n{CLIP}clip[:16].set_output()"));
+    let run = Run::new("open('beside.txt').read()\nclip[:16].set_output()");
     std::fs::write(run.path("beside.txt"), "").unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
-    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR")).current_dir(elsewhere.path());
+    let mut command = common::program(elsewhere.path());
     command.args(["--preset", "scene-detection", "--final-preset", "10"]).arg(run.path("clip.vpy"));
     Ended::of(&command.output().unwrap()).ok();
     assert_covers(&run.scenes(), 16);
@@ -268,15 +256,14 @@ fn a_missing_vapoursynth_is_an_error_that_says_how_to_install_it() {
 
 #[test]
 fn an_analysis_input_of_another_length_is_refused_with_both_counts() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
-    let cheap = format!("import vapoursynth as vs\ncore = vs.core\n{CLIP}clip[:90].set_output()\n");
-    std::fs::write(run.path("cheap.vpy"), cheap).unwrap();
+    let run = Run::new("clip.set_output()");
+    run.script("cheap.vpy", "clip[:90].set_output()");
     run.run(&["--analysis-input", "cheap.vpy"]).failed(1, &["90 frames", "96"]);
 }
 
 #[test]
 fn a_newer_encoder_gets_quarter_steps_and_its_own_options() {
-    let run = Run::new(&format!("{CLIP}clip[:40].set_output()"));
+    let run = Run::new("clip[:40].set_output()");
     let encoder = common::svt(common::Svt::V4_2);
     // Without probes: at such sizes and presets 4.2.0 writes streams that no decoder reads.
     let args = ["--set", "metric.enable=false", "--set", "dynamic.crf=if crf > 0.0 { 30.3 } else { crf }"];
@@ -288,12 +275,12 @@ fn a_newer_encoder_gets_quarter_steps_and_its_own_options() {
 
 #[test]
 fn wrong_arguments_are_usage_errors_with_the_nearest_name() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     run.run(&["--preset", "butteraugli-meen"]).failed(2, &["cannot be used multiple times"]);
     run.run(&["--set", "metric.taget=3"]).failed(2, &["metric.taget", "metric.target"]);
     run.run(&["--target", "high"]).failed(2, &["--target", "high"]);
     run.run(&["--vpy-arg", "nothing"]).failed(2, &["KEY=VALUE"]);
-    let mut other = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+    let mut other = common::program(run.folder.path());
     let ended = Ended::of(&other.args(["--preset", "butteraugli-meen", "clip.vpy"]).output().unwrap());
     ended.failed(2, &["butteraugli-meen", "butteraugli-mean"]);
     assert!(run.results().is_empty());
@@ -301,7 +288,7 @@ fn wrong_arguments_are_usage_errors_with_the_nearest_name() {
 
 #[test]
 fn an_output_that_cannot_be_written_fails_before_any_work() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     run.run(&["-o", "no/such/folder/out.json"]).failed(1, &["no/such/folder/out.json"]);
     run.run(&["-o", "."]).failed(1, &["is a folder"]);
     assert!(!run.path("clip.boost").exists());
@@ -309,14 +296,14 @@ fn an_output_that_cannot_be_written_fails_before_any_work() {
 
 #[test]
 fn a_second_run_in_the_same_folder_is_refused() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     let _lock = progression_boost::support::lock::FolderLock::acquire(&run.path("clip.boost")).unwrap();
     run.run(&[]).failed(1, &["another run", "--temp"]);
 }
 
 #[test]
 fn an_encoder_that_is_missing_or_no_encoder_is_named() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     run.run(&["--encoder-path", "/no/such/SvtAv1EncApp"]).failed(1, &["/no/such/SvtAv1EncApp"]);
     let ffmpeg = common::require("ffmpeg");
     run.run(&["--encoder-path", ffmpeg.to_str().unwrap()]).failed(1, &["ffmpeg"]);
@@ -325,7 +312,7 @@ fn an_encoder_that_is_missing_or_no_encoder_is_named() {
 
 #[test]
 fn a_refused_option_or_preset_is_named_before_any_work() {
-    let run = Run::new(&format!("{CLIP}clip.set_output()"));
+    let run = Run::new("clip.set_output()");
     run.run(&["--final-params", "--tune 0 --foo 3"]).failed(1, &["--foo"]);
     run.run(&["--set", "encoder.probing_preset=13", "--probing-params", "--tune 9"]).failed(1, &["tune"]);
     run.run(&["--final-params", "--input-depth 8", "--set", "model.calibrate=1"])
@@ -361,7 +348,7 @@ mod with_broken_encoders {
     use std::process::Stdio;
 
     fn whole_clip() -> Run {
-        Run::new(&format!("{CLIP}clip.set_output()"))
+        Run::new("clip.set_output()")
     }
 
     #[test]
@@ -436,7 +423,7 @@ mod with_broken_encoders {
         let mut inner = run.command();
         inner.args(["--probing-params", "--tune 0"]);
         // A limit on the size of files behaves like a full disk: writes fail part way.
-        let mut limited = Command::new("sh");
+        let mut limited = common::tool("sh");
         limited.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"]).arg(inner.get_program());
         limited.args(inner.get_args()).current_dir(run.folder.path());
         for (key, value) in inner.get_envs() {
@@ -462,12 +449,10 @@ mod with_broken_encoders {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let scored = lines.map_while(Result::ok).find(|line| line.contains("\"event\":\"score\""));
         assert!(scored.is_some());
-        let pid = child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        common::interrupt(&child);
         assert_eq!(child.wait().unwrap().code(), Some(130));
-        let sleeping =
-            Command::new("pgrep").args(["-f", run.folder.path().to_str().unwrap()]).output().unwrap();
-        assert!(sleeping.stdout.is_empty(), "{}", String::from_utf8_lossy(&sleeping.stdout));
+        let left = common::running(run.folder.path().to_str().unwrap());
+        assert!(left.is_empty(), "{left:?}");
         assert!(!run.path("clip.scenes.json").exists());
 
         let events = run.path("events");
@@ -479,7 +464,7 @@ mod with_broken_encoders {
 
 #[test]
 fn the_events_file_is_one_json_object_a_line() {
-    let run = Run::new(&format!("{CLIP}clip[:30].set_output()"));
+    let run = Run::new("clip[:30].set_output()");
     run.run(&["--events", "events"]).ok();
     let text = std::fs::read_to_string(run.path("events")).unwrap();
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

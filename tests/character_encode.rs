@@ -1,6 +1,7 @@
-//! What an encoder does with our ROI maps: SVT-AV1 2.3.0 and 4.2.0 from the
-//! cache that `scripts/test.sh` fills, decoded by ffmpeg.
+//! What an encoder does with our ROI maps: SVT-AV1 2.3.0 and 4.2.0,
+//! decoded by ffmpeg.
 
+mod common;
 mod drawn;
 
 use std::fs::File;
@@ -8,6 +9,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::{Svt, svt};
 use drawn::{Drawing, settings, write_network};
 use progression_boost::character::{self, Boost, Options, Segmenter};
 use progression_boost::scenes::Scene;
@@ -20,20 +22,6 @@ use progression_boost::support::events::Events;
 /// frame after the scene.
 const DRAWING: Drawing =
     Drawing { width: 640, height: 360, frames: 41, figure: (128, 192), at: (128, 64), speed: 4 };
-
-fn program(variable: &str, version: &str) -> PathBuf {
-    let folder = |variable: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
-    if let Some(program) = folder(variable) {
-        return program;
-    }
-    let cache = folder("PROGRESSION_BOOST_TEST_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("progression-boost-tests")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/progression-boost-tests")))
-        .expect("HOME is not set");
-    let program = cache.join(format!("svt-av1-{version}/SvtAv1EncApp"));
-    assert!(program.exists(), "{} is missing; run scripts/test.sh, which fetches it", program.display());
-    program
-}
 
 struct Film {
     folder: tempfile::TempDir,
@@ -88,12 +76,12 @@ impl Film {
 
     /// Mean squared luma error inside and outside of the figure.
     fn errors(&self, stream: &Path) -> (f64, f64) {
-        let output = Command::new("ffmpeg")
+        let output = common::tool("ffmpeg")
             .args(["-v", "error", "-i"])
             .arg(stream)
             .args(["-f", "rawvideo", "-pix_fmt", "yuv420p", "-"])
             .output()
-            .expect("ffmpeg decodes for this test; install it");
+            .expect("ffmpeg starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let luma = DRAWING.width * DRAWING.height;
         assert_eq!(output.stdout.len(), luma * 3 / 2 * DRAWING.frames);
@@ -159,10 +147,10 @@ fn spends_more_inside(program: &Path, step: f64) {
 
 #[test]
 fn svt_av1_2_3_spends_more_on_the_figure_at_the_same_size() {
-    spends_more_inside(&program("PROGRESSION_BOOST_TEST_SVT_2_3", "2.3.0"), 1.0);
+    spends_more_inside(&svt(Svt::V2_3), 1.0);
 }
 
 #[test]
 fn svt_av1_4_2_spends_more_on_the_figure_at_the_same_size() {
-    spends_more_inside(&program("PROGRESSION_BOOST_TEST_SVT_4_2", "4.2.0"), 0.25);
+    spends_more_inside(&svt(Svt::V4_2), 0.25);
 }

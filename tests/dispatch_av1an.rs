@@ -1,6 +1,5 @@
 //! A real encode: av1an with more workers than cores, on a script that waits.
 
-mod common;
 mod dispatch_support;
 #[path = "dispatch_support/load.rs"]
 mod load;
@@ -10,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dispatch_support::{Local, program, status};
+use dispatch_support::{Local, common, program, status};
 use load::OwnLoad;
 use progression_boost::dispatch::sensors::CpuMeter;
 use progression_boost::dispatch::settings::Settings;
@@ -88,7 +87,7 @@ fn encode(folder: &Path, name: &str, script: &str, workers: usize) -> Duration {
 }
 
 fn frames(file: &Path) -> usize {
-    let output = Command::new(common::require("ffprobe"))
+    let output = common::tool("ffprobe")
         .args(["-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0"])
         .arg(file)
         .output()

@@ -1,7 +1,8 @@
 //! Encoding with the distribution's SvtAv1EncApp and decoding the result again.
 
-use std::path::Path;
-use std::process::Command;
+mod common;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use progression_boost::encoder::{EncodeError, EncodeJob, Encoded, encode, y4m};
@@ -31,6 +32,11 @@ fn format(bits: u8) -> y4m::Format {
     y4m::Format { width: 106, height: 70, bits, fps: (24000, 1001) }
 }
 
+/// The distribution's, whichever version that is.
+fn encoder() -> PathBuf {
+    common::require("SvtAv1EncApp")
+}
+
 fn job(program: &Path, output: &Path, format: y4m::Format, params: &str) -> EncodeJob {
     EncodeJob {
         program: program.to_path_buf(),
@@ -48,12 +54,12 @@ fn run(job: &EncodeJob, pictures: &[Arc<Picture>]) -> anyhow::Result<Encoded> {
 /// All frames of `file` as libdav1d in ffmpeg decodes them.
 fn ffmpeg_frames(file: &Path, format: y4m::Format, grain: &str) -> Vec<Picture> {
     let pixel = if format.bits == 8 { "yuv420p" } else { "yuv420p10le" };
-    let output = Command::new("ffmpeg")
+    let output = common::tool("ffmpeg")
         .args(["-v", "error", "-c:v", "libdav1d", "-filmgrain", grain, "-i"])
         .arg(file)
         .args(["-f", "rawvideo", "-fps_mode", "passthrough", "-pix_fmt", pixel, "-"])
         .output()
-        .expect("ffmpeg is missing; scripts/setup.sh installs it");
+        .expect("ffmpeg starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let empty = Picture::filled(format.width, format.height, format.bits, 0, 0);
     let sample = if format.bits == 8 { 1 } else { 2 };
@@ -77,7 +83,7 @@ fn decoded_probes_are_bit_exact_with_dav1d_in_both_depths() {
         let format = format(bits);
         let pictures = scene(format, 40);
         let params = format!("--crf 30 --preset 10 --lp 1 --keyint -1 --input-depth {bits} --film-grain 20");
-        let encoded = run(&job(Path::new("SvtAv1EncApp"), &path, format, &params), &pictures).unwrap();
+        let encoded = run(&job(&encoder(), &path, format, &params), &pictures).unwrap();
         assert_eq!((encoded.frames, encoded.bytes), (40, std::fs::metadata(&path).unwrap().len()));
         let header = ivf::Reader::open(&path).unwrap().header();
         assert_eq!((header.frames, header.time_base), (40, (1001, 24000)));
@@ -108,7 +114,7 @@ fn frames_beyond_the_end_and_damaged_probes_are_errors_and_not_panics() {
     let path = folder.path().join("probe.ivf");
     let format = format(10);
     let pictures = scene(format, 12);
-    run(&job(Path::new("SvtAv1EncApp"), &path, format, "--crf 40 --preset 10 --lp 1"), &pictures).unwrap();
+    run(&job(&encoder(), &path, format, "--crf 40 --preset 10 --lp 1"), &pictures).unwrap();
     let mut frames = ProbeFrames::open(&path, vec![3, 12], 1).unwrap();
     assert_eq!(frames.next().unwrap().unwrap().0, 3);
     let error = frames.next().unwrap().unwrap_err().to_string();
@@ -147,7 +153,7 @@ fn encoders_side_by_side_do_not_hold_each_other_s_input_open() {
                 let params = "--crf 30 --preset 12 --lp 1";
                 for round in 0..3 {
                     let output = folder.join(format!("{n}-{round}.ivf"));
-                    let job = job(Path::new("SvtAv1EncApp"), &output, format(10), params);
+                    let job = job(&encoder(), &output, format(10), params);
                     assert_eq!(run(&job, pictures).unwrap().frames, 5);
                 }
             });
@@ -167,7 +173,8 @@ fn a_refused_option_is_no_case_for_another_try_and_leaves_nothing() {
         // 1.4.1 ends this one with exit code 0.
         ("--crf 30 --preset 20 --lp 1", "EncoderMode must be in the range of [0-13]"),
     ] {
-        let error = run(&job(Path::new("SvtAv1EncApp"), &path, format(10), params), &pictures).unwrap_err();
+        let error =
+            run(&job(&common::svt(common::Svt::V1_4), &path, format(10), params), &pictures).unwrap_err();
         let error = error.downcast::<EncodeError>().unwrap();
         assert!(matches!(&error, EncodeError::Refused { reason: r, .. } if r.contains(reason)), "{error}");
         assert!(!error.is_retryable());
@@ -178,8 +185,7 @@ fn a_refused_option_is_no_case_for_another_try_and_leaves_nothing() {
 #[test]
 fn pictures_that_do_not_fit_the_stream_are_our_own_error() {
     let folder = tempfile::tempdir().unwrap();
-    let job =
-        job(Path::new("SvtAv1EncApp"), &folder.path().join("a.ivf"), format(10), "--crf 30 --preset 10");
+    let job = job(&encoder(), &folder.path().join("a.ivf"), format(10), "--crf 30 --preset 10");
     let error = run(&job, &scene(format(8), 1)).unwrap_err().to_string();
     assert!(error.contains("frame 0 is 106x70 of 8 bits in a stream of 106x70 of 10 bits"), "{error}");
     let failing = std::iter::once(Err(anyhow::anyhow!("frame 7 could not be rendered")));
@@ -293,8 +299,8 @@ printf '\003\000\000\000\000\000\000\000\000\000\000\000abc' >> "$out""#;
     #[test]
     fn a_slow_source_is_not_the_encoder_s_fault() {
         let folder = tempfile::tempdir().unwrap();
-        let program = Path::new("SvtAv1EncApp");
-        let mut job = job(program, &folder.path().join("out.ivf"), format(10), "--crf 30 --preset 12 --lp 1");
+        let mut job =
+            job(&encoder(), &folder.path().join("out.ivf"), format(10), "--crf 30 --preset 12 --lp 1");
         job.stall = Some(Duration::from_secs(1));
         let slow = scene(job.format, 2).into_iter().map(|picture| {
             std::thread::sleep(Duration::from_millis(1400));

@@ -1,9 +1,11 @@
-//! What real encoders of three generations are, can and take. 1.4.1 comes from
-//! the distribution, the newer ones from the cache that `scripts/test.sh` fills.
+//! What real encoders of three generations are, can and take.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod common;
+
+use std::path::Path;
 use std::sync::Arc;
+
+use common::{Svt, svt};
 
 use progression_boost::encoder::{
     Capabilities, EncodeJob, Encoder, ParameterList, Purpose, Request, encode, preflight, y4m,
@@ -12,29 +14,8 @@ use progression_boost::settings::{self, EncoderFamily};
 use progression_boost::source::{ColorInfo, MasteringDisplay, Picture};
 use progression_boost::support::cancel::Cancel;
 
-const VERSIONS: [&str; 3] = ["1.4.1", "2.3.0", "4.2.0"];
-
-fn program(version: &str) -> PathBuf {
-    let folder = |variable: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let named = match version {
-        "1.4.1" => return PathBuf::from("SvtAv1EncApp"),
-        "2.3.0" => folder("PROGRESSION_BOOST_TEST_SVT_2_3"),
-        _ => folder("PROGRESSION_BOOST_TEST_SVT_4_2"),
-    };
-    if let Some(path) = named {
-        return path;
-    }
-    let cache = folder("PROGRESSION_BOOST_TEST_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("progression-boost-tests")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/progression-boost-tests")))
-        .expect("HOME is not set");
-    let path = cache.join(format!("svt-av1-{version}/SvtAv1EncApp"));
-    assert!(path.exists(), "{} is missing; scripts/test.sh fetches it", path.display());
-    path
-}
-
-fn open(version: &str) -> Encoder {
-    Encoder::open(&program(version), None, &Cancel::new()).unwrap()
+fn open(version: Svt) -> Encoder {
+    Encoder::open(&svt(version), None, &Cancel::new()).unwrap()
 }
 
 fn list(encoder: &Encoder, purpose: Purpose, line: &str, color: &ColorInfo) -> anyhow::Result<ParameterList> {
@@ -50,27 +31,27 @@ fn capabilities_are_those_of_the_versions() {
         Capabilities { quarter_steps: false, presets: (-1, 13), max_crf: 63, roi_map: true },
         Capabilities { quarter_steps: true, presets: (-1, 13), max_crf: 70, roi_map: true },
     ];
-    for (version, expected) in VERSIONS.iter().zip(expected) {
+    for (version, expected) in Svt::ALL.into_iter().zip(expected) {
         let encoder = open(version);
-        assert_eq!(encoder.identity.version, format!("SVT-AV1 v{version} (release)"));
+        assert_eq!(encoder.identity.version, format!("SVT-AV1 v{} (release)", version.version()));
         assert_eq!(encoder.identity.family, EncoderFamily::Mainline);
-        assert_eq!(encoder.capabilities, expected, "{version}");
+        assert_eq!(encoder.capabilities, expected, "{version:?}");
     }
 }
 
 #[test]
 fn sizes_below_the_encoder_s_least_are_refused_before_work() {
-    let old = open("1.4.1");
+    let old = open(Svt::V1_4);
     let error = old.identity.check_size(62, 64).unwrap_err().to_string();
     assert!(error.starts_with("the clip is 62x64: SVT-AV1 v1.4.1 (release) takes at least 64x64"), "{error}");
     old.identity.check_size(64, 64).unwrap();
-    open("4.2.0").identity.check_size(16, 16).unwrap();
+    open(Svt::V4_2).identity.check_size(16, 16).unwrap();
 }
 
 #[test]
 fn the_shipped_lists_pass_the_preflight_everywhere() {
     let color = ColorInfo { primaries: 1, transfer: 1, matrix: 1, ..ColorInfo::default() };
-    for version in VERSIONS {
+    for version in Svt::ALL {
         let encoder = open(version);
         for preset in ["butteraugli-mean", "butteraugli-max", "ssimu2-mean"] {
             let request = settings::Request { preset: Some(preset.into()), ..settings::Request::default() };
@@ -95,7 +76,7 @@ fn the_shipped_lists_pass_the_preflight_everywhere() {
 #[test]
 fn a_refused_value_is_named_with_the_encoder_s_own_words() {
     let untagged = ColorInfo::default();
-    for version in VERSIONS {
+    for version in Svt::ALL {
         let encoder = open(version);
         for (line, names) in [
             ("--tune 9 --qm-min 8", &["refuses `--tune 9`:", "your input: 9"][..]),
@@ -108,7 +89,7 @@ fn a_refused_value_is_named_with_the_encoder_s_own_words() {
             let lists = [("final parameters", &list)];
             let error = preflight(&encoder, &lists, &Cancel::new()).unwrap_err().to_string();
             for name in names {
-                assert!(error.contains(name), "{version} {line}: {error}");
+                assert!(error.contains(name), "{version:?} {line}: {error}");
             }
             assert!(error.starts_with("final parameters: SVT-AV1 v"), "{error}");
         }
@@ -133,7 +114,7 @@ fn colour_and_hdr10_metadata_arrive_in_the_stream() {
         }),
         content_light: Some((1000, 400)),
     };
-    for version in VERSIONS {
+    for version in Svt::ALL {
         let encoder = open(version);
         let list = list(&encoder, Purpose::Final, "--tune 0", &color).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -158,17 +139,17 @@ fn colour_and_hdr10_metadata_arrive_in_the_stream() {
             "max_content=1000",
             "max_average=400",
         ] {
-            assert!(seen.lines().any(|line| line == wanted), "{version}: no {wanted} in\n{seen}");
+            assert!(seen.lines().any(|line| line == wanted), "{version:?}: no {wanted} in\n{seen}");
         }
     }
 }
 
 fn ffprobe(file: &Path) -> String {
-    let output = Command::new("ffprobe")
+    let output = common::tool("ffprobe")
         .args(["-v", "error", "-show_frames"])
         .arg(file)
         .output()
-        .expect("ffprobe is missing; scripts/setup.sh installs it");
+        .expect("ffprobe starts");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -180,8 +161,11 @@ fn capabilities_are_tried_once_per_binary() {
     let folder = tempfile::tempdir().unwrap();
     let (wrapper, log) = (folder.path().join("svt"), folder.path().join("runs"));
     let write = |comment: &str| {
-        let script =
-            format!("#!/bin/sh\n# {comment}\necho run >> '{}'\nexec SvtAv1EncApp \"$@\"\n", log.display());
+        let script = format!(
+            "#!/bin/sh\n# {comment}\necho run >> '{}'\nexec '{}' \"$@\"\n",
+            log.display(),
+            svt(Svt::V1_4).display()
+        );
         std::fs::write(&wrapper, script).unwrap();
         std::fs::set_permissions(&wrapper, std::fs::Permissions::from_mode(0o755)).unwrap();
     };
@@ -189,7 +173,7 @@ fn capabilities_are_tried_once_per_binary() {
     let runs_of_opening = || {
         let _ = std::fs::remove_file(&log);
         let encoder = Encoder::open(&wrapper, Some(&cache), &Cancel::new()).unwrap();
-        assert_eq!(encoder.capabilities, open("1.4.1").capabilities);
+        assert_eq!(encoder.capabilities, open(Svt::V1_4).capabilities);
         std::fs::read_to_string(&log).unwrap().lines().count()
     };
     write("first");

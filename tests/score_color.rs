@@ -4,7 +4,6 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use common::{data, metric_settings, read_y4m, session, ten_bits};
@@ -17,7 +16,7 @@ use progression_boost::support::events::Events;
 /// Encodes the synthetic clip with the real encoder and these flags.
 fn encode(folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let output = folder.join(format!("{name}.ivf"));
-    let result = Command::new("SvtAv1EncApp")
+    let result = common::tool("SvtAv1EncApp")
         .arg("-i")
         .arg(data("metric-parity/synthetic-ref.y4m"))
         .arg("-b")
@@ -25,7 +24,7 @@ fn encode(folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
         .args(["--crf", "45", "--preset", "8", "--lp", "1"])
         .args(flags)
         .output()
-        .expect("SvtAv1EncApp on the PATH (apt-get install svt-av1)");
+        .expect("SvtAv1EncApp starts");
     assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
     output
 }

@@ -9,26 +9,6 @@ use common::Ended;
 use progression_boost::source::{self, OpenOptions};
 use serde_json::{Value, json};
 
-/// Three shots, 60 frames of 128x96 in all: bars of another direction, width
-/// and colour in each, which move.
-const CLIP: &str = "\
-import vapoursynth as vs
-core = vs.core
-def bars(light, dark, size, count):
-    one = core.std.BlankClip(format=vs.YUV420P8, width=size, height=160, length=1, color=light)
-    return core.std.StackHorizontal([one, core.std.BlankClip(one, color=dark)] * count)
-def shot(picture, length, step):
-    moving = core.std.Loop(picture, length)
-    return moving.std.CropAbs(128, 96).std.FrameEval(
-        lambda n: core.std.CropAbs(moving, 128, 96, left=(n * step) % 32 // 2 * 2))
-clip = shot(bars([60, 90, 140], [40, 120, 120], 16, 5), 20, 3)
-clip += shot(bars([200, 128, 128], [120, 150, 100], 4, 20).std.Transpose(), 25, 2)
-clip += shot(bars([150, 100, 160], [140, 90, 170], 40, 2), 15, 5)
-clip = clip.std.AssumeFPS(fpsnum=24, fpsden=1)
-color = dict(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0)
-clip = clip.std.SetFrameProps(**color)
-";
-
 /// Start, end and CRF of the scenes.
 const SCENES: [(usize, usize, &str); 3] = [(0, 20, "22"), (20, 45, "40"), (45, 60, "55")];
 
@@ -58,8 +38,12 @@ impl Film {
         self.folder.path().join(name)
     }
 
+    /// `end` comes after [`common::three_shots`], tagged BT.709, and sets the output.
     fn script(&self, name: &str, end: &str) {
-        std::fs::write(self.path(name), format!("{CLIP}{end}\n")).unwrap();
+        let color = "color = dict(_Matrix=1, _Transfer=1, _Primaries=1, _Range=0)
+clip = clip.std.SetFrameProps(**color)";
+        let text = format!("{}{color}\n{end}\n", common::three_shots([20, 25, 15]));
+        std::fs::write(self.path(name), text).unwrap();
     }
 
     fn scenes(&self, name: &str, scenes: &[(usize, usize, &str)]) {
@@ -233,7 +217,7 @@ fn other_containers_and_every_tenth_frame_give_the_same_scores() {
         &film.report("film.mkv", &["--set", "metric.metric=butteraugli-3norm", "--target", "1"]),
     );
     for (name, sized) in [("film.ivf", true), ("film.webm", true), ("film.mp4", false)] {
-        let status = Command::new(common::require("ffmpeg"))
+        let status = common::tool("ffmpeg")
             .args(["-v", "error", "-i", "film.mkv", "-c", "copy", name])
             .current_dir(film.folder.path())
             .status()
@@ -326,7 +310,7 @@ fn the_colour_in_an_av1_header_counts_and_grain_does_not() {
     film.script("clip.vpy", &open);
     film.scenes("scenes.json", &[(0, 4, "30")]);
     let encode = |name: &str, words: &[&str]| {
-        let result = Command::new(common::require("SvtAv1EncApp"))
+        let result = common::tool("SvtAv1EncApp")
             .arg("-i")
             .arg(&reference)
             .arg("-b")
@@ -343,7 +327,7 @@ fn the_colour_in_an_av1_header_counts_and_grain_does_not() {
     encode("open.ivf", &["--film-grain", "40"]);
     let measured = frames(&film.report("open.ivf", &[]));
     let by_dav1d = |grain: &str| {
-        let status = Command::new(common::require("ffmpeg"))
+        let status = common::tool("ffmpeg")
             .args([
                 "-v",
                 "error",
@@ -423,7 +407,7 @@ clip.std.ModifyFrame(clip, slow).set_output()",
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("\"event\":\"stage_progress\"")));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    common::interrupt(&child);
     let ended = Ended::of(&child.wait_with_output().unwrap());
     ended.failed(130, &["interrupted"]);
     assert!(!ended.stderr.contains("--resume"), "{}", ended.stderr);

@@ -13,29 +13,49 @@ package_manager() {
     done
 }
 
+# programs_for NEED…: the programs of scripts/programs.txt with one of these needs.
+programs_for() {
+    local need program
+    while read -r need program _; do
+        case " $* " in
+        *" $need "*) printf '%s\n' "$program" ;;
+        esac
+    done < <(grep -v '^#' scripts/programs.txt)
+}
+
 # package_of MANAGER PROGRAM: the package that brings PROGRAM.
 package_of() {
-    case $1:$2 in
-    *:SvtAv1EncApp) echo svt-av1 ;;
-    dnf:ffmpeg) echo ffmpeg-free ;;
-    pacman:mkvmerge) echo mkvtoolnix-cli ;;
-    *:mkvmerge) echo mkvtoolnix ;;
-    apt-get:cc) echo build-essential ;;
-    *:cc) echo gcc ;;
-    *) echo "$2" ;;
+    local column
+    case $1 in
+    apt-get) column=3 ;;
+    dnf) column=4 ;;
+    pacman) column=5 ;;
+    brew) column=6 ;;
+    *) column=2 ;;
+    esac
+    awk -v column="$column" -v program="$2" '$2 == program && !/^#/ { print $column }' scripts/programs.txt
+}
+
+# The command with which a person installs packages, in a sentence.
+install_command() {
+    local manager=$1 sudo=
+    shift
+    if [ "$(id -u)" -ne 0 ] && [ "$manager" != brew ]; then
+        if have sudo; then sudo='sudo '; else printf 'as root, '; fi
+    fi
+    case $manager in
+    apt-get) echo "run: ${sudo}apt-get update && ${sudo}apt-get install $*" ;;
+    dnf) echo "run: ${sudo}dnf install $*" ;;
+    pacman) echo "run: ${sudo}pacman -S --needed $*" ;;
+    brew) echo "run: brew install $*" ;;
     esac
 }
 
-# The command with which a person installs packages.
-install_command() {
-    local manager=$1
-    shift
-    case $manager in
-    apt-get) echo "sudo apt-get update && sudo apt-get install $*" ;;
-    dnf) echo "sudo dnf install $*" ;;
-    pacman) echo "sudo pacman -S --needed $*" ;;
-    brew) echo "brew install $*" ;;
-    esac
+# Where this machine gets Debian from; nothing on other systems.
+debian_repository() {
+    # shellcheck disable=SC2016 # apt-get expands these
+    apt-get indextargets --format '$(ORIGIN) $(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        awk '$1 == "Debian" && $2 == "Debian" && !found { print $3; found = 1 }' || true
 }
 
 # Runs apt-get as root when that takes no password; 1 when it may not.
@@ -60,7 +80,7 @@ install_packages() {
     manager=$(package_manager)
     if ! may_install; then
         [ -n "$manager" ] || die "$purpose needs $*, and no known package manager is here; install them and run this again"
-        die "$purpose needs $*; install with: $(install_command "$manager" "$@")"
+        die "$purpose needs $*; $(install_command "$manager" "$@") and then this again"
     fi
     say "Installing $* with apt-get"
     # A fresh machine has no package lists, an old one has stale ones.
@@ -70,16 +90,28 @@ install_packages() {
     fi
 }
 
-# require_programs WHAT-FOR PROGRAM…: installs the packages of those that are missing.
+# require_programs WHAT-FOR PROGRAM…: installs the packages of those that are
+# missing, or ends the script with how to.
 require_programs() {
-    local purpose=$1 manager program missing=()
+    local purpose=$1 manager program package missing=()
     shift
     manager=$(package_manager)
     for program in "$@"; do
-        have "$program" || missing+=("$(package_of "$manager" "$program")")
+        have "$program" && continue
+        package=$(package_of "$manager" "$program")
+        case " ${missing[*]-} " in
+        *" $package "*) ;;
+        *) missing+=("$package") ;;
+        esac
     done
     [ ${#missing[@]} -eq 0 ] || install_packages "$purpose" "${missing[@]}"
     for program in "$@"; do
         have "$program" || die "\`$program\` is still not on the PATH; install it and run this again"
     done
+}
+
+# want_programs WHAT-FOR PROGRAM…: as require_programs, but without them the
+# script goes on; 1 when they are not there.
+want_programs() {
+    (require_programs "$@")
 }

@@ -27,7 +27,8 @@ print(" ".join(lacks))
 PYTHON
 }
 
-# Pythons worth asking, newest first: those on the PATH, then pyenv's.
+# Pythons worth asking, newest first: those on the PATH, then pyenv's, then what
+# uv finds or has installed.
 python_candidates() {
     local name root
     for name in python3.14 python3.13 python3.12 python3; do
@@ -38,6 +39,9 @@ python_candidates() {
         find "$root/versions" -mindepth 1 -maxdepth 1 -name '3.*' -exec basename {} \; |
             sort -t. -k2,2nr -k3,3nr |
             while read -r name; do printf '%s/versions/%s/bin/python3\n' "$root" "$name"; done
+    fi
+    if have uv; then
+        uv python find --no-project --system '>=3.12' 2>/dev/null || true
     fi
 }
 
@@ -53,6 +57,7 @@ installable_python() {
 
 # Sets `python` to one that VapourSynth can use, or ends the script.
 find_python() {
+    python=
     local candidate lacks incomplete='' packages=''
     while read -r candidate; do
         lacks=$(python_lacks "$candidate") || continue
@@ -70,21 +75,60 @@ find_python() {
         incomplete=/usr/bin/python3
         packages=$(python_lacks "$incomplete") || die "$incomplete does not start"
     fi
-    [ -n "$incomplete" ] ||
-        die "no Python 3.12 or newer was found on the PATH or under pyenv; install one (for example with \`pyenv install 3.13\`) and run this again"
+    # What the distribution's own lacks is a package; others are as they were built.
     case $incomplete in
-    /usr/bin/*) ;;
-    *) die "$incomplete lacks $packages; install a Python 3.12 or newer built with a shared library and run this again" ;;
+    /usr/bin/*)
+        if may_install || ! have uv; then
+            # shellcheck disable=SC2086 # one word a package
+            [ -z "$packages" ] || install_packages "$incomplete" $packages
+            [ -z "$(python_lacks "$incomplete")" ] ||
+                die "$incomplete still lacks $packages; use another Python 3.12 or newer"
+            python=$incomplete
+            return 0
+        fi
+        ;;
     esac
-    # shellcheck disable=SC2086 # one word a package
-    [ -z "$packages" ] || install_packages "$incomplete" $packages
-    [ -z "$(python_lacks "$incomplete")" ] || die "$incomplete still lacks $packages; use another Python 3.12 or newer"
-    python=$incomplete
+    ! have uv || uv_python || die "uv could not install Python $UV_PYTHON; see above"
+    [ -n "$python" ] || die "$(no_python "$incomplete" "$packages")"
+}
+
+# The version that uv is asked for where no other is found.
+UV_PYTHON=3.13
+
+# Sets `python` to one that uv installs for this user.
+uv_python() {
+    say "Installing Python $UV_PYTHON with uv"
+    quietly uv python install "$UV_PYTHON" || return 1
+    python=$(uv python find --no-project --system "$UV_PYTHON") || return 1
+    [ -z "$(python_lacks "$python")" ]
+}
+
+# no_python INCOMPLETE LACKS: why there is none, and what to do.
+no_python() {
+    if [ -n "$1" ]; then
+        printf '%s lacks %s, and there is no other Python 3.12 or newer on the PATH or under pyenv; ' "$1" "$2"
+    else
+        printf 'no Python 3.12 or newer is on the PATH or under pyenv; '
+    fi
+    printf '%s\n' "install one and run this again: \`pip install uv\` (or \`pipx install uv\`) is enough, the rest this does; or \`pyenv install $UV_PYTHON\`"
 }
 
 # The pins and where they live: a change of either makes .venv anew.
 environment_stamp() {
     printf '%s %s\n' "$PWD" "$(cksum <scripts/vapoursynth.txt)"
+}
+
+# Whether .venv is this script's and up to date.
+environment_is_ready() {
+    [ -e .venv/.progression-boost ] && [ "$(cat .venv/.progression-boost)" = "$(environment_stamp)" ] &&
+        .venv/bin/python -c 'import vapoursynth' 2>/dev/null
+}
+
+# Says beforehand what make_environment and configure_vapoursynth will change.
+announce_environment() {
+    environment_is_ready && [ "$(.venv/bin/python scripts/lib/vsscript_state.py)" = present ] && return 0
+    say "This makes .venv here, and adds one key for it to VapourSynth's configuration,"
+    say "  ${XDG_CONFIG_HOME:-$HOME/.config}/vapoursynth/vapoursynth.toml; other keys there stay as they are."
 }
 
 # Makes .venv with what scripts/vapoursynth.txt pins, unless it is there already.
@@ -93,10 +137,7 @@ make_environment() {
     if [ -e .venv ] && [ ! -e "$marker" ]; then
         die ".venv was not made by this script; move it away and run this again"
     fi
-    if [ -e "$marker" ] && [ "$(cat "$marker")" = "$(environment_stamp)" ] &&
-        .venv/bin/python -c 'import vapoursynth' 2>/dev/null; then
-        return 0
-    fi
+    environment_is_ready && return 0
     find_python
     say "Installing VapourSynth and its plugins into .venv with $python"
     rm -rf .venv

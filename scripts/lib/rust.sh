@@ -12,7 +12,6 @@ check_rust() {
     fi
     found=$(rustc --version | sed -n 's/^rustc \([0-9]*\.[0-9]*\).*/\1/p')
     [ -n "$found" ] || die "\`rustc --version\` failed; reinstall Rust from https://rustup.rs"
-    if [ "$(printf '%s\n%s\n' "$RUST_WANTED" "$found" | sort -t. -k1,1n -k2,2n | head -n 1)" != "$RUST_WANTED" ]; then
+    version_at_least "$found" "$RUST_WANTED" ||
         die "Rust $found is too old, $RUST_WANTED or newer is needed; run \`rustup update stable\` and this again"
-    fi
 }

@@ -1,8 +1,18 @@
 # shellcheck shell=bash
-# Tools that only the tests need, kept in the test cache: av1an, and newer
-# encoders than the distribution's. Source it after packages.sh.
+# Tools that only the tests need, kept in the test cache: av1an, and encoders of
+# three generations, whichever the distribution has. Source it after packages.sh.
 
 AV1AN_VERSION=0.5.2
+
+# Sentences about what could not be prepared. The tests that need it fail and say
+# so; all others run.
+unprepared=()
+
+# not_prepared SENTENCE: says it now and at the end.
+not_prepared() {
+    say "$1"
+    unprepared+=("$1")
+}
 
 # av1an_works PROGRAM: whether it starts and is the wanted version.
 av1an_works() {
@@ -48,23 +58,37 @@ prepare_av1an() {
     # Where the wheel's libraries have other names, a packaged av1an has to do.
     if [ "$(uname -s)" != Linux ]; then
         av1an=$(command -v av1an) && av1an_works "$av1an" && return 0
-        die "the tests need av1an $AV1AN_VERSION on the PATH"
+        not_prepared "av1an $AV1AN_VERSION is not on the PATH, and only on Linux can it be built here"
+        return 0
     fi
-    build_av1an "$1" || die "av1an $AV1AN_VERSION could not be built; see above"
-    av1an_works "$av1an" || die "$av1an does not start; remove $1 and run this again"
+    # In a shell of its own, as the build ends the script when packages are missing.
+    if ! (build_av1an "$1"); then
+        not_prepared "av1an $AV1AN_VERSION could not be built; see above"
+    elif ! av1an_works "$av1an"; then
+        not_prepared "$av1an does not start; remove $1 and run this again"
+    fi
 }
 
-# prepare_encoder VERSION SUITE FOLDER: leaves FOLDER/SvtAv1EncApp of VERSION, the
-# one that SUITE has. Where it cannot be had, the tests that need it will say so.
+# prepare_encoder VERSION FOLDER SUITE…: leaves FOLDER/SvtAv1EncApp of just this
+# VERSION, from the first of these Debian suites that has it.
 prepare_encoder() {
-    local version=$1 suite=$2 folder=$3
-    if ! "$folder/SvtAv1EncApp" --version >/dev/null 2>&1; then
+    local version=$1 folder=$2 suite
+    shift 2
+    encoder_is "$version" "$folder" && return 0
+    for suite in "$@"; do
         say "Fetching SvtAv1EncApp $version of Debian $suite into $folder"
-        quietly scripts/lib/fetch-svt-av1.sh "$suite" "$folder" ||
-            say "It cannot be fetched; put a build of SVT-AV1 $version at $folder/SvtAv1EncApp"
-    fi
-    case $("$folder/SvtAv1EncApp" --version 2>/dev/null) in
-    *" v$version."* | '') ;;
-    *) say "$folder/SvtAv1EncApp is not $version; tests that depend on the version may fail" ;;
+        if quietly scripts/lib/fetch-debian.sh "$suite" svt-av1 "$version" SvtAv1EncApp "$folder" &&
+            encoder_is "$version" "$folder"; then
+            return 0
+        fi
+    done
+    not_prepared "SvtAv1EncApp $version cannot be had from Debian; put a build of SVT-AV1 $version at $folder/SvtAv1EncApp"
+}
+
+# encoder_is VERSION FOLDER: whether FOLDER/SvtAv1EncApp starts and is of VERSION.
+encoder_is() {
+    case $("$2/SvtAv1EncApp" --version 2>/dev/null) in
+    *" v$1 "* | *" v$1") ;;
+    *) return 1 ;;
     esac
 }

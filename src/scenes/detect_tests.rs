@@ -1,74 +1,19 @@
 use super::*;
 use crate::analysis::{Builtin, LumaStats};
-use crate::settings::{
-    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
-    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneSettings,
-    Settings,
-};
+use crate::settings::{Request, SceneSettings, resolve};
 use crate::support::events::hearing_warnings;
 
 fn zone(frames: Range<usize>, method: SceneMethod) -> Zone {
-    let settings = Settings {
-        scenes: SceneSettings {
-            method,
-            strict: false,
-            full_range: None,
-            extra_split: 264,
-            min_scene_len: 12,
-            target_split: 60,
-            input_scenes: None,
-        },
-        encoder: EncoderSettings {
-            program: "SvtAv1EncApp".into(),
-            probing_preset: 7,
-            final_preset: 2,
-            lp: 3,
-            workers: None,
-            params: BTreeMap::new(),
-        },
-        metric: MetricSettings {
-            enable: false,
-            metric: Metric::Ssimu2,
-            backend: MetricBackend::Auto,
-            pooling: Pooling::Mean,
-            target: 80.0,
-            intensity: 203.0,
-            crop: [0; 4],
-            min_crf: 8.0,
-            max_crf: 50.0,
-            unreliable_crf: None,
-            base_crf: 28.0,
-            mix: MixCoefficients::default(),
-            frames: FrameSelection {
-                highest_diff_frames: 4,
-                highest_diff_min_separation: 4,
-                highest_probing_diff_frames: 0,
-                upper_bracket_frames: 6,
-                bracket_min_separation: 2,
-                lower_bracket_frames: 0,
-                upper_bracket_fallback_frames: 5,
-                first_frame: true,
-                last_frame: true,
-            },
-        },
-        model: ModelSettings { kind: ModelKind::Reference, calibrate: 0, tolerance: None, first_crf: 24.0 },
-        character: CharacterSettings {
-            enable: false,
-            backend: CharacterBackend::Auto,
-            roi_boost_max: 0.0,
-            crf_boost_max: 0.0,
-            crf_curve: 0,
-            motion_boost_max: 0.0,
-            model: None,
-        },
-        output: FinalSettings {
-            min_crf: 6.5,
-            photon_noise: None,
-            photon_noise_height: None,
-            photon_noise_width: None,
-            chroma_noise: false,
-        },
-        dynamic: DynamicRules::default(),
+    let request = Request { preset: Some("scene-detection".to_owned()), ..Request::default() };
+    let mut settings = resolve(&request).unwrap().base;
+    settings.scenes = SceneSettings {
+        method,
+        strict: false,
+        full_range: None,
+        extra_split: 264,
+        min_scene_len: 12,
+        target_split: 60,
+        input_scenes: None,
     };
     Zone { name: None, frames, settings }
 }

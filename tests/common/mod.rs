@@ -1,20 +1,18 @@
-//! Real tools and the example film, for the integration tests.
-//!
-//! `scripts/test.sh` prepares what a distribution does not offer in a cache
-//! folder outside the clone and names it in the environment; without it the
-//! usual place of that folder is searched. A missing tool fails the test.
+//! Real tools, example films and runs of the program, for the integration tests.
+//! A missing tool fails the test.
 
 // Each test file compiles this module and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+pub mod programs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
-use progression_boost::settings::{
-    FrameSelection, Metric, MetricBackend, MetricSettings, MixCoefficients, Pooling,
-};
-use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session, runtime};
+pub use programs::{Svt, av1an, interrupt, require, running, svt, tool, vapoursynth_folder};
+use progression_boost::settings::{Metric, MetricBackend, MetricSettings, Request, resolve};
+use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -57,11 +55,27 @@ pub fn truth() -> Truth {
     serde_json::from_slice(&text).expect("examples/ep01.cuts.json has the known fields")
 }
 
-/// A program of the distribution, from the PATH.
-pub fn require(program: &str) -> PathBuf {
-    which::which(program).unwrap_or_else(|_| {
-        panic!("`{program}` is not on the PATH; scripts/test.sh installs it or says how to")
-    })
+/// The start of a script: three shots of 128x96 at 24 frames a second, as long as
+/// `lengths` says. Bars of another direction, width and colour in each, which move.
+pub fn three_shots(lengths: [usize; 3]) -> String {
+    let [first, second, third] = lengths;
+    format!(
+        "\
+import vapoursynth as vs
+core = vs.core
+def bars(light, dark, size, count):
+    one = core.std.BlankClip(format=vs.YUV420P8, width=size, height=160, length=1, color=light)
+    return core.std.StackHorizontal([one, core.std.BlankClip(one, color=dark)] * count)
+def shot(picture, length, step):
+    moving = core.std.Loop(picture, length)
+    return moving.std.CropAbs(128, 96).std.FrameEval(
+        lambda n: core.std.CropAbs(moving, 128, 96, left=(n * step) % 32 // 2 * 2))
+clip = shot(bars([60, 90, 140], [40, 120, 120], 16, 5), {first}, 3)
+clip += shot(bars([200, 128, 128], [120, 150, 100], 4, 20).std.Transpose(), {second}, 2)
+clip += shot(bars([150, 100, 160], [140, 90, 170], 40, 2), {third}, 5)
+clip = clip.std.AssumeFPS(fpsnum=24, fpsden=1)
+"
+    )
 }
 
 /// The program, to be started in `folder`.
@@ -77,7 +91,7 @@ pub fn program(folder: &Path) -> Command {
 
 /// What ffprobe says of the first video track's `entries`, as JSON.
 pub fn ffprobe(video: &Path, entries: &str) -> Value {
-    let result = Command::new(require("ffprobe"))
+    let result = tool("ffprobe")
         .args(["-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json"])
         .arg(video)
         .output()
@@ -119,54 +133,6 @@ impl Ended {
     }
 }
 
-/// av1an 0.5.2, to be started with the environment of [`vapoursynth_folder`].
-pub fn av1an() -> PathBuf {
-    prepared("PROGRESSION_BOOST_TEST_AV1AN", "av1an-0.5.2/bin/av1an")
-}
-
-/// `SvtAv1EncApp` of another version than the distribution's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Svt {
-    /// 2.3.0: integer CRF up to 63, ROI maps.
-    V2_3,
-    /// 4.2.0: quarter-step CRF up to 70, ROI maps.
-    V4_2,
-}
-
-pub fn svt(version: Svt) -> PathBuf {
-    match version {
-        Svt::V2_3 => prepared("PROGRESSION_BOOST_TEST_SVT_2_3", "svt-av1-2.3.0/SvtAv1EncApp"),
-        Svt::V4_2 => prepared("PROGRESSION_BOOST_TEST_SVT_4_2", "svt-av1-4.2.0/SvtAv1EncApp"),
-    }
-}
-
-/// The folder with VapourSynth's libraries and `vspipe`, which av1an wants on
-/// the loader's path and on the PATH.
-pub fn vapoursynth_folder() -> PathBuf {
-    let library = runtime::locate(Some(&example("ep01.vpy"))).expect("VapourSynth is installed");
-    library.parent().expect("VSScript lies in a folder").to_owned()
-}
-
-/// The file named by `variable`, else `place` in the usual cache folder.
-fn prepared(variable: &str, place: &str) -> PathBuf {
-    let path = std::env::var_os(variable)
-        .filter(|value| !value.is_empty())
-        .map_or_else(|| cache_folder().join(place), PathBuf::from);
-    assert!(path.is_file(), "{} is missing; run scripts/test.sh, which prepares it", path.display());
-    path
-}
-
-/// Where `scripts/test.sh` keeps its tools; the same rule as there.
-fn cache_folder() -> PathBuf {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    folder("PROGRESSION_BOOST_TEST_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("progression-boost-tests")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/progression-boost-tests")))
-        .unwrap_or_else(|| {
-            panic!("neither PROGRESSION_BOOST_TEST_CACHE nor HOME is set; run scripts/test.sh")
-        })
-}
-
 /// BT.709, limited range: how the clips of `metric-parity` were read.
 pub const BT709: ResolvedColor =
     ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
@@ -181,33 +147,10 @@ pub fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// Metric settings as a preset would have them.
+/// The metric settings of a shipped preset, for another metric and back end.
 pub fn metric_settings(metric: Metric, backend: MetricBackend) -> MetricSettings {
-    MetricSettings {
-        enable: true,
-        metric,
-        backend,
-        pooling: Pooling::Mean,
-        target: 80.0,
-        intensity: 203.0,
-        crop: [0; 4],
-        min_crf: 8.0,
-        max_crf: 50.0,
-        unreliable_crf: None,
-        base_crf: 30.0,
-        mix: MixCoefficients::default(),
-        frames: FrameSelection {
-            highest_diff_frames: 0,
-            highest_diff_min_separation: 0,
-            highest_probing_diff_frames: 0,
-            upper_bracket_frames: 0,
-            bracket_min_separation: 0,
-            lower_bracket_frames: 0,
-            upper_bracket_fallback_frames: 0,
-            first_frame: true,
-            last_frame: true,
-        },
-    }
+    let request = Request { preset: Some("ssimu2-mean".to_owned()), ..Request::default() };
+    MetricSettings { metric, backend, ..resolve(&request).unwrap().base.metric }
 }
 
 /// The frames of a 4:2:0 y4m file of 8 or 10 bits.

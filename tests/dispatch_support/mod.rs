@@ -3,6 +3,9 @@
 
 #![allow(dead_code)] // each test file uses its part
 
+#[path = "../common/mod.rs"]
+pub mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -145,7 +148,7 @@ impl Served {
     pub fn start_limited(port: u16, descriptors: usize) -> Self {
         let command = program(&[]);
         let ours = command.get_program().to_owned();
-        let mut shell = Command::new("sh");
+        let mut shell = common::tool("sh");
         shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")).arg(ours);
         shell.args(["dispatch", "serve", "--worker-vram", "0", "--port", &port.to_string()]);
         for (name, value) in command.get_envs() {

@@ -1,5 +1,6 @@
 //! Input that cannot be encoded is refused before any work, with what to do.
 
+use super::common::{self, Ended};
 use super::tools::Clip;
 
 #[test]
@@ -121,10 +122,8 @@ fn an_encoder_that_no_scene_is_for_is_refused() {
 fn an_existing_output_is_replaced_only_when_asked() {
     let clip = Clip::new(10);
     std::fs::write(clip.output(), "precious").unwrap();
-    let program = env!("CARGO_BIN_EXE_progression-boost");
-    let mut command = std::process::Command::new(program);
+    let mut command = common::program(clip.folder.path());
     let output = command.arg("encode").arg(clip.script()).arg("-o").arg(clip.output()).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--force"));
+    Ended::of(&output).failed(2, &["--force"]);
     assert_eq!(std::fs::read(clip.output()).unwrap(), b"precious");
 }

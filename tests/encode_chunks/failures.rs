@@ -5,8 +5,8 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::QUICK;
 use super::tools::Clip;
+use super::{QUICK, common};
 
 /// Waits until `done`, at most a minute.
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
@@ -115,14 +115,13 @@ fn a_second_run_on_the_same_folder_is_refused() {
 mod unix {
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
 
     use super::*;
 
     /// An aomenc that does `on_chunk` instead when it encodes the chunk of frames 20 to 40.
     fn encoder(clip: &Clip, on_chunk: &str) -> PathBuf {
         let path = clip.path("aomenc.sh");
-        let real = which::which("aomenc").expect("aomenc is needed: apt install aom-tools");
+        let real = common::require("aomenc");
         let script = format!(
             "#!/bin/sh\ncase \"$*\" in *0000020-0000040*) {on_chunk};; esac\nexec {} \"$@\"\n",
             real.display()
@@ -200,8 +199,7 @@ mod unix {
         let args = format!("{QUICK} --min-chunk-length 1");
         let mut run = clip.command(&args).stderr(Stdio::piped()).spawn().unwrap();
         wait_for("three chunks", || clip.journal().len() >= 3);
-        let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        common::interrupt(&run);
         let status = run.wait().unwrap();
         assert_eq!((status.code(), status.signal()), (Some(130), None));
         let finished = clip.journal().len();

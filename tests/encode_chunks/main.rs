@@ -2,11 +2,14 @@
 //! ffprobe judge the results.
 
 mod bad_input;
+#[path = "../common/mod.rs"]
+mod common;
 mod failures;
 mod newer;
 mod tools;
 
-use tools::{Clip, decode, probe, tool};
+use common::tool;
+use tools::{Clip, decode, probe};
 
 /// Small pictures need no slow settings.
 const QUICK: &str = "--params=--cpu-used=6";

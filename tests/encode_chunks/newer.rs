@@ -1,19 +1,7 @@
-//! What only newer SVT-AV1 has; `scripts/test.sh` fills the cache it is taken from.
+//! What only newer SVT-AV1 has.
 
-use std::path::PathBuf;
-
-use super::tools::{Clip, tool};
-
-fn svt_av1_4() -> PathBuf {
-    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = folder("PROGRESSION_BOOST_TEST_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("progression-boost-tests")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/progression-boost-tests")))
-        .expect("one of PROGRESSION_BOOST_TEST_CACHE, XDG_CACHE_HOME and HOME is set");
-    let path = cache.join("svt-av1-4.2.0/SvtAv1EncApp");
-    assert!(path.is_file(), "{} is needed: run scripts/test.sh, which fetches it", path.display());
-    path
-}
+use super::common::{Svt, svt, tool};
+use super::tools::Clip;
 
 /// 128x128, 2 seconds of ffmpeg's moving test picture, so that bits matter.
 fn detailed_clip() -> Clip {
@@ -53,7 +41,7 @@ fn roi_maps_and_photon_noise_of_a_scenes_file_reach_the_encoder() {
     std::fs::write(&map, "0 80 80 80 0\n").unwrap();
     let encode = |scenes: &[String]| {
         std::fs::write(&path, format!(r#"{{"frames": 48, "scenes": [{}]}}"#, scenes.join(","))).unwrap();
-        let program = svt_av1_4();
+        let program = svt(Svt::V4_2);
         clip.encode_well(&format!("--scenes '{}' --encoder-path '{}'", path.display(), program.display()));
         clip.sizes()
     };
@@ -69,6 +57,8 @@ fn roi_maps_and_photon_noise_of_a_scenes_file_reach_the_encoder() {
     // Photon noise goes through --fgs-table, which 1.4 lacks.
     encode(&[scene(0, 48, &[], "20")]);
     std::fs::write(&path, format!(r#"{{"frames": 48, "scenes": [{}]}}"#, scene(0, 48, &[], "20"))).unwrap();
-    let error = clip.encode_badly(&format!("--scenes '{}' --encoder-path SvtAv1EncApp", path.display()), 1);
+    let old = svt(Svt::V1_4);
+    let args = format!("--scenes '{}' --encoder-path '{}'", path.display(), old.display());
+    let error = clip.encode_badly(&args, 1);
     assert!(error.contains("has no --fgs-table"), "{error}");
 }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tempfile::TempDir;
+
+use super::common::{self, Ended, tool};
 
 /// Luma of frame `n` in 8-bit code values: a ramp that repeats after 160 frames.
 pub fn luma(n: usize) -> u8 {
@@ -59,30 +61,24 @@ impl Clip {
 
     /// `encode` with quick settings and `args`.
     pub fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_progression-boost"));
+        let mut command = common::program(self.folder.path());
         command.arg("encode").arg(self.script()).arg("-o").arg(self.output()).arg("--force");
         command.args(shell_words::split(args).unwrap());
         command
     }
 
-    pub fn encode(&self, args: &str) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// [`Clip::encode`] that must succeed; its standard error.
+    /// `encode` that must succeed; its standard error.
+    #[track_caller]
     pub fn encode_well(&self, args: &str) -> String {
-        let output = self.encode(args);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{text}");
-        text
+        Ended::of(&self.command(args).output().unwrap()).ok().stderr
     }
 
-    /// [`Clip::encode`] that must fail with `code`; its standard error.
+    /// `encode` that must fail with `code`; its standard error.
+    #[track_caller]
     pub fn encode_badly(&self, args: &str, code: i32) -> String {
-        let output = self.encode(args);
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{text}");
-        text
+        let ended = Ended::of(&self.command(args).output().unwrap());
+        ended.failed(code, &[]);
+        ended.stderr
     }
 
     /// Bytes of the finished chunks, by first frame.
@@ -170,11 +166,4 @@ pub fn probe(path: &Path) -> (BTreeMap<String, String>, BTreeMap<String, usize>,
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let facts = video.as_object().unwrap().iter().map(|(key, value)| (key.clone(), text(value))).collect();
     (facts, kinds, json["chapters"].as_array().unwrap().len())
-}
-
-pub fn tool(name: &str) -> Command {
-    let found = which::which(name);
-    Command::new(
-        found.unwrap_or_else(|_| panic!("{name} is needed: apt install ffmpeg mkvtoolnix aom-tools")),
-    )
 }

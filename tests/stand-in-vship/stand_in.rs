@@ -137,6 +137,11 @@ unsafe extern "C" fn create_ssimulacra2(
     unsafe { create(input, output, data, core, api, false) }
 }
 
+/// Makes a filter of either kind.
+///
+/// # Safety
+/// The pointers are those VapourSynth calls a filter's create function with, `data`
+/// the [`Version`] given to [`register`].
 unsafe fn create(
     input: *const ffi::VSMap,
     output: *mut ffi::VSMap,
@@ -250,6 +255,9 @@ impl Instance {
     }
 
     /// Mean and maximum as the module's documentation says.
+    ///
+    /// # Safety
+    /// Both frames belong to `api` and are valid while this runs.
     unsafe fn measure(
         &self,
         reference: *const ffi::VSFrame,
@@ -279,7 +287,10 @@ impl Instance {
         Ok((sum / differences.len() as f64, highest))
     }
 
-    /// A copy of the distorted frame with the scores as properties.
+    /// A copy of the distorted frame with the scores as properties; the caller's to free.
+    ///
+    /// # Safety
+    /// The frame and the core belong to `api` and are valid while this runs.
     unsafe fn answer(
         &self,
         distorted: *const ffi::VSFrame,
@@ -307,6 +318,10 @@ impl Instance {
     }
 }
 
+/// The values of [`PROPERTIES`], or which is missing.
+///
+/// # Safety
+/// The frame belongs to `api` and is valid while this runs.
 unsafe fn properties(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Result<[i64; 6], String> {
     let mut found = [0; 6];
     for (value, key) in found.iter_mut().zip(PROPERTIES) {
@@ -324,6 +339,9 @@ unsafe fn properties(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Resu
 }
 
 /// The luma samples of a frame, row by row.
+///
+/// # Safety
+/// The frame belongs to `api`, is valid while this runs and has samples of 16 bits.
 unsafe fn luma(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Vec<u16> {
     // SAFETY: a plane has `height` rows of `width` samples, `stride` bytes apart.
     unsafe {
