@@ -37,10 +37,10 @@ fn every_worked_example_gives_the_same_crf_by_the_same_path() {
             max_crf: 50.0,
             unreliable_crf: 11.0,
         };
-        let first = Scored { crf: reference::FIRST_CRF, score: number(case, "score1") };
+        let first = Scored::new(reference::FIRST_CRF, number(case, "score1"));
         let second_crf = reference::second_crf(first.score, &goal);
         assert!((second_crf - number(case, "second_crf")).abs() < 1e-9, "{case}");
-        let second = Scored { crf: second_crf, score: number(case, "score2") };
+        let second = Scored::new(second_crf, number(case, "score2"));
         let plain = reference::uncorrected(first, second, &goal);
         assert!((plain.crf - number(case, "uncorrected_crf")).abs() < 6e-5, "{plain:?} {case}");
         let presets = ["probing_preset", "final_preset"].map(|key| number(case, key) as i32);
@@ -62,7 +62,7 @@ fn every_worked_example_gives_the_same_crf_by_the_same_path() {
 fn equal_scores_are_a_contradiction_not_a_division_by_zero() {
     let goal =
         Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
-    let at = |crf| Scored { crf, score: 85.0 };
+    let at = |crf| Scored::new(crf, 85.0);
     let solved = reference::solve(at(24.0), at(40.0), &goal, 7, 2);
     assert_eq!(solved.how, How::CoarserContradicts);
     // The middle of the quantiser steps 343 and 891 is 617, which is CRF 33.75.

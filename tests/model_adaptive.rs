@@ -17,7 +17,7 @@ const SLOPES: Slopes = Slopes { typical: 0.5, low: 0.25, high: 1.0 };
 const PRESETS: Presets = Presets { probing: 7, final_: 2 };
 
 fn at(crf: f64, score: f64) -> Scored {
-    Scored { crf, score }
+    Scored::new(crf, score)
 }
 
 fn other(scored: &[Scored]) -> Next {
@@ -171,7 +171,7 @@ fn a_black_scene_goes_to_the_coarsest_crf_and_is_not_doubtful() {
 }
 
 fn offset(factor: f64) -> Offset {
-    let pair = |crf| Pair { crf, frames: vec![(80.0, 100.0 - 20.0 * factor)] };
+    let pair = |crf| Pair { crf, probe: 80.0, final_: 100.0 - 20.0 * factor };
     Offset::measure([&[pair(24.0), pair(40.0)][..]], &GOAL).unwrap()
 }
 
@@ -250,7 +250,7 @@ proptest! {
     fn a_better_target_never_gets_a_coarser_crf(
         goal in goals(), probes in probes(), other in 0.05..0.95_f64, trend in -0.3..0.3_f64,
     ) {
-        let pair = |crf, factor: f64| Pair { crf, frames: vec![(1.0, factor.exp())] };
+        let pair = |crf, factor: f64| Pair { crf, probe: 1.0, final_: factor.exp() };
         let butteraugli = Goal { higher_is_better: false, ..goal };
         let offset = Offset::measure([&[pair(20.0, 0.0), pair(40.0, trend)][..]], &butteraugli);
         let learned = Learned { slopes: Some(SLOPES), offset };

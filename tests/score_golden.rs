@@ -3,8 +3,12 @@
 
 use progression_boost::score::select::{self, SceneDiffs};
 use progression_boost::score::{Measurement, frame_score, pool};
-use progression_boost::settings::{FrameSelection, Metric, MixCoefficients, Pooling};
+use progression_boost::settings::{
+    FrameSelection, Metric, MetricBackend, MetricSettings, MixCoefficients, Pooling,
+};
 use serde::Deserialize;
+
+mod common;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -66,16 +70,20 @@ fn mixes_agree_with_the_golden_figures() {
     assert_close(frame_score(&Measurement::Ssimulacra2(71.5), Metric::Ssimu2, &mix), 71.5, "ssimu2");
 }
 
+fn settings(metric: Metric, pooling: Pooling) -> MetricSettings {
+    MetricSettings { pooling, ..common::metric_settings(metric, MetricBackend::Native) }
+}
+
 #[test]
 fn pooling_agrees_with_the_golden_figures() {
     let cases = golden().pooling;
     assert_eq!(cases.len(), 12);
     for case in cases {
         let metric = if case.metric == "ssimu2" { Metric::Ssimu2 } else { Metric::ButteraugliMeanMix };
-        let mean = pool(&case.scores, metric, Pooling::Mean).unwrap();
+        let mean = pool(&case.scores, &settings(metric, Pooling::ReferenceMean)).unwrap();
         assert_close(mean.score, case.mean, &format!("mean of {:?}", case.scores));
         assert_eq!(mean.unreliable, case.unreliable, "{:?}", case.scores);
-        let worst = pool(&case.scores, metric, Pooling::Worst).unwrap();
+        let worst = pool(&case.scores, &settings(metric, Pooling::Worst)).unwrap();
         assert_close(worst.score, case.worst, &format!("worst of {:?}", case.scores));
     }
 }

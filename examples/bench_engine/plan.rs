@@ -43,17 +43,21 @@ impl Bench {
             scenes.push(Scene { start, end: (start + length).min(FRAMES) });
         }
 
-        let picture = Picture::filled(working.info().width, working.info().height, 10, 0, 0).bytes();
+        let (width, height) = (working.info().width, working.info().height);
+        let picture = PictureFacts {
+            bytes: Picture::filled(width, height, 10, 0, 0).bytes(),
+            grid: Arc::new(LumaGrid::new(width, height)),
+        };
         let started = Instant::now();
         let planned = plan(&scenes, &zones);
         let mut candidates = Vec::new();
         for scene in planned {
             let backend = backends.of_zone(scene.zone).context("every zone measures")?;
             let model = modelling::model(scene.settings, encoding.encoder.capabilities.quarter_steps);
-            candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, 1 << 30, picture)?);
+            candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, 1 << 30, &picture)?);
         }
         let learning = Learning::plan(&mut candidates);
-        let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(picture)).collect();
+        let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(&picture)).collect();
         let info = working.info();
         let fps = y4m::frame_rate(info.fps);
         let probing = Probing {

@@ -106,7 +106,7 @@ impl State {
                     &format!("scene {scene}: {what} at CRF {crf:.2} took {seconds:.1} s, {bytes} bytes"),
                 );
             }
-            Event::Score { scene, probe, calibration, crf, score } => {
+            Event::Score { scene, probe, calibration, crf, score, .. } => {
                 let what = encode_name(*probe, *calibration);
                 self.detail(1, &format!("scene {scene}: {what} at CRF {crf:.2} scores {score:.3}"));
             }

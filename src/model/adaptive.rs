@@ -3,17 +3,22 @@
 
 use super::curve::{Curve, reaches};
 use super::slopes::between;
-use super::{Answer, Goal, How, Next, Offset, Role, Scored, Slopes, qstep, round_crf};
+use super::{Answer, Goal, How, Lessons, Next, Offset, Role, Scored, Slopes, qstep, round_crf};
+use crate::support::statistics::median;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adaptive {
-    /// CRF of every scene's first probe.
-    pub first_crf: f64,
+    /// CRF of the pilots' first probes; `None`: where a usual picture has the
+    /// damage that is wanted.
+    pub first_crf: Option<f64>,
     /// A score this near to the target is near enough to take the learned slope
     /// for the rest of the way.
     pub tolerance: f64,
     /// What the encoder can do: a probe's CRF must be the one it is encoded at.
     pub quarter_steps: bool,
+    /// Damage of the final encode / damage of a probe, as far as it can be told
+    /// before: probes are placed where the final encode hits the target.
+    pub expected_factor: f64,
 }
 
 /// Most probes of a scene.
@@ -22,41 +27,63 @@ const MOST: usize = 3;
 /// How far probes are kept apart, as the ln of the ratio of their quantiser
 /// steps. The scores of two encodes differ by some per cent of their distortion
 /// for no reason that a model knows; a slope from probes too near to each other
-/// shows little else. A pilot's slope is for all scenes: 0.4 is from CRF 24 to
-/// 16.5 or to 31.
-const APART_PILOT: f64 = 0.4;
-/// The second probe of any other scene is to be near its solution: 0.2 is from
-/// CRF 24 to 20.5 or to 27.5.
+/// shows little else. 0.2 is from CRF 24 to 20.5 or to 27.5.
 const APART_SECOND: f64 = 0.2;
 /// Between two probes there must be room for a third: about one CRF.
 const APART_THIRD: f64 = 0.07;
 
+/// Damage of a usual picture at the quantiser step of CRF 24: a pilot's first
+/// probe starts from it. SSIMULACRA2: 14 to 25 on Big Buck Bunny.
+const USUAL_SSIMU2: f64 = 19.0;
+/// Butteraugli's 3-norm and its mixes.
+const USUAL_BUTTERAUGLI: f64 = 0.9;
+const USUAL_CRF: f64 = 24.0;
+
 impl Adaptive {
-    pub(super) fn first_crf(&self, goal: &Goal) -> f64 {
-        self.round(goal.clamp(self.first_crf))
+    fn first_crf(&self, goal: &Goal) -> f64 {
+        let usual = || {
+            let damage = if goal.higher_is_better { USUAL_SSIMU2 } else { USUAL_BUTTERAUGLI };
+            let ratio = (goal.distortion(goal.target) / damage).powf(Slopes::prior().typical.recip());
+            qstep::to_crf(qstep::from_crf(USUAL_CRF) * ratio)
+        };
+        self.round(goal.clamp(self.first_crf.unwrap_or_else(usual)))
     }
 
     fn round(&self, crf: f64) -> f64 {
         round_crf(crf, self.quarter_steps)
     }
 
-    /// What a scene with at least one probe needs.
-    pub(super) fn next(&self, scored: &[Scored], goal: &Goal, role: Role, slopes: Option<&Slopes>) -> Next {
-        if let (Role::Pilot, [_]) = (role, scored) {
-            return self.probe(scored, goal, &Slopes::prior(), APART_PILOT);
-        }
+    /// What a scene needs.
+    pub(super) fn next(&self, scored: &[Scored], goal: &Goal, role: Role, lessons: Option<&Lessons>) -> Next {
+        let goal = &goal.of_damage(self.expected_factor.recip());
         let near = |probe: &Scored| goal.surplus(probe.score).abs() <= self.tolerance;
         if scored.len() >= MOST || scored.iter().any(near) {
             return Next::Done;
         }
-        let Some(slopes) = slopes else { return Next::Slopes };
-        match scored {
-            [_] => self.probe(scored, goal, slopes, APART_SECOND),
-            [a, b] if !between(*a, *b, goal).is_some_and(|slope| slopes.allow(slope)) => {
-                self.probe(scored, goal, slopes, APART_THIRD)
+        match (role, scored, lessons) {
+            (Role::Pilot, [], _) => Next::Probe(self.first_crf(goal)),
+            (Role::Pilot, [_], _) => self.probe(scored, goal, &Slopes::prior(), APART_SECOND),
+            (_, _, None) => Next::Lessons,
+            (_, [], Some(lessons)) => Next::Probe(self.round(goal.clamp(lessons.start))),
+            (_, [_], Some(lessons)) => self.probe(scored, goal, &lessons.slopes, APART_SECOND),
+            (_, [a, b], Some(lessons))
+                if !between(*a, *b, goal).is_some_and(|slope| lessons.slopes.allow(slope)) =>
+            {
+                self.probe(scored, goal, &lessons.slopes, APART_THIRD)
             }
             _ => Next::Done,
         }
+    }
+
+    /// What the probes of the pilots teach.
+    pub(super) fn learn(&self, pilots: &[Vec<Scored>], goal: &Goal) -> Lessons {
+        let goal = &goal.of_damage(self.expected_factor.recip());
+        let slopes = Slopes::learn(pilots.iter().map(Vec::as_slice), goal);
+        let solved = |scored: &Vec<Scored>| solve(scored, goal, &slopes, None);
+        let steps: Vec<f64> =
+            pilots.iter().filter_map(solved).map(|answer| qstep::from_crf(answer.crf).ln()).collect();
+        let start = median(steps).map_or_else(|| self.first_crf(goal), |step| qstep::to_crf(step.exp()));
+        Lessons { slopes, start }
     }
 
     /// A probe where the others say that the target is hit, `apart` from all of
@@ -97,7 +124,7 @@ pub(super) fn solve(
     offset: Option<&Offset>,
 ) -> Option<Answer> {
     let curve = Curve::through(scored, goal, slopes)?;
-    let moved = |x: f64| curve.at(x) + offset.map_or(0.0, |offset| offset.at(x));
+    let moved = |x: f64| curve.at(x) + offset.map_or(0.0, |offset| offset.level);
     let x = reaches(goal.distortion(goal.target).ln(), limits(goal), moved);
     let mut crf = goal.clamp(qstep::to_crf(x.exp()));
     if let Some(finest) = finest_in_vain(scored, goal) {

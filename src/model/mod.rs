@@ -14,15 +14,25 @@ mod slopes;
 
 pub use crate::options::round_crf;
 pub use adaptive::Adaptive;
-pub use offset::{Offset, Pair};
+pub use offset::{Offset, Pair, Ratios};
 pub use slopes::Slopes;
 
 /// One scored probe of a scene.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scored {
     pub crf: f64,
-    /// Pooled score over the scene's measured frames.
+    /// Of the scene.
     pub score: f64,
+    /// Its standard error, in the metric's unit; 0 where it is not known.
+    #[serde(default)]
+    pub error: f64,
+}
+
+impl Scored {
+    /// A probe whose score is known exactly, or of unknown error.
+    pub fn new(crf: f64, score: f64) -> Self {
+        Self { crf, score, error: 0.0 }
+    }
 }
 
 /// What a solved scene's CRF must stay within and aim at.
@@ -49,6 +59,11 @@ impl Goal {
         self.quality(score) - self.quality(self.target)
     }
 
+    /// The same goal for encodes whose damage is `factor` times that of those it is for.
+    fn of_damage(&self, factor: f64) -> Self {
+        Self { target: self.score(self.distortion(self.target) * factor), ..*self }
+    }
+
     /// The score counted so that more is better.
     fn quality(&self, score: f64) -> f64 {
         if self.higher_is_better { score } else { -score }
@@ -63,6 +78,12 @@ impl Goal {
     /// The score that is this much damage.
     fn score(&self, distortion: f64) -> f64 {
         if self.higher_is_better { PERFECT - distortion } else { distortion }
+    }
+
+    /// CRF of the probe that is nearest to the target.
+    pub fn nearest(&self, scored: &[Scored]) -> Option<f64> {
+        let distance = |probe: &Scored| self.surplus(probe.score).abs();
+        scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|probe| probe.crf)
     }
 
     fn clamp(&self, crf: f64) -> f64 {
@@ -88,8 +109,8 @@ pub enum Kind {
 pub enum Next {
     /// A probe at this CRF.
     Probe(f64),
-    /// The pilots' slopes: ask again when they are known.
-    Slopes,
+    /// What the pilots teach: ask again when it is known.
+    Lessons,
     /// Nothing: it can be solved.
     Done,
 }
@@ -103,13 +124,21 @@ pub enum Role {
     Other,
 }
 
+/// What the pilots teach the scenes that are probed after them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lessons {
+    pub slopes: Slopes,
+    /// CRF at which a scene that nothing is known about is probed first.
+    pub start: f64,
+}
+
 /// What other scenes taught, for solving.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Learned {
     /// `None` with models that learn nothing.
-    pub slopes: Option<Slopes>,
-    /// `None` without calibration.
-    pub offset: Option<Offset>,
+    pub lessons: Option<Lessons>,
+    /// What the calibrated scenes showed.
+    pub ratios: Ratios,
 }
 
 /// The presets that the reference model's constants are chosen by.
@@ -159,39 +188,49 @@ impl Answer {
 }
 
 impl Model {
-    /// CRF of every scene's first probe.
-    pub fn first_crf(&self) -> f64 {
-        match self.kind {
-            Kind::Reference => reference::FIRST_CRF,
-            Kind::Adaptive(adaptive) => adaptive.first_crf(&self.goal),
-        }
-    }
-
     /// Whether it needs pilots.
     pub fn learns(&self) -> bool {
         matches!(self.kind, Kind::Adaptive(_))
     }
 
     /// What a scene needs after the probes in `scored`, in the order they were
-    /// made. `slopes` are `None` until the pilots' probes are scored.
-    pub fn next(&self, scored: &[Scored], role: Role, slopes: Option<&Slopes>) -> Next {
+    /// made. `lessons` are `None` until the pilots' probes are scored.
+    pub fn next(&self, scored: &[Scored], role: Role, lessons: Option<&Lessons>) -> Next {
         match (self.kind, scored) {
-            (_, []) => Next::Probe(self.first_crf()),
+            (Kind::Reference, []) => Next::Probe(reference::FIRST_CRF),
             (Kind::Reference, [first]) => Next::Probe(reference::second_crf(first.score, &self.goal)),
             (Kind::Reference, _) => Next::Done,
-            (Kind::Adaptive(adaptive), _) => adaptive.next(scored, &self.goal, role, slopes),
+            (Kind::Adaptive(adaptive), _) => adaptive.next(scored, &self.goal, role, lessons),
         }
     }
 
     /// The CRF before any correction; the final preset may depend on it. `None`
     /// with fewer probes than the model asks for.
-    pub fn uncorrected(&self, scored: &[Scored], slopes: Option<&Slopes>) -> Option<Answer> {
+    pub fn uncorrected(&self, scored: &[Scored], lessons: Option<&Lessons>) -> Option<Answer> {
         match self.kind {
             Kind::Reference => {
                 let [first, second] = *scored else { return None };
                 Some(reference::uncorrected(first, second, &self.goal))
             }
-            Kind::Adaptive(_) => adaptive::solve(scored, &self.goal, slopes?, None),
+            Kind::Adaptive(_) => adaptive::solve(scored, &self.goal, &lessons?.slopes, None),
+        }
+    }
+
+    /// What pilots with these probes teach; the order of the pilots is of no matter.
+    /// `None` with a model that learns nothing.
+    pub fn learn(&self, pilots: &[Vec<Scored>]) -> Option<Lessons> {
+        match self.kind {
+            Kind::Reference => None,
+            Kind::Adaptive(adaptive) => Some(adaptive.learn(pilots, &self.goal)),
+        }
+    }
+
+    /// What the final encode does otherwise than the probes; `None` where nothing
+    /// was measured and nothing is assumed.
+    pub fn offset(&self, ratios: &Ratios, presets: Presets) -> Option<Offset> {
+        match self.kind {
+            Kind::Reference => ratios.alone(),
+            Kind::Adaptive(_) => Some(ratios.with(Offset::prior(presets))),
         }
     }
 
@@ -202,7 +241,7 @@ impl Model {
         match self.kind {
             Kind::Reference => {
                 let [first, second] = *scored else { return None };
-                Some(match &learned.offset {
+                Some(match self.offset(&learned.ratios, presets) {
                     Some(offset) => {
                         let corrected = [first, second].map(|probe| offset.corrected(probe, goal));
                         reference::uncorrected(corrected[0], corrected[1], goal)
@@ -211,7 +250,8 @@ impl Model {
                 })
             }
             Kind::Adaptive(_) => {
-                adaptive::solve(scored, goal, learned.slopes.as_ref()?, learned.offset.as_ref())
+                let offset = self.offset(&learned.ratios, presets);
+                adaptive::solve(scored, goal, &learned.lessons.as_ref()?.slopes, offset.as_ref())
             }
         }
     }

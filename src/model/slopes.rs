@@ -91,7 +91,7 @@ mod tests {
     /// (qstep 891) as the slope says.
     fn pilot(slope: f64) -> [Scored; 2] {
         let damage = 20.0 * (891.0_f64 / 343.0).powf(slope);
-        [Scored { crf: 24.0, score: 80.0 }, Scored { crf: 40.0, score: 100.0 - damage }]
+        [Scored::new(24.0, 80.0), Scored::new(40.0, 100.0 - damage)]
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_order_of_the_pilots_is_of_no_matter_and_contradictions_teach_nothing() {
-        let contradicting = [Scored { crf: 24.0, score: 80.0 }, Scored { crf: 40.0, score: 81.0 }];
+        let contradicting = [Scored::new(24.0, 80.0), Scored::new(40.0, 81.0)];
         let pilots = [pilot(0.3), contradicting, pilot(0.7), pilot(0.9)];
         let forth = Slopes::learn(pilots.iter().map(|p| &p[..]), &GOAL);
         let back = Slopes::learn(pilots.iter().rev().map(|p| &p[..]), &GOAL);

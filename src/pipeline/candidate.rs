@@ -7,14 +7,14 @@ use anyhow::{Context, Result};
 use super::frames::{Keep, Kept};
 use super::plan::PlannedScene;
 use super::scheduler::{self, Step};
+use super::selection::{FrameScores, Measured, Scores, Selection};
 use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
-use crate::model::{Model, Next, Pair, Role, Scored, Slopes};
-use crate::score::{self, Backend, Measurement, Pooled, SceneReference, select};
+use crate::model::{Lessons, Model, Next, Pair, Role, Scored};
+use crate::score::{self, Backend, SceneReference, select};
+use crate::settings::Pooling;
+use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
-
-/// Probes of a calibrated scene that are compared with the final encode, at most.
-const COMPARED: usize = 2;
 
 /// Probes that a scene is expected to need.
 const EXPECTED: u64 = 2;
@@ -27,6 +27,13 @@ pub struct Take {
     pub crf: f64,
 }
 
+/// What all pictures of the clip have in common.
+pub struct PictureFacts {
+    /// Of one picture in the encoder's layout.
+    pub bytes: usize,
+    pub grid: Arc<LumaGrid>,
+}
+
 /// A scene and what its probes need; made before probing starts.
 pub struct Candidate<'a> {
     pub planned: PlannedScene<'a>,
@@ -37,6 +44,9 @@ pub struct Candidate<'a> {
     pub backend: Arc<dyn Backend>,
     /// Luma differences of the scene's frames, one entry a frame.
     pub diff: &'a [f64],
+    pub selection: Selection,
+    /// Where every frame's luma is compared with the source's.
+    pub grid: Arc<LumaGrid>,
     /// What measurements depend on besides the encodes.
     measured_by: Fingerprint,
     pub keep: Keep,
@@ -48,15 +58,15 @@ pub struct Candidate<'a> {
 pub struct Progress {
     /// Encodes decided so far; a step's `take` is an index into it.
     takes: Vec<Take>,
-    /// Offsets that are measured, rising; known once the selection could be made.
-    pub offsets: Option<Vec<usize>>,
-    pub reference: Option<Arc<dyn SceneReference>>,
+    /// Offsets that are picked, rising; known once they could be.
+    pub picked: Option<Vec<usize>>,
+    /// Frames of the sample that the next encode is measured by, at first.
+    count: Option<usize>,
+    pub references: References,
     /// Probes in the order they were made.
     scored: Vec<Scored>,
-    /// The scores of the measured frames of each probe, and of each encode as the
-    /// final one.
-    probe_frames: Vec<Vec<f64>>,
-    final_frames: Vec<Vec<f64>>,
+    /// Encodes as the final one, in the order they were made.
+    finals: Vec<Scored>,
     unreliable: bool,
     /// Nothing more will be scored.
     over: bool,
@@ -64,13 +74,32 @@ pub struct Progress {
     reported: u64,
 }
 
-/// The scores of an encode.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scores {
-    /// Of the measured frames, in their order.
-    pub frames: Vec<f64>,
-    /// Of the scene.
-    pub pooled: Pooled,
+/// Prepared sources of a scene's frames.
+#[derive(Default)]
+pub struct References(Vec<(Vec<usize>, Arc<dyn SceneReference>)>);
+
+impl References {
+    /// Those of `offsets` that are not prepared.
+    pub fn missing(&self, offsets: &[usize]) -> Vec<usize> {
+        offsets.iter().copied().filter(|offset| self.find(*offset).is_none()).collect()
+    }
+
+    /// Prepared sources of the frames at `offsets`.
+    pub fn add(&mut self, offsets: Vec<usize>, prepared: Arc<dyn SceneReference>) {
+        self.0.push((offsets, prepared));
+    }
+
+    /// The prepared source of each of `offsets` and its index there; `None` when one is missing.
+    pub fn of(&self, offsets: &[usize]) -> Option<Vec<(Arc<dyn SceneReference>, usize)>> {
+        offsets.iter().map(|offset| self.find(*offset)).collect()
+    }
+
+    fn find(&self, offset: usize) -> Option<(Arc<dyn SceneReference>, usize)> {
+        self.0.iter().find_map(|(offsets, prepared)| {
+            let at = offsets.iter().position(|known| *known == offset)?;
+            Some((Arc::clone(prepared), at))
+        })
+    }
 }
 
 /// What a finished chain tells.
@@ -90,21 +119,23 @@ impl<'a> Candidate<'a> {
         backend: Arc<dyn Backend>,
         luma: &'a LumaStats,
         memory: u64,
-        picture: usize,
+        picture: &PictureFacts,
     ) -> Result<Self> {
         let scene = planned.scene;
         let diff = &luma.diff[scene.start..scene.end];
-        let selection = &planned.settings.metric.frames;
-        let measured_by = Fingerprint::of(&(PROGRAM, backend.identity(), selection, diff));
+        let metric = &planned.settings.metric;
+        let selection = Selection::new(scene, diff, metric);
+        // How many frames of the sample are measured is no part of the key: what
+        // an earlier run measured is enough, or it is not and done again.
+        let chosen_by = (metric.pooling == Pooling::Mean, &metric.frames, metric.sample.repeats);
+        let measured_by = Fingerprint::of(&(PROGRAM, backend.identity(), chosen_by, diff));
         let mut progress = Progress::default();
         let mut keep = Keep::All;
-        if !select::needs_probe(selection) {
-            let known = select::SceneDiffs { start: scene.start, diff, probe_diff: None };
-            let offsets = select::frames(&known, selection)?;
+        if let Some(offsets) = selection.known(scene, diff)? {
             keep = Keep::Offsets(offsets.clone());
-            progress.offsets = Some(offsets);
+            progress.picked = Some(offsets);
         }
-        if keep.bytes(scene.frames(), picture) > memory {
+        if keep.bytes(scene.frames(), picture.bytes) > memory {
             keep = Keep::Nothing;
         }
         Ok(Self {
@@ -114,6 +145,8 @@ impl<'a> Candidate<'a> {
             calibrated: false,
             backend,
             diff,
+            selection,
+            grid: Arc::clone(&picture.grid),
             measured_by,
             keep,
             kept: Kept::default(),
@@ -122,18 +155,22 @@ impl<'a> Candidate<'a> {
     }
 
     /// The scene's weight and memory for the scheduler.
-    pub fn chain(&self, picture: usize) -> scheduler::Chain {
+    pub fn chain(&self, picture: &PictureFacts) -> scheduler::Chain {
         let frames = self.planned.scene.frames();
+        let luma = match self.selection {
+            Selection::Picked(_) => 0,
+            Selection::Sampled(_) => (frames * self.grid.bytes()) as u64,
+        };
         scheduler::Chain {
             weight: frames as u64,
-            bytes: self.keep.bytes(frames, picture),
+            bytes: self.keep.bytes(frames, picture.bytes) + luma,
             urgent: self.role == Role::Pilot || self.calibrated,
         }
     }
 
     /// Encodes that the stage expects of it.
     pub fn expected(&self) -> u64 {
-        EXPECTED + if self.calibrated { COMPARED as u64 } else { 0 }
+        EXPECTED + u64::from(self.calibrated)
     }
 
     pub fn probed(&self) -> Probed {
@@ -141,27 +178,52 @@ impl<'a> Candidate<'a> {
         Probed { scored: progress.scored.clone(), unreliable: progress.unreliable }
     }
 
-    /// Probes beside the encodes as the final one at the same CRFs.
-    pub fn pairs(&self) -> Vec<Pair> {
+    /// The encode as the final one beside the probe at the same CRF, when both are there.
+    pub fn pairs(&self) -> Option<Pair> {
         let progress = self.progress();
-        let both = progress.probe_frames.iter().zip(&progress.final_frames);
-        let frames = both.map(|(probe, final_)| probe.iter().copied().zip(final_.iter().copied()).collect());
-        progress.scored.iter().zip(frames).map(|(probe, frames)| Pair { crf: probe.crf, frames }).collect()
+        let final_ = progress.finals.first()?;
+        let same = |probe: &&Scored| (probe.crf - final_.crf).abs() < 1e-9;
+        let probe = progress.scored.iter().find(same)?;
+        Some(Pair { crf: probe.crf, probe: probe.score, final_: final_.score })
     }
 
-    /// Whether a pilot has shown its slope, or will not.
+    /// Where the source's luma is wanted as it passes by.
+    pub fn luma_grid(&self) -> Option<&LumaGrid> {
+        matches!(self.selection, Selection::Sampled(_)).then_some(&*self.grid)
+    }
+
+    /// Frames of the sample that the next encode is measured by, at first.
+    pub fn count(&self) -> usize {
+        let first = match &self.selection {
+            Selection::Picked(_) => 0,
+            Selection::Sampled(sample) => sample.first(),
+        };
+        self.progress().count.unwrap_or(first)
+    }
+
+    /// Whether a pilot has made the probes that it makes alone, or will not.
     pub fn has_taught(&self) -> bool {
         let progress = self.progress();
-        progress.over || progress.scored.len() >= 2
+        progress.over || !matches!(self.model.next(&progress.scored, self.role, None), Next::Probe(_))
+    }
+
+    /// The probes that a pilot makes alone: what it finds out with the help of the
+    /// others' must not depend on who is done first.
+    pub fn lesson(&self) -> Vec<Scored> {
+        let scored = self.progress().scored.clone();
+        let alone =
+            |count: &usize| !matches!(self.model.next(&scored[..*count], self.role, None), Next::Probe(_));
+        let count = (0..scored.len()).find(alone).unwrap_or(scored.len());
+        scored[..count].to_vec()
     }
 
     pub fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The scene's first encode, whose frames are kept and may decide what is measured.
-    pub fn first_take(&self) -> Take {
-        Take { purpose: Purpose::Probing, crf: self.model.first_crf() }
+    /// The scene's first encode, which may decide what is measured; `None` before it is planned.
+    pub fn first_take(&self) -> Option<Take> {
+        self.progress().takes.first().copied()
     }
 
     /// The take that a step of the scheduler is about.
@@ -172,34 +234,33 @@ impl<'a> Candidate<'a> {
     }
 
     /// The next step by what is scored and what the pilots taught.
-    pub fn next(&self, slopes: Option<&Slopes>) -> Step {
+    pub fn next(&self, lessons: Option<&Lessons>) -> Step {
         let mut progress = self.progress();
-        let wanted = match self.wanted(&progress, slopes) {
+        let wanted = match self.wanted(&progress, lessons) {
             Wanted::Take(wanted) => wanted,
-            Wanted::Slopes => return Step::Wait,
+            Wanted::Lessons => return Step::Wait,
             Wanted::Nothing => {
                 progress.over = true;
                 return Step::Done;
             }
         };
-        let take = progress.scored.len() + progress.final_frames.len();
+        let take = progress.scored.len() + progress.finals.len();
         progress.takes.truncate(take);
         progress.takes.push(wanted);
         Step::Encode { take, crf: wanted.crf }
     }
 
-    /// Comparing comes before a third probe: it need not wait for the pilots.
-    fn wanted(&self, progress: &Progress, slopes: Option<&Slopes>) -> Wanted {
-        let next = self.model.next(&progress.scored, self.role, slopes);
-        let compared = progress.final_frames.len();
-        let enough = next == Next::Done || progress.scored.len() >= COMPARED;
-        if self.calibrated && enough && compared < progress.scored.len().min(COMPARED) {
-            let crf = progress.scored[compared].crf;
-            return Wanted::Take(Take { purpose: Purpose::Final, crf });
-        }
-        match next {
+    /// The encode as the final one comes last, at the CRF of the probe that is
+    /// nearest to the target: there the two are compared frame by frame alike, and
+    /// near where scenes are solved.
+    fn wanted(&self, progress: &Progress, lessons: Option<&Lessons>) -> Wanted {
+        match self.model.next(&progress.scored, self.role, lessons) {
             Next::Probe(crf) => Wanted::Take(Take { purpose: Purpose::Probing, crf }),
-            Next::Slopes => Wanted::Slopes,
+            Next::Lessons => Wanted::Lessons,
+            Next::Done if self.calibrated && progress.finals.is_empty() => {
+                let nearest = self.model.goal.nearest(&progress.scored);
+                nearest.map_or(Wanted::Nothing, |crf| Wanted::Take(Take { purpose: Purpose::Final, crf }))
+            }
             Next::Done => Wanted::Nothing,
         }
     }
@@ -207,43 +268,75 @@ impl<'a> Candidate<'a> {
     /// Key of what an encode measures: `first` is the key of the scene's first
     /// one, on which it can depend which frames are measured.
     pub fn measured_key(&self, encode: &Fingerprint, first: &Fingerprint) -> Fingerprint {
-        let selected_by = select::needs_probe(&self.planned.settings.metric.frames).then_some(first);
-        Fingerprint::of(&(&self.measured_by, encode, selected_by))
+        let depends = match &self.selection {
+            Selection::Picked(selection) => select::needs_probe(selection),
+            Selection::Sampled(_) => false,
+        };
+        Fingerprint::of(&(&self.measured_by, encode, depends.then_some(first)))
     }
 
-    /// The scores of an encode by the metric and the pooling of the scene's settings.
+    /// The scores of measured frames by the metric of the scene's settings.
+    pub fn frame_scores(&self, measured: &Measured) -> Result<FrameScores> {
+        let metric = &self.planned.settings.metric;
+        let place = (self.planned.index, self.planned.scene.start);
+        FrameScores::of(measured, metric, place, &*self.backend)
+    }
+
+    /// The score of an encode by the scene's settings.
     ///
     /// # Errors
-    /// When one is not a number.
-    pub fn scores(&self, measured: &[(usize, Measurement)]) -> Result<Scores> {
-        let metric = &self.planned.settings.metric;
-        let first = self.planned.scene.start;
-        let of_frame = |(offset, measurement): &(usize, Measurement)| {
-            let score = score::frame_score(measurement, metric.metric, &metric.mix);
-            score::check_finite(score, self.planned.index, first + offset, || self.backend.describe())
-        };
-        let frames = measured.iter().map(of_frame).collect::<Result<Vec<f64>>>()?;
-        let pooled = score::pool(&frames, metric.metric, metric.pooling)?;
-        Ok(Scores { frames, pooled })
+    /// When the score of a frame is not a number.
+    pub fn scores(&self, measured: &Measured) -> Result<Scores> {
+        let scores = self.frame_scores(measured)?;
+        match &self.selection {
+            Selection::Picked(_) => {
+                let frames: Vec<f64> = scores.frames.iter().map(|(_, score)| *score).collect();
+                Ok(Scores { pooled: score::pool(&frames, &self.planned.settings.metric)?, error: 0.0 })
+            }
+            Selection::Sampled(sample) => {
+                let estimate = sample.estimate(&scores, &measured.errors);
+                Ok(Scores { pooled: estimate.parts.pooled, error: estimate.error })
+            }
+        }
+    }
+
+    /// Whether what an earlier run measured is as much as this one would.
+    pub fn is_enough(&self, measured: &Measured) -> Result<bool> {
+        let Selection::Sampled(sample) = &self.selection else { return Ok(true) };
+        let expected = sample.beginning(measured.frames.len());
+        let same = measured.frames.iter().map(|(offset, _)| offset).eq(expected);
+        let whole = measured.errors.len() == self.planned.scene.frames();
+        let counted = measured.frames.len() >= sample.first();
+        Ok(same
+            && whole
+            && counted
+            && sample.more(&self.frame_scores(measured)?, &measured.errors).is_empty())
     }
 
     /// Enters what was just measured, or found from an earlier run, and returns
     /// the scene's score.
-    pub fn enter(&self, take: Take, measured: &[(usize, Measurement)]) -> Result<f64> {
-        let Scores { frames, pooled } = self.scores(measured)?;
+    pub fn enter(&self, take: Take, measured: &Measured) -> Result<Scores> {
+        let scores = self.scores(measured)?;
+        let scored = Scored { crf: take.crf, score: scores.pooled.score, error: scores.error };
         let mut progress = self.progress();
         match take.purpose {
             Purpose::Probing => {
-                progress.scored.push(Scored { crf: take.crf, score: pooled.score });
-                progress.probe_frames.push(frames);
-                progress.unreliable |= pooled.unreliable;
+                progress.scored.push(scored);
+                progress.unreliable |= scores.pooled.unreliable;
             }
-            Purpose::Final => progress.final_frames.push(frames),
+            Purpose::Final => progress.finals.push(scored),
         }
-        if progress.offsets.is_none() {
-            progress.offsets = Some(measured.iter().map(|(offset, _)| *offset).collect());
+        match &self.selection {
+            Selection::Picked(_) if progress.picked.is_none() => {
+                progress.picked = Some(measured.frames.iter().map(|(offset, _)| *offset).collect());
+            }
+            Selection::Picked(_) => {}
+            Selection::Sampled(sample) => {
+                // The next encode of the scene will not be much easier to measure.
+                progress.count = Some(sample.enough(measured.frames.len(), scores.error));
+            }
         }
-        Ok(pooled.score)
+        Ok(scores)
     }
 
     /// Nothing more comes: it failed.
@@ -255,7 +348,7 @@ impl<'a> Candidate<'a> {
     /// the end what turned out not to be needed. A third probe was not expected.
     pub fn unreported(&self) -> u64 {
         let mut progress = self.progress();
-        let finished = (progress.scored.len() + progress.final_frames.len()) as u64;
+        let finished = (progress.scored.len() + progress.finals.len()) as u64;
         let done = if progress.over { self.expected() } else { finished.min(self.expected()) };
         let news = done - progress.reported;
         progress.reported = done;
@@ -265,6 +358,6 @@ impl<'a> Candidate<'a> {
 
 enum Wanted {
     Take(Take),
-    Slopes,
+    Lessons,
     Nothing,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::backends::{Backends, scoring_pool};
-use super::candidate::{Candidate, Probed, Take};
+use super::candidate::{Candidate, PictureFacts, Probed, Take};
 use super::encoding::Encoding;
 use super::finish::SceneOutcome;
 use super::input::picture_bytes;
@@ -18,7 +18,7 @@ use super::store::Store;
 use super::{Request, modelling};
 use crate::analysis::LumaStats;
 use crate::encoder::{Purpose, y4m};
-use crate::source::Clip;
+use crate::source::{Clip, LumaGrid};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -50,7 +50,8 @@ pub struct Probings {
 impl Chains<'_> {
     /// Probes every scene whose zone measures; the others need none.
     pub fn run(&self, planned: &[PlannedScene<'_>], luma: &LumaStats, cancel: &Cancel) -> Result<Probings> {
-        let mut candidates = self.candidates(planned, luma)?;
+        let picture = self.picture();
+        let mut candidates = self.candidates(planned, luma, &picture)?;
         if candidates.is_empty() {
             let outcomes = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
             return Ok(Probings { outcomes, learned: Vec::new() });
@@ -58,8 +59,7 @@ impl Chains<'_> {
         let learning = Learning::plan(&mut candidates);
         let expected = candidates.iter().map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
-        let picture = picture_bytes(self.working);
-        let chains: Vec<_> = candidates.iter().map(|c| c.chain(picture)).collect();
+        let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
         let params = |scene: &PlannedScene<'_>, take: Take| match take.purpose {
             Purpose::Probing => self.encoding.probe_words(scene, take.crf, luma),
@@ -90,8 +90,8 @@ impl Chains<'_> {
         &self,
         planned: &[PlannedScene<'s>],
         luma: &'s LumaStats,
+        picture: &PictureFacts,
     ) -> Result<Vec<Candidate<'s>>> {
-        let picture = picture_bytes(self.working);
         let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
         let measured = |scene: &PlannedScene<'s>| {
             let backend = self.backends.of_zone(scene.zone)?;
@@ -99,6 +99,12 @@ impl Chains<'_> {
             Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.memory / 2, picture))
         };
         planned.iter().filter_map(measured).collect()
+    }
+
+    fn picture(&self) -> PictureFacts {
+        let info = self.working.info();
+        let grid = Arc::new(LumaGrid::new(info.width, info.height));
+        PictureFacts { bytes: picture_bytes(self.working), grid }
     }
 
     fn limits(&self) -> Limits {

@@ -43,7 +43,9 @@ impl Encoding {
             for (purpose, list) in lists {
                 if purpose == Purpose::Probing {
                     encoding.agree_on_bits(list.bits(), tried.is_empty())?;
-                } else if zone.settings.metric.enable && zone.settings.model.calibrate > 0 {
+                } else if zone.settings.metric.enable
+                    && zone.settings.model.calibrate.is_some_and(|scenes| scenes > 0)
+                {
                     encoding.check_calibration_bits(list.bits())?;
                 }
                 if tried.contains(&list) {

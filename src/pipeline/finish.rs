@@ -122,7 +122,7 @@ impl<'a> Finisher<'a> {
         let too_few = || {
             format!("scene {}: {} probes are too few for model {:?}", scene.index, scored.len(), model.kind)
         };
-        let plain = model.uncorrected(&scored, learned.slopes.as_ref()).with_context(too_few)?;
+        let plain = model.uncorrected(&scored, learned.lessons.as_ref()).with_context(too_few)?;
         let final_preset = preset(plain.crf)?;
         let presets = Presets { probing: encoder.probing_preset, final_: final_preset };
         let answer = model.solve(&scored, &learned, presets).with_context(too_few)?;

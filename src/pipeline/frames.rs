@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
 use crate::scenes::Scene;
-use crate::source::{Clip, PackedPicture, Picture};
+use crate::source::{Clip, LumaGrid, LumaSample, PackedPicture, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::machine;
 
@@ -41,41 +41,75 @@ impl Keep {
     }
 }
 
-/// Pictures of one scene by their offset; shared between the threads that work on it.
+/// What is kept of one scene's source; shared between the threads that work on it.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<BTreeMap<usize, Arc<PackedPicture>>>);
+pub struct Kept {
+    /// By offset.
+    pictures: Mutex<BTreeMap<usize, Arc<PackedPicture>>>,
+    /// Of the first frames that passed, all of them in the end.
+    luma: Mutex<Arc<Vec<LumaSample>>>,
+}
 
 impl Kept {
     fn insert(&self, offset: usize, picture: Arc<PackedPicture>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(offset, picture);
+        self.pictures().insert(offset, picture);
+    }
+
+    fn pictures(&self) -> MutexGuard<'_, BTreeMap<usize, Arc<PackedPicture>>> {
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the luma of a frame that passes by, if it is the next one.
+    fn see(&self, offset: usize, grid: &LumaGrid, picture: &Picture) -> Result<()> {
+        let mut luma = self.luma.lock().unwrap_or_else(PoisonError::into_inner);
+        if luma.len() == offset {
+            Arc::make_mut(&mut luma).push(grid.sample(picture)?);
+        }
+        Ok(())
+    }
+
+    /// The luma of all `frames` of the scene, if they passed by.
+    pub fn luma(&self, frames: usize) -> Option<Arc<Vec<LumaSample>>> {
+        let luma = self.luma.lock().unwrap_or_else(PoisonError::into_inner);
+        (luma.len() == frames).then(|| Arc::clone(&luma))
     }
 
     pub fn get(&self, offset: usize) -> Option<Arc<PackedPicture>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&offset).cloned()
+        self.pictures().get(&offset).cloned()
     }
 
     /// Lets everything but `offsets` (rising) go.
     pub fn retain(&self, offsets: &[usize]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|offset, _| offsets.binary_search(offset).is_ok());
+        self.pictures().retain(|offset, _| offsets.binary_search(offset).is_ok());
+    }
+
+    /// Lets `offsets` (rising) go.
+    pub fn remove(&self, offsets: &[usize]) {
+        self.pictures().retain(|offset, _| offsets.binary_search(offset).is_err());
     }
 
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.pictures().clear();
+        *self.luma.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
     }
 }
 
-/// The pictures of a scene in order, each kept if wanted.
+/// The pictures of a scene in order, each kept if wanted, and its luma at the
+/// places of `grid`.
 pub fn pass_by<'a>(
     clip: &Clip,
     scene: Scene,
     keep: &'a Keep,
+    grid: Option<&'a LumaGrid>,
     kept: &'a Kept,
     cancel: &Cancel,
 ) -> impl Iterator<Item = Result<Arc<Picture>>> + use<'a> {
     let frames = clip.frames(scene.start..scene.end, machine::prefetch(), cancel);
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
+        if let Some(grid) = grid {
+            kept.see(offset, grid, &picture)?;
+        }
         if keep.wants(offset) {
             kept.insert(offset, Arc::new(picture.pack()));
         }

@@ -8,15 +8,29 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::candidate::Candidate;
-use crate::model::{Learned, Offset, Role, Slopes};
+use super::modelling;
+use crate::model::{Learned, Lessons, Ratios, Role};
+use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
 
 /// Pilots of a group: a part of its scenes, so that most can learn, …
-const PILOT_SHARE: usize = 4;
+const PILOT_SHARE: usize = 8;
 /// … but not fewer than these where there are so many …
-const FEWEST_PILOTS: usize = 3;
+const FEWEST_PILOTS: usize = 2;
 /// … and not more, because a median gets little surer.
-const MOST_PILOTS: usize = 8;
+const MOST_PILOTS: usize = 12;
+
+/// Share of the work of probing that calibration may take unasked (spec 11).
+const CALIBRATION_SHARE: f64 = 0.15;
+/// Probes a scene that are reckoned with for that.
+const PROBES: f64 = 1.4;
+/// A preset slower by one takes this many times the work: measured 1.5 (7 to 5)
+/// to 1.7 (7 to 2).
+const WORK_BY_PRESET: f64 = 1.6;
+/// Scenes that are calibrated unasked, at most.
+const MOST_CALIBRATED: usize = 8;
+/// Shorter scenes show little of how an encoder works.
+const SHORTEST_CALIBRATED: usize = 24;
 
 /// The scenes of a run by who can learn from whom.
 #[derive(Debug, Default)]
@@ -32,7 +46,7 @@ struct Group {
     members: Vec<usize>,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
-    slopes: OnceLock<Slopes>,
+    lessons: OnceLock<Lessons>,
 }
 
 impl Learning {
@@ -51,21 +65,22 @@ impl Learning {
             learning.of.push(group);
         }
         for group in &mut learning.groups {
-            let of_first = &candidates[group.members[0]];
-            let calibrate = of_first.planned.settings.model.calibrate;
-            let lengths = |numbers: &[usize]| -> Vec<usize> {
+            let frames = |numbers: &[usize]| -> Vec<usize> {
                 numbers.iter().map(|&number| candidates[number].planned.scene.frames()).collect()
             };
-            let chosen = |from: &[usize], wanted: usize| -> Vec<usize> {
-                representatives(&lengths(from), wanted).into_iter().map(|index| from[index]).collect()
-            };
+            let lengths = frames(&group.members);
+            let of_first = &candidates[group.members[0]];
+            let chosen =
+                |indices: Vec<usize>| indices.into_iter().map(|index| group.members[index]).collect();
             if of_first.model.learns() {
-                let count = (group.members.len() / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS);
-                group.pilots = chosen(&group.members, count.max(calibrate));
-                group.calibrated = chosen(&group.pilots, calibrate);
-            } else {
-                group.calibrated = chosen(&group.members, calibrate);
+                let count = (lengths.len() / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS);
+                group.pilots = chosen(representatives(&lengths, count));
             }
+            group.calibrated = chosen(match of_first.planned.settings.model.calibrate {
+                Some(wanted) => representatives(&lengths, wanted),
+                None if of_first.model.learns() => affordable(&lengths, of_first.planned.settings),
+                None => Vec::new(),
+            });
         }
         for group in &learning.groups {
             group.pilots.iter().for_each(|&number| candidates[number].role = Role::Pilot);
@@ -75,33 +90,26 @@ impl Learning {
     }
 
     /// What the pilots of a candidate's group taught; `None` until all of them
-    /// have shown their slope, or will not.
-    pub fn slopes(&self, candidates: &[Candidate<'_>], number: usize) -> Option<Slopes> {
+    /// are done with what they can do alone.
+    pub fn lessons(&self, candidates: &[Candidate<'_>], number: usize) -> Option<Lessons> {
         let group = &self.groups[self.of[number]];
-        let of_first = &candidates[group.members[0]];
-        if !of_first.model.learns() {
-            return None;
-        }
-        if let Some(slopes) = group.slopes.get() {
-            return Some(*slopes);
+        if let Some(lessons) = group.lessons.get() {
+            return Some(*lessons);
         }
         if !group.pilots.iter().all(|&pilot| candidates[pilot].has_taught()) {
             return None;
         }
-        let scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].probed().scored).collect();
-        let learned = Slopes::learn(scored.iter().map(Vec::as_slice), &of_first.model.goal);
-        Some(*group.slopes.get_or_init(|| learned))
+        let scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let lessons = candidates[group.members[0]].model.learn(&scored)?;
+        Some(*group.lessons.get_or_init(|| lessons))
     }
 
     /// All that a candidate's group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
-        let pairs: Vec<_> = group.calibrated.iter().map(|&number| candidates[number].pairs()).collect();
-        let goal = &candidates[number].model.goal;
-        Learned {
-            slopes: self.slopes(candidates, number),
-            offset: Offset::measure(pairs.iter().map(Vec::as_slice), goal),
-        }
+        let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        Learned { lessons: self.lessons(candidates, number), ratios }
     }
 
     /// A sentence for each group about what it learned.
@@ -111,14 +119,20 @@ impl Learning {
             let learned = self.learned(candidates, first);
             let zone =
                 candidates[first].planned.zone_name.map_or_else(String::new, |z| format!(" in zone {z}"));
-            let slopes = learned
-                .slopes
-                .map(|slopes| format!("model{zone}: {} pilot scenes taught: {slopes}", group.pilots.len()));
-            let offset = match (learned.offset, group.calibrated.len()) {
-                (_, 0) => None,
-                (Some(offset), count) => Some(format!("calibration{zone}: {count} scenes show: {offset}")),
-                (None, count) => {
-                    Some(format!("calibration{zone}: failed for all {count} scenes, so not done"))
+            let slopes = learned.lessons.map(|Lessons { slopes, .. }| {
+                format!("model{zone}: {} pilot scenes taught: {slopes}", group.pilots.len())
+            });
+            let settings = candidates[first].planned.settings;
+            let offset = candidates[first].model.offset(&learned.ratios, modelling::presets(settings));
+            let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
+                (Some(offset), 0, 0) => Some(format!("calibration{zone}: none; assumed: {offset}")),
+                (None, _, 0) => None,
+                (_, 0, wanted) => {
+                    Some(format!("calibration{zone}: failed for all {wanted} scenes, so not done"))
+                }
+                (offset, count, _) => {
+                    let shown = offset.map_or_else(String::new, |offset| format!(": {offset}"));
+                    Some(format!("calibration{zone}: {count} scenes show{shown}"))
                 }
             };
             slopes.into_iter().chain(offset)
@@ -127,18 +141,38 @@ impl Learning {
     }
 }
 
+/// The scenes, as indices, whose calibration costs little beside probing: short
+/// ones, spread over the list, as many as their work allows.
+fn affordable(lengths: &[usize], settings: &Settings) -> Vec<usize> {
+    let steps = settings.encoder.probing_preset - settings.encoder.final_preset;
+    let work = WORK_BY_PRESET.powi(steps);
+    let budget = CALIBRATION_SHARE * PROBES * lengths.iter().sum::<usize>() as f64;
+    let shortest = |inside: std::ops::Range<usize>| {
+        inside.filter(|&index| lengths[index] >= SHORTEST_CALIBRATED).min_by_key(|&index| lengths[index])
+    };
+    let spread =
+        |wanted: usize| -> Vec<usize> { stretches(lengths.len(), wanted).filter_map(shortest).collect() };
+    let cost = |chosen: &[usize]| work * chosen.iter().map(|&index| lengths[index]).sum::<usize>() as f64;
+    let most = MOST_CALIBRATED.min(lengths.len());
+    (1..=most).rev().map(spread).find(|chosen| cost(chosen) <= budget).unwrap_or_default()
+}
+
+/// A list of `count` in `parts` equal stretches.
+fn stretches(count: usize, parts: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    (0..parts).map(move |n| n * count / parts..(n + 1) * count / parts)
+}
+
 /// `wanted` of the scenes with these lengths, as indices: one from each of as
 /// many equal stretches of the list, there the one of median length.
 fn representatives(lengths: &[usize], wanted: usize) -> Vec<usize> {
     let count = lengths.len();
     let wanted = wanted.min(count);
-    let stretch = |n: usize| n * count / wanted..(n + 1) * count / wanted;
-    let median = |n: usize| {
-        let mut inside: Vec<usize> = stretch(n).collect();
+    let median = |stretch: std::ops::Range<usize>| {
+        let mut inside: Vec<usize> = stretch.collect();
         inside.sort_by_key(|&index| (lengths[index], index));
         inside[(inside.len() - 1) / 2]
     };
-    (0..wanted).map(median).collect()
+    stretches(count, wanted).map(median).collect()
 }
 
 #[cfg(test)]

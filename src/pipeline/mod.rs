@@ -10,11 +10,13 @@ mod finish;
 mod frames;
 pub mod input;
 pub mod learning;
+mod measuring;
 pub mod modelling;
 pub mod plan;
 pub mod probing;
 pub mod scheduler;
 mod segmentation;
+pub mod selection;
 pub mod store;
 
 use std::path::PathBuf;

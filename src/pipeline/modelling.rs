@@ -1,6 +1,6 @@
 //! From settings to the model that solves a zone's scenes.
 
-use crate::model::{Adaptive, Goal, Kind, Model};
+use crate::model::{Adaptive, Goal, Kind, Model, Offset, Presets};
 use crate::settings::{Metric, MetricSettings, ModelKind, Settings};
 
 /// The model that solves a zone's scenes, from the settings.
@@ -9,11 +9,17 @@ pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
         ModelKind::Reference => Kind::Reference,
         ModelKind::Adaptive => Kind::Adaptive(Adaptive {
             first_crf: settings.model.first_crf,
+            expected_factor: Offset::prior(presets(settings)).factor(),
             tolerance: settings.model.tolerance.unwrap_or_else(|| tolerance(&settings.metric)),
             quarter_steps,
         }),
     };
     Model { goal: goal(&settings.metric), kind }
+}
+
+/// The presets that the final encode is compared with, where no rule says otherwise.
+pub fn presets(settings: &Settings) -> Presets {
+    Presets { probing: settings.encoder.probing_preset, final_: settings.encoder.final_preset }
 }
 
 /// How near to the target is near enough, where the preset does not say.

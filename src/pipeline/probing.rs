@@ -2,26 +2,24 @@
 //! kept, decode it, measure it, decide what comes next.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::candidate::{Candidate, Take};
+use super::candidate::{Candidate, References, Take};
 use super::frames::{self, Keep};
 use super::learning::Learning;
+use super::measuring::Measuring;
 use super::plan::PlannedScene;
 use super::scheduler::{Step, Work};
+use super::selection::Scores;
 use super::store::{MeasuredRecord, ProbeRecord, Store};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, y4m};
 use crate::formats::ivf;
-use crate::probe::decode::ProbeFrames;
-use crate::score::{Measurement, SceneReference, select};
-use crate::source::{Clip, Picture};
+use crate::source::Clip;
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
-use crate::support::permits::Permits;
 
 /// What all chains of a run share.
 pub struct Probing<'a> {
@@ -55,15 +53,15 @@ impl Probing<'_> {
     /// Key of what an encode measures.
     fn measured_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
         let encode = self.encode_key(candidate, take)?;
-        let first = self.encode_key(candidate, candidate.first_take())?;
-        Ok(candidate.measured_key(&encode, &first))
+        let first = candidate.first_take().unwrap_or(take);
+        Ok(candidate.measured_key(&encode, &self.encode_key(candidate, first)?))
     }
 
     /// The next step of a scene.
     fn next(&self, scene: usize) -> Step {
-        let slopes = self.learning.slopes(&self.candidates, scene);
+        let lessons = self.learning.lessons(&self.candidates, scene);
         let candidate = &self.candidates[scene];
-        let step = candidate.next(slopes.as_ref());
+        let step = candidate.next(lessons.as_ref());
         match candidate.unreported() {
             0 => {}
             news => self.stage.advance(news),
@@ -78,8 +76,10 @@ impl Probing<'_> {
             let step = self.next(scene);
             let Step::Encode { take, crf } = step else { return Ok(step) };
             let planned = candidate.take(take)?;
-            if let Some(record) = self.store.measured(&self.measured_key(candidate, planned)?) {
-                candidate.enter(planned, &record.frames)?;
+            if let Some(record) = self.store.measured(&self.measured_key(candidate, planned)?)
+                && candidate.is_enough(&record.measured)?
+            {
+                candidate.enter(planned, &record.measured)?;
                 continue;
             }
             let key = self.encode_key(candidate, planned)?;
@@ -103,8 +103,8 @@ impl Probing<'_> {
         let keep = if take == 0 { &candidate.keep } else { &Keep::Nothing };
         let index = candidate.planned.index;
         let attempt = || {
-            let frames =
-                frames::pass_by(self.clip, candidate.planned.scene, keep, &candidate.kept, self.cancel);
+            let (scene, grid) = (candidate.planned.scene, candidate.luma_grid());
+            let frames = frames::pass_by(self.clip, scene, keep, grid, &candidate.kept, self.cancel);
             let events = self.events.clone();
             encode(job, frames, self.cancel, move |line| {
                 events.emit(&Event::EncoderLine { scene: index, line: line.to_owned() });
@@ -119,112 +119,23 @@ impl Probing<'_> {
         }
     }
 
-    /// The offsets to measure; decides them now when they depend on the probe.
-    fn offsets(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Vec<usize>> {
-        if let Some(offsets) = &candidate.progress().offsets {
-            return Ok(offsets.clone());
-        }
-        let scene = candidate.planned.scene;
-        let probe_diff = self.probe_differences(candidate, path)?;
-        let known =
-            select::SceneDiffs { start: scene.start, diff: candidate.diff, probe_diff: Some(&probe_diff) };
-        let offsets = select::frames(&known, &candidate.planned.settings.metric.frames)?;
-        candidate.kept.retain(&offsets);
-        candidate.progress().offsets = Some(offsets.clone());
-        Ok(offsets)
-    }
-
-    /// Mean absolute luma difference between source and probe, every frame.
-    fn probe_differences(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Vec<f64>> {
-        let scene = candidate.planned.scene;
-        let all: Vec<usize> = (0..scene.frames()).collect();
-        let mut decoded = ProbeFrames::open(path, all.clone(), 1)?;
-        let mut diffs = Vec::with_capacity(all.len());
-        let nothing = Keep::Nothing;
-        let mut again = None;
-        for offset in all {
-            let (_, probe) = decoded.next().context("the probe is shorter than its scene")??;
-            let source = match candidate.kept.get(offset) {
-                Some(kept) => Arc::new(kept.unpack()),
-                None => again
-                    .get_or_insert_with(|| {
-                        let rest = crate::scenes::Scene { start: scene.start + offset, end: scene.end };
-                        frames::pass_by(self.clip, rest, &nothing, &candidate.kept, self.cancel)
-                    })
-                    .next()
-                    .context("the source is shorter than its scene")??,
-            };
-            diffs.push(source.luma_difference(&probe));
-        }
-        Ok(diffs)
-    }
-
-    fn reference(&self, candidate: &Candidate<'_>, offsets: &[usize]) -> Result<Arc<dyn SceneReference>> {
-        if let Some(reference) = &candidate.progress().reference {
-            return Ok(Arc::clone(reference));
-        }
-        let scene = candidate.planned.scene;
-        let pictures = frames::collect(self.clip, scene, offsets, &candidate.kept, self.cancel)?;
-        candidate.kept.clear();
-        let reference: Arc<dyn SceneReference> = Arc::from(candidate.backend.scene(&pictures)?);
-        candidate.progress().reference = Some(Arc::clone(&reference));
-        Ok(reference)
-    }
-
-    /// Decodes the probe once, in order, and measures the wanted frames while
-    /// the decoder goes on.
-    fn measure(
-        &self,
-        reference: &dyn SceneReference,
-        path: &Path,
-        take: usize,
-        offsets: &[usize],
-    ) -> Result<Vec<(usize, Measurement)>> {
-        let results: Vec<Mutex<Option<Result<Measurement>>>> =
-            offsets.iter().map(|_| Mutex::new(None)).collect();
-        let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
-        // Decoding is faster than measuring, so what waits is bounded.
-        let permits = Permits::new(self.pool.current_num_threads() + 1);
-        self.pool.in_place_scope(|scope| -> Result<()> {
-            for (index, item) in decoded.enumerate() {
-                let permit = permits.acquire()?;
-                self.cancel.check()?;
-                let (_, picture) = item?;
-                let slot = results.get(index).context("the probe has more frames than were asked for")?;
-                scope.spawn(move |_| {
-                    let _permit = permit;
-                    let picture: Arc<Picture> = Arc::new(picture);
-                    let measured = reference.measure(take, index, &picture);
-                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
-                });
-            }
-            Ok(())
-        })?;
-        let measured = offsets.iter().zip(results).map(|(&offset, slot)| {
-            let result = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let measured = result.with_context(|| format!("the probe ends before its frame {offset}"))?;
-            Ok((offset, measured.with_context(|| format!("frame {offset} of the scene"))?))
-        });
-        measured.collect()
-    }
-
     fn score_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
         let scene = candidate.planned.index;
         let path = self.store.probe_path(scene, take, &self.encode_key(candidate, planned)?);
-        let offsets = self.offsets(candidate, &path)?;
-        let reference = self.reference(candidate, &offsets)?;
-        let frames = self.measure(reference.as_ref(), &path, take, &offsets)?;
+        let measuring = Measuring { clip: self.clip, pool: self.pool, cancel: self.cancel };
+        let measured = measuring.measure(candidate, &path, take)?;
         // What cannot be pooled must not be found again by a resumed run.
-        let score = candidate.scores(&frames)?.pooled.score;
+        let Scores { pooled, error } = candidate.scores(&measured)?;
+        let score = pooled.score;
         let (key, crf) = (self.measured_key(candidate, planned)?, planned.crf);
-        self.store.add_measured(MeasuredRecord { key, crf, frames: frames.clone() })?;
+        self.store.add_measured(MeasuredRecord { key, crf, measured: measured.clone() })?;
         let calibration = planned.purpose == Purpose::Final;
-        self.events.emit(&Event::Score { scene, probe: take, calibration, crf, score });
+        self.events.emit(&Event::Score { scene, probe: take, calibration, crf, score, error });
         if !self.keep_probes {
             // Measured and recorded: the file is not needed, nor missed if it stays.
             let _ = std::fs::remove_file(&path);
         }
-        candidate.enter(planned, &frames)?;
+        candidate.enter(planned, &measured)?;
         Ok(())
     }
 }
@@ -264,7 +175,7 @@ impl Work for Probing<'_> {
     fn release(&self, scene: usize) {
         let candidate = &self.candidates[scene];
         candidate.kept.clear();
-        candidate.progress().reference = None;
+        candidate.progress().references = References::default();
     }
 
     fn give_up(&self, scene: usize) {

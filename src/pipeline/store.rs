@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::score::Measurement;
+use super::selection::Measured;
 use crate::support::atomic;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -55,8 +55,8 @@ pub struct ProbeRecord {
 pub struct MeasuredRecord {
     pub key: Fingerprint,
     pub crf: f64,
-    /// Offset from the scene's first frame, and what was measured there.
-    pub frames: Vec<(usize, Measurement)>,
+    #[serde(flatten)]
+    pub measured: Measured,
 }
 
 /// An open work folder, locked for this run.

@@ -7,13 +7,16 @@
 
 mod blur;
 mod curve;
+pub mod estimate;
 mod feeder;
+pub mod functional;
 mod gamut;
 mod identity;
 mod linear;
 mod native;
 mod plugin;
 mod pool;
+pub mod sample;
 pub mod select;
 mod ssimulacra2;
 mod window;

@@ -2,11 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use crate::settings::{Metric, Pooling};
+use super::functional::Functional;
+use crate::settings::{MetricSettings, Pooling};
 use crate::support::statistics::{deviation_percentile, percentile};
 
 /// SSIMULACRA2 scores below this say only "bad"; a mean raises them to it.
-const SSIMU2_FLOOR: f64 = 15.0;
+pub(super) const SSIMU2_FLOOR: f64 = 15.0;
 
 /// A frame further from the median than this many MADs pulls a mean pool along.
 const OUTLIER_MADS: f64 = 3.0;
@@ -20,23 +21,24 @@ pub struct Pooled {
     pub unreliable: bool,
 }
 
-/// Pools the per-frame `scores` of one scene, in any order.
+/// Pools the per-frame `scores` of one scene, in any order, each counting once:
+/// those of all its frames or, with the poolings of spec 03, of the picked ones.
 ///
 /// # Errors
 /// When there is no score or one is NaN or infinite. [`check_finite`], called
 /// where a score is made, tells the user scene, frame and back end.
-pub fn pool(scores: &[f64], metric: Metric, pooling: Pooling) -> Result<Pooled> {
+pub fn pool(scores: &[f64], settings: &MetricSettings) -> Result<Pooled> {
     if scores.is_empty() {
         bail!("a scene has no scores to pool; at least one of its frames must be measured");
     }
     if let Some(index) = scores.iter().position(|s| !s.is_finite()) {
         bail!("score {index} of {} of a scene is {}, which cannot be pooled", scores.len(), scores[index]);
     }
-    let higher_is_better = metric.higher_is_better();
+    let higher_is_better = settings.metric.higher_is_better();
     let mut sorted = scores.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (lowest, highest) = (sorted[0], sorted[sorted.len() - 1]);
-    Ok(match pooling {
+    Ok(match settings.pooling {
         Pooling::Worst => reliable(if higher_is_better { lowest } else { highest }),
         Pooling::Percentile(p) => {
             if !(0.0..=100.0).contains(&p) {
@@ -44,8 +46,12 @@ pub fn pool(scores: &[f64], metric: Metric, pooling: Pooling) -> Result<Pooled> 
             }
             reliable(percentile(&sorted, if higher_is_better { p } else { 100.0 - p }))
         }
-        Pooling::Mean if higher_is_better => ssimu2_mean(scores),
-        Pooling::Mean => reliable(butteraugli_mean(scores, &sorted)),
+        Pooling::Mean => {
+            let mut frames: Vec<_> = scores.iter().map(|&score| (1.0, score)).collect();
+            Functional::new(settings.metric, settings.tail).over(&mut frames).pooled
+        }
+        Pooling::ReferenceMean if higher_is_better => ssimu2_mean(scores),
+        Pooling::ReferenceMean => reliable(butteraugli_mean(scores, &sorted)),
     })
 }
 
@@ -85,11 +91,17 @@ fn butteraugli_mean(scores: &[f64], sorted: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{self, Metric};
 
     const SIX: [f64; 6] = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0];
 
+    fn settings(metric: Metric, pooling: Pooling) -> MetricSettings {
+        let base = settings::resolve(&settings::Request::default()).unwrap().base;
+        MetricSettings { metric, pooling, ..base.metric }
+    }
+
     fn score(scores: &[f64], metric: Metric, pooling: Pooling) -> f64 {
-        pool(scores, metric, pooling).unwrap().score
+        pool(scores, &settings(metric, pooling)).unwrap().score
     }
 
     #[test]
@@ -98,13 +110,13 @@ mod tests {
         assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(20.0)) - 20.0).abs() < 1e-12);
         assert!((score(&SIX, Metric::Butteraugli3Norm, Pooling::Percentile(20.0)) - 50.0).abs() < 1e-12);
         assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(15.0)) - 17.5).abs() < 1e-12);
-        assert!(pool(&SIX, Metric::Ssimu2, Pooling::Percentile(101.0)).is_err());
+        assert!(pool(&SIX, &settings(Metric::Ssimu2, Pooling::Percentile(101.0))).is_err());
     }
 
     #[test]
     fn scores_that_are_no_numbers_are_never_pooled() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let error = pool(&[1.0, bad], Metric::Butteraugli3Norm, Pooling::Worst).unwrap_err();
+            let error = pool(&[1.0, bad], &settings(Metric::Butteraugli3Norm, Pooling::Worst)).unwrap_err();
             assert!(error.to_string().contains("score 1 of 2"), "{error}");
             let error =
                 check_finite(bad, 3, 120, || "native SSIMULACRA2".to_owned()).unwrap_err().to_string();
@@ -112,6 +124,6 @@ mod tests {
                 assert!(error.contains(part), "{error}");
             }
         }
-        assert!(pool(&[], Metric::Ssimu2, Pooling::Mean).is_err());
+        assert!(pool(&[], &settings(Metric::Ssimu2, Pooling::Mean)).is_err());
     }
 }

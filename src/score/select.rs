@@ -164,10 +164,10 @@ impl Picked {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every platform.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn new(start: usize, length: usize) -> Self {
+    pub(super) fn new(start: usize, length: usize) -> Self {
         Self((start as u64) << 32 ^ length as u64)
     }
 
@@ -177,6 +177,12 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A number from 0 to below 1.
+    pub(super) fn unit(&mut self) -> f64 {
+        // The upper 53 bits: all that fit.
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// A number in `0..bound`. The bias of the remainder is below 2⁻³² here.

@@ -88,7 +88,7 @@ const CONFLICTS: [Conflict; 9] = [
     Conflict {
         keys: &["model.calibrate", "dynamic.encoder"],
         text: |s| {
-            let scenes = s.model.calibrate;
+            let scenes = s.model.calibrate.unwrap_or(0);
             (s.metric.enable && scenes > 0 && s.dynamic.encoder.is_some()).then(|| {
                 format!(
                     "model.calibrate {scenes}: must be 0 with dynamic.encoder, because probes are compared \

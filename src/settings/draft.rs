@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::problem::{Origin, Place};
 use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
-    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneMethod,
-    SceneSettings, Settings, SourceProvider, SourceSettings,
+    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, Repeats,
+    Sampling, SceneMethod, SceneSettings, Settings, SourceProvider, SourceSettings, Tail,
 };
 
 #[derive(Debug, Clone)]
@@ -51,9 +51,9 @@ impl Draft {
                 metric: blank_metric(),
                 model: ModelSettings {
                     kind: ModelKind::Reference,
-                    calibrate: 0,
+                    calibrate: None,
                     tolerance: None,
-                    first_crf: 0.0,
+                    first_crf: None,
                 },
                 character: CharacterSettings {
                     enable: false,
@@ -119,6 +119,8 @@ fn blank_metric() -> MetricSettings {
         unreliable_crf: None,
         base_crf: 0.0,
         mix: MixCoefficients::default(),
+        tail: Tail { weight: 0.0, share: 0.0 },
+        sample: Sampling { frames: 0, most_frames: 0, precision: None, repeats: Repeats::Count },
         frames: FrameSelection {
             highest_diff_frames: 0,
             highest_diff_min_separation: 0,

@@ -1,7 +1,8 @@
 //! The words that stand for the values of the settings' enums.
 
 use super::{
-    CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, SceneMethod, SourceProvider,
+    CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
+    SourceProvider,
 };
 
 /// An enum whose values are written as words in presets and on the command line.
@@ -78,8 +79,16 @@ impl Named for MetricBackend {
 
 /// The percentile itself is the key `metric.percentile`.
 impl Named for Pooling {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("worst", Self::Worst), ("mean", Self::Mean), ("percentile", Self::Percentile(0.0))];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("mean", Self::Mean),
+        ("worst", Self::Worst),
+        ("reference-mean", Self::ReferenceMean),
+        ("percentile", Self::Percentile(0.0)),
+    ];
+}
+
+impl Named for Repeats {
+    const NAMES: &'static [(&'static str, Self)] = &[("count", Self::Count), ("skip", Self::Skip)];
 }
 
 impl Named for ModelKind {

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use super::draft::Draft;
 use super::names::{pick, words};
-use super::{CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, SceneMethod};
+use super::{
+    CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
+};
 use super::{FamilyParams, SourceProvider};
 
 /// A key and what may be written there.
@@ -114,6 +116,21 @@ pub const KEYS: &[Key] = &[
     ),
     zone("metric.pooling", Kind::Choice(words::<Pooling>, |d, w| pick(&mut d.settings.metric.pooling, w))),
     zone("metric.percentile", Kind::Number(0.0, 100.0, |d| &mut d.percentile)),
+    zone("metric.tail_weight", Kind::Number(0.0, 1.0, |d| &mut d.settings.metric.tail.weight)),
+    zone("metric.tail_share", Kind::Number(0.001, 1.0, |d| &mut d.settings.metric.tail.share)),
+    zone(
+        "metric.precision",
+        Kind::OptionalNumber("auto", 0.0, 20.0, |d| &mut d.settings.metric.sample.precision),
+    ),
+    zone(
+        "metric.repeats",
+        Kind::Choice(words::<Repeats>, |d, w| pick(&mut d.settings.metric.sample.repeats, w)),
+    ),
+    zone("metric.sample.frames", Kind::Count(1, MAX_FRAMES, |d| &mut d.settings.metric.sample.frames)),
+    zone(
+        "metric.sample.most_frames",
+        Kind::Count(1, MAX_FRAMES, |d| &mut d.settings.metric.sample.most_frames),
+    ),
     zone("metric.target", Kind::Number(0.01, 100.0, |d| &mut d.settings.metric.target)),
     zone("metric.intensity", Kind::Number(1.0, 10_000.0, |d| &mut d.settings.metric.intensity)),
     zone("metric.crop", Kind::Crop(|d| &mut d.settings.metric.crop)),
@@ -158,9 +175,12 @@ pub const KEYS: &[Key] = &[
     zone("metric.frames.first_frame", Kind::Switch(|d| &mut d.settings.metric.frames.first_frame)),
     zone("metric.frames.last_frame", Kind::Switch(|d| &mut d.settings.metric.frames.last_frame)),
     zone("model.kind", Kind::Choice(words::<ModelKind>, |d, w| pick(&mut d.settings.model.kind, w))),
-    zone("model.calibrate", Kind::Count(0, MAX_CALIBRATED, |d| &mut d.settings.model.calibrate)),
+    zone(
+        "model.calibrate",
+        Kind::OptionalCount("auto", 0, MAX_CALIBRATED, |d| &mut d.settings.model.calibrate),
+    ),
     zone("model.tolerance", Kind::OptionalNumber("auto", 0.0, 20.0, |d| &mut d.settings.model.tolerance)),
-    zone("model.first_crf", Kind::Number(0.0, MAX_CRF, |d| &mut d.settings.model.first_crf)),
+    zone("model.first_crf", Kind::OptionalNumber("auto", 0.0, MAX_CRF, |d| &mut d.settings.model.first_crf)),
     zone("character.enable", Kind::Switch(|d| &mut d.settings.character.enable)),
     clip(
         "character.backend",

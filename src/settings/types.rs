@@ -122,6 +122,11 @@ pub struct MetricSettings {
     /// CRF of every scene when `enable` is false.
     pub base_crf: f64,
     pub mix: MixCoefficients,
+    /// For [`Pooling::Mean`].
+    pub tail: Tail,
+    /// For [`Pooling::Mean`].
+    pub sample: Sampling,
+    /// For the other poolings.
     pub frames: FrameSelection,
 }
 
@@ -159,7 +164,12 @@ pub enum MetricBackend {
 #[serde(rename_all = "kebab-case")]
 pub enum Pooling {
     Worst,
+    /// The mean over all frames with the worst share of them (spec 11),
+    /// estimated from a representative sample.
     Mean,
+    /// The mean of the frames that [`FrameSelection`] picks, with a term for
+    /// outliers, as Progression Boost has it (spec 03).
+    ReferenceMean,
     /// The value that this percentage of the frames is worse than, 0 to 100.
     Percentile(f64),
 }
@@ -177,6 +187,38 @@ impl Default for MixCoefficients {
     fn default() -> Self {
         Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027 }
     }
+}
+
+/// How much the worst frames count (spec 11).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// τ: what the mean of the worst share weighs against that of all frames, 0 to 1.
+    pub weight: f64,
+    /// The worst share, of 1.
+    pub share: f64,
+}
+
+/// The representative sample of a scene's frames (spec 11).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Frames measured at first.
+    pub frames: usize,
+    /// Frames measured when that is not precise enough.
+    pub most_frames: usize,
+    /// Standard error that is precise enough, in the metric's unit; `None`: by metric.
+    pub precision: Option<f64>,
+    /// What frames count that repeat the one before.
+    pub repeats: Repeats,
+}
+
+/// Frames whose picture repeats the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repeats {
+    /// They count like all others.
+    Count,
+    /// They count nothing, because nothing new is seen.
+    Skip,
 }
 
 /// How many frames of a scene are measured and which (spec 03).
@@ -207,13 +249,15 @@ pub enum ModelKind {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelSettings {
     pub kind: ModelKind,
-    /// Scenes that are also encoded as in the final encode; 0 = none.
-    pub calibrate: usize,
+    /// Scenes that are also encoded as in the final encode; 0 = none, `None`: as
+    /// many as are worth their time.
+    pub calibrate: Option<usize>,
     /// How near to the target a score is near enough, in its own unit, for
     /// [`ModelKind::Adaptive`]; `None`: by metric.
     pub tolerance: Option<f64>,
-    /// CRF of the first probes of [`ModelKind::Adaptive`].
-    pub first_crf: f64,
+    /// CRF of the pilots' first probes of [`ModelKind::Adaptive`]; `None`: by
+    /// metric and target.
+    pub first_crf: Option<f64>,
 }
 
 /// Character Boost (spec 04).

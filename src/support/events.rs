@@ -23,7 +23,8 @@ pub enum Event {
     /// A probe encode ended; a `calibration` is encoded as in the final encode.
     Probe { scene: usize, probe: usize, calibration: bool, crf: f64, bytes: u64, seconds: f64 },
     /// A probe was scored.
-    Score { scene: usize, probe: usize, calibration: bool, crf: f64, score: f64 },
+    /// `error` is the score's standard error, 0 where it is not known.
+    Score { scene: usize, probe: usize, calibration: bool, crf: f64, score: f64, error: f64 },
     /// A scene's final CRF is known.
     Scene { scene: usize, start: usize, end: usize, crf: f64 },
     /// A scene of a finished encode was measured; `error` is `score - target`.

@@ -121,7 +121,7 @@ impl SceneReport {
     /// Adds the scores of its frames, in order.
     pub fn measured(&mut self, frames: Vec<FrameScore>, settings: &MetricSettings) -> Result<()> {
         let scores: Vec<f64> = frames.iter().map(|frame| frame.score).collect();
-        let pooled = score::pool(&scores, settings.metric, settings.pooling)?;
+        let pooled = score::pool(&scores, settings)?;
         let mut worst = frames.clone();
         worst.sort_by(|a, b| a.score.total_cmp(&b.score));
         if !settings.metric.higher_is_better() {
