@@ -36,7 +36,7 @@ impl Bench {
         let constant = self.path("constant.json");
         let file: Value = serde_json::from_slice(&std::fs::read(&boosted)?)?;
         let output = self.path("constant.mkv");
-        let (mut low, mut high) = self.crfs(row)?;
+        let (mut low, mut high) = crfs(row)?;
         let mut tried: Vec<(f64, u64)> = Vec::new();
         for _ in 0..ATTEMPTS {
             let crf = ((low + high) * 2.0).round() / 4.0;
@@ -62,13 +62,6 @@ impl Bench {
             self.allocation(clip, name, bytes, &row.judged, &frames)?,
             self.allocation(clip, row.variant.clone(), row.bytes, &row.judged, &row.judged.frames)?,
         ])
-    }
-
-    /// Between which CRFs the one of the same size lies: those of the scenes.
-    fn crfs(&self, row: &Row) -> Result<(f64, f64)> {
-        let crfs: Vec<f64> = row.judged.scenes.iter().filter_map(|scene| scene.crf).collect();
-        let low = crfs.iter().copied().reduce(f64::min).context("no scene has a CRF")?;
-        Ok((low, crfs.iter().copied().fold(low, f64::max)))
     }
 
     /// Encodes the scenes of `file` at `crf`; gives the result's bytes.
@@ -99,6 +92,13 @@ impl Bench {
         let worst_scene = scores.reduce(worse).context("no scenes")?;
         Ok(Allocation { clip: clip.name.clone(), name, bytes, mean, sd, p5, worst_scene })
     }
+}
+
+/// Between which CRFs the one of the same size lies: those of the scenes.
+fn crfs(row: &Row) -> Result<(f64, f64)> {
+    let crfs: Vec<f64> = row.judged.scenes.iter().filter_map(|scene| scene.crf).collect();
+    let low = crfs.iter().copied().reduce(f64::min).context("no scene has a CRF")?;
+    Ok((low, crfs.iter().copied().fold(low, f64::max)))
 }
 
 /// Replaces the CRF among the words of a scene.

@@ -29,7 +29,7 @@ impl Bench {
         let mut args = Vec::new();
         if let Some(encoder) = &self.options.encoder {
             let path = encoder.to_str().context("the encoder's path is not Unicode")?;
-            args.extend(["--set".to_owned(), format!("encoder.path={path}")]);
+            args.extend(["--set".to_owned(), format!("encoder.program={path}")]);
         }
         let source = source::open(&clip.script, &OpenOptions::default())?;
         let frames = source.info().frames;

@@ -89,8 +89,7 @@ impl Bench {
     }
 
     fn settings(&self, args: &[String]) -> Result<Settings> {
-        let zones = self.resolved(args)?.zones(1, &mut Vec::new())?;
-        Ok(zones.into_iter().next().context("no zone covers the clip")?.settings)
+        Ok(self.resolved(args)?.base)
     }
 
     pub fn metric(&self) -> Result<Metric> {
@@ -198,7 +197,7 @@ impl Bench {
 
     pub fn write_json(&self, rows: &[Row], allocations: &[Allocation]) -> Result<()> {
         let Some(path) = &self.options.json else { return Ok(()) };
-        let text = serde_json::to_string_pretty(&json!({
+        let text = serde_json::to_string(&json!({
             "run": self.described(), "rows": rows, "allocations": allocations,
         }))?;
         std::fs::write(path, text).with_context(|| path.display().to_string())

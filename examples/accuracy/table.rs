@@ -1,5 +1,7 @@
 //! The tables, as Markdown.
 
+use std::fmt::Write as _;
+
 use super::allocations::Allocation;
 use super::bench::Row;
 
@@ -20,9 +22,10 @@ pub fn accuracy(rows: &[Row]) -> String {
         let (boost, ratio) = row.boost.map_or(("–".into(), "–".into()), |boost| {
             (format!("{:.1}", boost.cpu), format!("{:.2}", boost.cpu / row.bare.cpu))
         });
-        text += &format!(
+        let _ = writeln!(
+            text,
             "| {} | {} | {} | {probes} | {boost} | {:.1} | {ratio} | {:.1} | {:.1} | {:.2} | {:+.2} | {:.2} | {} | {} \
-             | {} | {} | {} |\n",
+             | {} | {} | {} |",
             row.clip,
             row.variant,
             judged.scenes.len(),
@@ -49,8 +52,10 @@ pub fn allocations(allocations: &[Allocation]) -> String {
          |---|---|---|---|---|---|---|\n",
     );
     for Allocation { clip, name, bytes, mean, sd, p5, worst_scene } in allocations {
-        text +=
-            &format!("| {clip} | {name} | {bytes} | {mean:.2} | {sd:.2} | {p5:.2} | {worst_scene:.2} |\n");
+        let _ = writeln!(
+            text,
+            "| {clip} | {name} | {bytes} | {mean:.2} | {sd:.2} | {p5:.2} | {worst_scene:.2} |"
+        );
     }
     text
 }
