@@ -1,4 +1,4 @@
-"""What the drawn clips have in common: colours as expressions of place and time, cameras, grain.
+"""What the drawn clips beside it have in common: colours as expressions of place and time, cameras, grain.
 
 A picture is painted by std.Expr from expressions written in infix. The same
 script gives the same frames everywhere: noise comes from Python's own
@@ -236,11 +236,6 @@ def on_every(clip, frames):
     keep = core.std.SelectEvery(clip, frames, 0)
     held = core.std.Interleave([keep] * frames)
     return core.std.AssumeFPS(held[: clip.num_frames], fpsnum=FPS, fpsden=1)
-
-
-def at(clip, times):
-    """The frames of `clip` named by `times`, in that order."""
-    return core.std.Splice([clip[time] for time in times])
 
 
 def finish(clip):
