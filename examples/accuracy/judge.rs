@@ -1,0 +1,144 @@
+//! From the scores of all frames to the errors of the scenes.
+
+use anyhow::{Result, ensure};
+use progression_boost::settings::Metric;
+use serde::Serialize;
+use serde_json::Value;
+
+/// SSIMULACRA2 scores below this only say "bad".
+const FLOOR: f64 = 15.0;
+
+/// A scene of a finished encode.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scene {
+    pub start: usize,
+    /// Exclusive.
+    pub end: usize,
+    /// `None` where the encoder's user cannot tell.
+    pub crf: Option<f64>,
+    /// M over every frame; NaN until it was scored.
+    pub score: f64,
+    /// Its CRF is one of the bounds, so that it may miss its target.
+    pub clamped: bool,
+}
+
+impl Scene {
+    /// A scene as a run's events tell it.
+    pub fn of_event(event: &Value) -> Self {
+        let number = |key: &str| event[key].as_u64().unwrap_or(0) as usize;
+        Self {
+            start: number("start"),
+            end: number("end"),
+            crf: event["crf"].as_f64(),
+            score: f64::NAN,
+            clamped: false,
+        }
+    }
+}
+
+/// An encode judged by every frame. Errors are score − target, of the unclamped scenes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    pub mae: f64,
+    pub bias: f64,
+    /// Of the errors around their mean, divided by n.
+    pub sd: f64,
+    /// Shares of scenes (0..1) within each of [`within`]'s distances.
+    pub within: [f64; 3],
+    pub clamped: usize,
+    pub scenes: Vec<Scene>,
+    pub frames: Vec<f64>,
+}
+
+/// Distances from the target that the table counts: points of SSIMULACRA2, or
+/// shares of a Butteraugli target.
+pub fn within(metric: Metric, target: f64) -> [f64; 3] {
+    match metric {
+        Metric::Ssimu2 => [1.0, 1.2, 2.0],
+        _ => [0.05, 0.06, 0.1].map(|share| share * target),
+    }
+}
+
+/// Gives `scenes` their scores and sums their errors up. `bounds` are the lowest
+/// and the highest CRF allowed.
+pub fn judge(
+    metric: Metric,
+    target: f64,
+    bounds: (f64, f64),
+    mut scenes: Vec<Scene>,
+    frames: Vec<f64>,
+) -> Result<Judged> {
+    let covered = scenes.iter().map(|scene| scene.end).max().unwrap_or(0);
+    ensure!(covered == frames.len(), "scenes of {covered} frames, {} were scored", frames.len());
+    for scene in &mut scenes {
+        scene.score = pooled(metric, &frames[scene.start..scene.end]);
+        scene.clamped = scene.crf.is_some_and(|crf| crf <= bounds.0 || crf >= bounds.1);
+    }
+    let free = scenes.iter().filter(|scene| !scene.clamped);
+    let errors: Vec<f64> = free.map(|scene| scene.score - target).collect();
+    let mean =
+        |of: &dyn Fn(f64) -> f64| errors.iter().map(|&error| of(error)).sum::<f64>() / errors.len() as f64;
+    let bias = mean(&|error| error);
+    Ok(Judged {
+        mae: mean(&f64::abs),
+        bias,
+        sd: mean(&|error| (error - bias).powi(2)).sqrt(),
+        within: within(metric, target).map(|limit| mean(&|error| f64::from(u8::from(error.abs() <= limit)))),
+        clamped: scenes.len() - errors.len(),
+        scenes,
+        frames,
+    })
+}
+
+/// M of some frames.
+pub fn pooled(metric: Metric, scores: &[f64]) -> f64 {
+    let count = scores.len() as f64;
+    match metric {
+        Metric::Ssimu2 => count / scores.iter().map(|score| 1.0 / score.max(FLOOR)).sum::<f64>(),
+        _ => (scores.iter().map(|score| score.powi(3)).sum::<f64>() / count).cbrt(),
+    }
+}
+
+/// Mean, standard deviation and the percentile of frames that are worse than 95 %.
+pub fn spread(metric: Metric, scores: &[f64]) -> (f64, f64, f64) {
+    let mean = scores.iter().sum::<f64>() / scores.len() as f64;
+    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / scores.len() as f64;
+    let mut sorted = scores.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let share = if metric.higher_is_better() { 0.05 } else { 0.95 };
+    let place = share * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    (mean, variance.sqrt(), low + (high - low) * place.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scene_is_judged_by_hand_worked_figures() {
+        // 2 / (1/60 + 1/90) = 72, and 15 stands for -40: 2 / (1/15 + 1/30) = 20.
+        assert!((pooled(Metric::Ssimu2, &[60.0, 90.0]) - 72.0).abs() < 1e-9);
+        assert!((pooled(Metric::Ssimu2, &[-40.0, 30.0]) - 20.0).abs() < 1e-9);
+        // cbrt((1³ + 2³) / 2) = cbrt(4.5).
+        assert!((pooled(Metric::ButteraugliMeanMix, &[1.0, 2.0]) - 4.5_f64.cbrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn clamped_scenes_are_left_out_of_the_errors() {
+        let scene =
+            |start, crf| Scene { start, end: start + 1, crf: Some(crf), score: f64::NAN, clamped: false };
+        let scenes = vec![scene(0, 20.0), scene(1, 30.0), scene(2, 50.0)];
+        let judged = judge(Metric::Ssimu2, 78.0, (8.0, 50.0), scenes, vec![79.5, 77.0, 95.0]).unwrap();
+        assert_eq!((judged.clamped, judged.within), (1, [0.5, 0.5, 1.0]));
+        assert!((judged.mae - 1.25).abs() < 1e-9 && (judged.bias - 0.25).abs() < 1e-9);
+        assert!((judged.sd - 1.25).abs() < 1e-9);
+    }
+
+    #[test]
+    fn scores_of_another_length_are_refused() {
+        let scene = Scene { start: 0, end: 3, crf: None, score: f64::NAN, clamped: false };
+        let error = judge(Metric::Ssimu2, 78.0, (8.0, 50.0), vec![scene], vec![80.0]).unwrap_err();
+        assert_eq!(error.to_string(), "scenes of 3 frames, 1 were scored");
+    }
+}
