@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use progression_boost::pipeline::tools;
 use progression_boost::settings::{self, Metric, Resolved, Settings, Typed};
+use progression_boost::support::machine::cpus;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -212,7 +212,7 @@ impl Bench {
         format!(
             "{preset}, target {target}{tail}; probing preset {probing}, final preset {last}, lp 1, {workers} \
              workers, {encoder}; {} CPUs",
-            tools::cpus()
+            cpus()
         )
     }
 }
