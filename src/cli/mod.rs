@@ -4,6 +4,7 @@
 mod boost;
 mod dispatch;
 mod encode;
+mod encode_boost;
 mod input;
 mod models;
 pub mod presets;

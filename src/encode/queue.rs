@@ -20,11 +20,11 @@ use crate::support::fingerprint::Fingerprint;
 /// Frames rendered ahead for each encoder.
 const PREFETCH: usize = 8;
 /// Slow presets with a long lookahead may be silent for minutes, not for this long.
-const STALL: Duration = Duration::from_mins(30);
+pub const STALL: Duration = Duration::from_mins(30);
 const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds means that all will.
 const HOPELESS: usize = 3;
-const STAGE: &str = "Encoding";
+pub const STAGE: &str = "Encoding";
 
 /// A chunk to encode.
 #[derive(Debug)]
@@ -172,14 +172,7 @@ impl Board<'_> {
         let Some(tool) = shop.tools.iter().find(|tool| tool.coder() == recipe.coder) else {
             bail!("the encoder of chunk {} was not opened", job.number)
         };
-        let mut options = recipe.options.clone();
-        if let Some(grain) = &recipe.grain {
-            let table = shop.work.grain_file(&job.chunk);
-            if grain.write(&table, &job.chunk.frames, shop.fps)? {
-                options.set_ours(recipe.coder.table_option(), table.display().to_string());
-            }
-        }
-        let words = options.words(recipe.coder);
+        let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let plain = tool.stream(&words, shop.format, &job.file);
         let stream = Stream { full_range: shop.full_range, stall: Some(STALL), ..plain };
         let frames = Counted {
@@ -226,6 +219,18 @@ impl Board<'_> {
         }
         self.stop.cancel();
     }
+}
+
+/// The words of a chunk's encode; its grain table is written.
+pub fn words(recipe: &Recipe, chunk: &Chunk, work: &WorkFolder, fps: (u32, u32)) -> Result<Vec<String>> {
+    let mut options = recipe.options.clone();
+    if let Some(grain) = &recipe.grain {
+        let table = work.grain_file(chunk);
+        if grain.write(&table, &chunk.frames, fps)? {
+            options.set_ours(recipe.coder.table_option(), table.display().to_string());
+        }
+    }
+    Ok(options.words(recipe.coder))
 }
 
 fn may_succeed(error: &Error) -> bool {

@@ -14,6 +14,7 @@ mod slopes;
 
 pub use crate::options::round_crf;
 pub use adaptive::Adaptive;
+use curve::Curve;
 pub use offset::{Offset, Pair, Ratios};
 pub use slopes::Slopes;
 
@@ -139,6 +140,9 @@ pub struct Learned {
     pub lessons: Option<Lessons>,
     /// What the calibrated scenes showed.
     pub ratios: Ratios,
+    /// What the scene's own final encode showed, ln of (its damage / a probe's),
+    /// which then holds alone.
+    pub own: Option<f64>,
 }
 
 /// The presets that the reference model's constants are chosen by.
@@ -234,14 +238,36 @@ impl Model {
         }
     }
 
+    /// What a probe of a scene with these probes would score at `crf`; `None` without probes.
+    pub fn expected(&self, scored: &[Scored], lessons: Option<&Lessons>, crf: f64) -> Option<f64> {
+        let slopes = lessons.map_or_else(Slopes::prior, |lessons| lessons.slopes);
+        let curve = Curve::through(scored, &self.goal, &slopes)?;
+        Some(self.goal.score(curve.at(qstep::from_crf(crf).ln()).exp()))
+    }
+
+    /// ln of (damage of the final encode / damage of the probe).
+    pub fn ratio(&self, pair: Pair) -> f64 {
+        (self.goal.distortion(pair.final_) / self.goal.distortion(pair.probe)).ln()
+    }
+
+    /// The target, moved as the damage of a probe would be from one score to the other.
+    pub fn moved_target(&self, from: f64, to: f64) -> f64 {
+        let goal = &self.goal;
+        goal.score(goal.distortion(goal.target) * goal.distortion(to) / goal.distortion(from))
+    }
+
     /// The scene's CRF. A measured offset takes the place of the reference's
     /// constants, which are for `presets`. `None` as above.
     pub fn solve(&self, scored: &[Scored], learned: &Learned, presets: Presets) -> Option<Answer> {
         let goal = &self.goal;
+        let offset = match learned.own {
+            Some(level) => Some(Offset { level, error: 0.0 }),
+            None => self.offset(&learned.ratios, presets),
+        };
         match self.kind {
             Kind::Reference => {
                 let [first, second] = *scored else { return None };
-                Some(match self.offset(&learned.ratios, presets) {
+                Some(match offset {
                     Some(offset) => {
                         let corrected = [first, second].map(|probe| offset.corrected(probe, goal));
                         reference::uncorrected(corrected[0], corrected[1], goal)
@@ -250,7 +276,6 @@ impl Model {
                 })
             }
             Kind::Adaptive(_) => {
-                let offset = self.offset(&learned.ratios, presets);
                 adaptive::solve(scored, goal, &learned.lessons.as_ref()?.slopes, offset.as_ref())
             }
         }

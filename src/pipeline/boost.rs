@@ -18,9 +18,10 @@ use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
 use crate::formats::scenes_json;
-use crate::output::summary::Summary;
+use crate::output::summary::{SceneResult, Summary};
 use crate::scenes;
 use crate::settings::Zone;
+use crate::source::Clip;
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
@@ -30,66 +31,154 @@ use crate::support::machine;
 /// Boosts as `request` says and writes its output. On failure or interruption
 /// everything finished is kept in the work folder.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summary> {
-    let mut clock = Clock::default();
     writable(&request.output)?;
-    let memory = machine::memory(request.memory);
-    let input = clock.time("opening", || Input::open(request, memory, events))?;
-    let mut warnings = Vec::new();
-    let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
-    for warning in &warnings {
-        events.warn(warning);
-    }
-    let encoding =
-        clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
-    let working = working(&input.clip, encoding.bits, events)?;
-    let backends = clock
-        .time("opening the metric", || Backends::open(&zones, &working, encoding.bits, memory / 2, events))?;
-    let has_roi = encoding.encoder.capabilities.roi_map;
-    let segmentation = Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
-    let store = Store::open(&request.folder, request.resume, events)?;
-    let mut manifest = manifest(&input, &encoding, &backends, &zones);
-    if let Some(segmentation) = &segmentation {
-        manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
-    }
-    store.update_manifest(&manifest, events)?;
-
-    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
-    let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
-    let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
-    let planned = plan(&detection.scenes, &zones);
-
-    let chains = Chains {
-        request,
-        working: &working,
-        source_key: &input.key,
-        encoding: &encoding,
-        backends: &backends,
-        store: &store,
-        memory,
-        events,
-    };
-    let beside = segmentation.as_ref().map(|segmentation| Beside {
-        segmentation,
-        source: segmentation::Source {
-            clip: &input.analysed,
-            key: &input.analysed_key,
-            luma: &analysis.luma,
-        },
-    });
+    let mut ready = Ready::open(request, events, cancel)?;
+    ready.analyse(events, cancel)?;
+    let planned = ready.planned()?;
+    let luma = &ready.analysis()?.luma;
+    let chains = ready.chains(request, events);
+    let beside = ready.beside()?;
+    let mut clock = Clock::default();
     let (Probings { outcomes, learned }, masks) =
-        clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
+        clock.time("probing", || probe_and_segment(&chains, beside, &planned, luma, cancel))?;
     let roi_folder = roi_folder(&request.output)?;
-    let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
+    let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     scenes_json::write(&request.output, &entries)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
-    let mut used = detectors(&detection.zones);
-    used.extend(backends.describe());
-    used.extend(segmentation.as_ref().map(Segmentation::describe));
-    used.push(encoding.describe());
-    used.extend(learned);
-    Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
+    Ok(ready.summary(request.output.clone(), results, learned, clock))
+}
+
+/// Everything that a run settles before its first probe.
+pub struct Ready {
+    clock: Clock,
+    memory: u64,
+    pub input: Input,
+    zones: Vec<Zone>,
+    pub encoding: Encoding,
+    pub working: Clip,
+    backends: Backends,
+    segmentation: Option<Segmentation>,
+    pub store: Store,
+    found: Option<(Analysis, scenes::Detection)>,
+}
+
+impl Ready {
+    /// Opens and checks what `request` names.
+    pub fn open(request: &Request, events: &Events, cancel: &Cancel) -> Result<Self> {
+        let mut clock = Clock::default();
+        let memory = machine::memory(request.memory);
+        let input = clock.time("opening", || Input::open(request, memory, events))?;
+        let mut warnings = Vec::new();
+        let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
+        for warning in &warnings {
+            events.warn(warning);
+        }
+        let encoding = clock
+            .time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
+        let working = working(&input.clip, encoding.bits, events)?;
+        let open_backends = || Backends::open(&zones, &working, encoding.bits, memory / 2, events);
+        let backends = clock.time("opening the metric", open_backends)?;
+        let has_roi = encoding.encoder.capabilities.roi_map;
+        let segmentation =
+            Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
+        let store = Store::open(&request.folder, request.resume, events)?;
+        let mut manifest = manifest(&input, &encoding, &backends, &zones);
+        if let Some(segmentation) = &segmentation {
+            manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
+        }
+        store.update_manifest(&manifest, events)?;
+        Ok(Self {
+            clock,
+            memory,
+            input,
+            zones,
+            encoding,
+            working,
+            backends,
+            segmentation,
+            store,
+            found: None,
+        })
+    }
+
+    /// Reads the clip and finds its scenes.
+    pub fn analyse(&mut self, events: &Events, cancel: &Cancel) -> Result<()> {
+        let Self { clock, store, input, zones, .. } = self;
+        let scene_plan = scenes::plan(zones, input.analysed.session(), events)?;
+        let analysis = clock.time("analysis", || analysed(store, input, &scene_plan, events, cancel))?;
+        let detection = clock.time("scenes", || scenes::detect(zones, &scene_plan, &analysis, events))?;
+        self.found = Some((analysis, detection));
+        Ok(())
+    }
+
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    /// What [`Self::analyse`] found.
+    pub fn analysis(&self) -> Result<&Analysis> {
+        self.found.as_ref().map(|(analysis, _)| analysis).context("the clip was not analysed")
+    }
+
+    /// The scenes that [`Self::analyse`] found.
+    pub fn planned(&self) -> Result<Vec<PlannedScene<'_>>> {
+        let (_, detection) = self.found.as_ref().context("the clip was not analysed")?;
+        Ok(plan(&detection.scenes, &self.zones))
+    }
+
+    pub fn chains<'a>(&'a self, request: &'a Request, events: &'a Events) -> Chains<'a> {
+        Chains {
+            request,
+            working: &self.working,
+            source_key: &self.input.key,
+            encoding: &self.encoding,
+            backends: &self.backends,
+            store: &self.store,
+            memory: self.memory,
+            events,
+        }
+    }
+
+    fn beside(&self) -> Result<Option<Beside<'_>>> {
+        let Some(segmentation) = &self.segmentation else { return Ok(None) };
+        let (clip, key) = (&self.input.analysed, &self.input.analysed_key);
+        let source = segmentation::Source { clip, key, luma: &self.analysis()?.luma };
+        Ok(Some(Beside { segmentation, source }))
+    }
+
+    /// Character masks by scene, made now.
+    pub fn masks(
+        &self,
+        planned: &[PlannedScene<'_>],
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Vec<Option<SceneMasks>>> {
+        match self.beside()? {
+            None => Ok(planned.iter().map(|_| None).collect()),
+            Some(Beside { segmentation, source }) => {
+                segmentation.run(planned, &source, &self.store, events, cancel)
+            }
+        }
+    }
+
+    /// What was found and used; `later` is the time of what came after this.
+    pub fn summary(
+        &self,
+        output: PathBuf,
+        scenes: Vec<SceneResult>,
+        learned: Vec<String>,
+        later: Clock,
+    ) -> Summary {
+        let mut used = self.found.as_ref().map_or_else(Vec::new, |(_, found)| detectors(&found.zones));
+        used.extend(self.backends.describe());
+        used.extend(self.segmentation.as_ref().map(Segmentation::describe));
+        used.push(self.encoding.describe());
+        used.extend(learned);
+        let stages = self.clock.stages.iter().cloned().chain(later.stages).collect();
+        Summary { output, scenes, used, stages }
+    }
 }
 
 /// A sentence for each scene detection method in use.
@@ -181,7 +270,7 @@ fn probe_and_segment(
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path
 /// is absolute because the encoder runs in av1an's folders.
-fn roi_folder(output: &Path) -> Result<PathBuf> {
+pub fn roi_folder(output: &Path) -> Result<PathBuf> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".json").unwrap_or(&name);
     let stem = stem.strip_suffix(".scenes").unwrap_or(stem);
@@ -189,7 +278,7 @@ fn roi_folder(output: &Path) -> Result<PathBuf> {
 }
 
 /// Fails now, and not after hours of work, when `output` cannot be written.
-fn writable(output: &Path) -> Result<()> {
+pub fn writable(output: &Path) -> Result<()> {
     if output.is_dir() {
         bail!("cannot write {}: it is a folder; name a file with -o", output.display());
     }
@@ -200,12 +289,12 @@ fn writable(output: &Path) -> Result<()> {
 
 /// Time by stage for the summary.
 #[derive(Default)]
-struct Clock {
+pub struct Clock {
     stages: Vec<(String, f64)>,
 }
 
 impl Clock {
-    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let result = work();
         self.stages.push((stage.to_owned(), started.elapsed().as_secs_f64()));

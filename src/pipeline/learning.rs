@@ -46,6 +46,8 @@ struct Group {
     members: Vec<usize>,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
+    /// In the closed loop: those whose chunks show what the final encode does.
+    teachers: Vec<usize>,
     lessons: OnceLock<Lessons>,
 }
 
@@ -73,8 +75,7 @@ impl Learning {
             let chosen =
                 |indices: Vec<usize>| indices.into_iter().map(|index| group.members[index]).collect();
             if of_first.model.learns() {
-                let count = (lengths.len() / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS);
-                group.pilots = chosen(representatives(&lengths, count));
+                group.pilots = chosen(representatives(&lengths, pilots(lengths.len())));
             }
             group.calibrated = chosen(match of_first.planned.settings.model.calibrate {
                 Some(wanted) => representatives(&lengths, wanted),
@@ -87,6 +88,28 @@ impl Learning {
             group.calibrated.iter().for_each(|&number| candidates[number].calibrated = true);
         }
         learning
+    }
+
+    /// For the closed loop: the chunks of pilots, or of as many scenes where there
+    /// are none, take the place of calibration encodes.
+    pub fn close(&mut self, candidates: &mut [Candidate<'_>]) {
+        for group in &mut self.groups {
+            group.calibrated.clear();
+            group.teachers.clone_from(&group.pilots);
+            if group.teachers.is_empty() {
+                let lengths: Vec<usize> =
+                    group.members.iter().map(|&number| candidates[number].planned.scene.frames()).collect();
+                let chosen = representatives(&lengths, pilots(lengths.len()));
+                group.teachers = chosen.into_iter().map(|index| group.members[index]).collect();
+            }
+            group.members.iter().for_each(|&number| candidates[number].calibrated = false);
+            group.teachers.iter().for_each(|&number| candidates[number].teaches = true);
+        }
+    }
+
+    /// Those whose chunks a candidate learns from, itself perhaps among them.
+    pub fn teachers(&self, number: usize) -> &[usize] {
+        &self.groups[self.of[number]].teachers
     }
 
     /// What the pilots of a candidate's group taught; `None` until all of them
@@ -109,7 +132,28 @@ impl Learning {
         let group = &self.groups[self.of[number]];
         let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
-        Learned { lessons: self.lessons(candidates, number), ratios }
+        Learned { lessons: self.lessons(candidates, number), ratios, own: None }
+    }
+
+    /// The same in the closed loop, where `learned` says what a group's scenes
+    /// learned from the chunks of its teachers.
+    pub fn describe_closed(
+        &self,
+        candidates: &[Candidate<'_>],
+        learned: impl Fn(usize) -> Option<Learned>,
+    ) -> Vec<String> {
+        let sentences = self.groups.iter().flat_map(|group| {
+            let first = group.members[0];
+            let zone = in_zone(&candidates[first]);
+            let learned = learned(first).unwrap_or_default();
+            let presets = modelling::presets(candidates[first].planned.settings);
+            let offset = candidates[first].model.offset(&learned.ratios, presets).map(|offset| {
+                let (shown, of) = (learned.ratios.count(), group.teachers.len());
+                format!("offset{zone}: {shown} of the first {of} chunks show: {offset}")
+            });
+            group.taught_slopes(learned.lessons.as_ref(), &zone).into_iter().chain(offset)
+        });
+        sentences.collect()
     }
 
     /// A sentence for each group about what it learned.
@@ -117,11 +161,8 @@ impl Learning {
         let sentences = self.groups.iter().flat_map(|group| {
             let first = group.members[0];
             let learned = self.learned(candidates, first);
-            let zone =
-                candidates[first].planned.zone_name.map_or_else(String::new, |z| format!(" in zone {z}"));
-            let slopes = learned.lessons.map(|Lessons { slopes, .. }| {
-                format!("model{zone}: {} pilot scenes taught: {slopes}", group.pilots.len())
-            });
+            let zone = in_zone(&candidates[first]);
+            let slopes = group.taught_slopes(learned.lessons.as_ref(), &zone);
             let settings = candidates[first].planned.settings;
             let offset = candidates[first].model.offset(&learned.ratios, modelling::presets(settings));
             let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
@@ -139,6 +180,22 @@ impl Learning {
         });
         sentences.collect()
     }
+}
+
+impl Group {
+    fn taught_slopes(&self, lessons: Option<&Lessons>, zone: &str) -> Option<String> {
+        let slopes = &lessons?.slopes;
+        Some(format!("model{zone}: {} pilot scenes taught: {slopes}", self.pilots.len()))
+    }
+}
+
+fn in_zone(candidate: &Candidate<'_>) -> String {
+    candidate.planned.zone_name.map_or_else(String::new, |zone| format!(" in zone {zone}"))
+}
+
+/// How many of a group's scenes are pilots.
+fn pilots(scenes: usize) -> usize {
+    (scenes / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS)
 }
 
 /// The scenes, as indices, whose calibration costs little beside probing: short

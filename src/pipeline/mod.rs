@@ -5,6 +5,8 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+mod chunks;
+mod closed;
 pub mod encoding;
 mod finish;
 mod frames;
@@ -14,6 +16,7 @@ mod measuring;
 pub mod modelling;
 pub mod plan;
 pub mod probing;
+mod redo;
 pub mod scheduler;
 mod segmentation;
 pub mod selection;
@@ -23,6 +26,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use boost::run;
+pub use closed::{EncodeRequest, run as encode, scenes_file};
+pub use redo::Tolerance;
 
 use crate::character::Options;
 use crate::settings::Resolved;
