@@ -1,5 +1,6 @@
 //! The default command: boost a clip.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -151,7 +152,7 @@ enum SceneFailure {
 }
 
 /// Boosts and prints the summary.
-pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let input = args.input.context("an input is required")?;
     let settings = args.preset.resolve()?;
     for warning in &settings.warnings {
@@ -181,7 +182,7 @@ pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
         staged: args.run.staged,
     };
     let summary = pipeline::run(&request, events, cancel)?;
-    say(&format!("{}wrote {}", summary.text(), summary.output.display()))
+    say(out, &format!("{}wrote {}", summary.text(), summary.output.display()))
 }
 
 impl PresetArgs {

@@ -1,5 +1,6 @@
 //! `encode`: the final video in parallel chunks.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -161,13 +162,13 @@ struct ResultArgs {
     verify: Option<String>,
 }
 
-pub fn run(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
     let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     encode::run(&request, events, cancel)?;
-    at_the_end.map_or(Ok(()), |verification| verification.run(events, cancel))
+    at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
 }
 
 impl EncodeArgs {

@@ -6,6 +6,7 @@ mod dispatch;
 mod encode;
 mod input;
 mod models;
+mod out;
 pub mod presets;
 mod render;
 mod roi;
@@ -14,10 +15,10 @@ mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -25,6 +26,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+
+use out::{Out, say, tell};
 use render::Renderer;
 
 /// Boosts AV1 encodes scene by scene: every scene as good as asked, at the smallest size.
@@ -74,10 +77,13 @@ struct Common {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Write every event as a line of JSON to FILE, `-` for standard output
+    /// Write every event as a line of JSON to FILE, `-` for standard output, where nothing else goes then
     #[arg(long, global = true, value_name = "FILE")]
     events: Option<PathBuf>,
 }
+
+/// Names standard output where a file could stand.
+const STDOUT: &str = "-";
 
 /// What was typed makes no sense, though the command line parsed: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -116,47 +122,42 @@ pub fn main() -> ExitCode {
     let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
         Ok(renderer) => renderer,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             return ExitCode::from(1);
         }
     };
     let cancel = Cancel::new();
     if let Err(error) = stop_on_ctrl_c(&cancel) {
-        eprintln!("warning: Ctrl-C will stop at once, without tidying up: {error:#}");
+        tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
     let result = run(cli, &renderer.events(), &cancel);
     renderer.finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             ExitCode::from(exit_code(&error, &cancel))
         }
     }
 }
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
-    let out = &mut std::io::stdout();
+    let ndjson = cli.common.events.as_deref() == Some(Path::new(STDOUT));
+    if ndjson && matches!(&cli.command, Some(Command::Verify(args)) if args.prints_json()) {
+        bail!(Usage(
+            "--events - and --json - both write to standard output; give one of them a file".to_owned()
+        ));
+    }
+    let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
-        Some(Command::Scenes(args)) => scenes::run(&args, events, cancel),
-        Some(Command::Encode(args)) => encode::run(*args, events, cancel),
-        Some(Command::Verify(args)) => verify::run(*args, events, cancel),
+        Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
+        Some(Command::Encode(args)) => encode::run(*args, out, events, cancel),
+        Some(Command::Verify(args)) => verify::run(*args, out, events, cancel),
         Some(Command::Presets(args)) => presets::run(&args, out),
-        Some(Command::Dispatch(args)) => dispatch::run(&args, events, cancel),
+        Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
-        None => boost::run(cli.boost, events, cancel),
-    }
-}
-
-/// Prints a result. Whoever reads it may have seen enough (`| head`).
-fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
+        None => boost::run(cli.boost, out, events, cancel),
     }
 }
 

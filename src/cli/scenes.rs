@@ -1,5 +1,6 @@
 //! `scenes`: scene detection on its own.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -83,8 +84,8 @@ pub struct Args {
     script: InputArgs,
 }
 
-/// Detects the scenes and writes what was asked for; tells on standard output what it wrote.
-pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
+/// Detects the scenes and writes what was asked for; prints what it wrote.
+pub fn run(args: &Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let settings = args.resolve()?;
     let clip = source::open(&args.input, &args.script.options(settings.source.provider)?)?;
     let mut warnings = settings.warnings.clone();
@@ -115,9 +116,9 @@ pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
         scenes::write_plot(path, &detection)?;
         written.push(path);
     }
-    say(&summary(&detection))?;
+    say(out, &summary(&detection))?;
     for path in written {
-        say(&format!("wrote {}", path.display()))?;
+        say(out, &format!("wrote {}", path.display()))?;
     }
     Ok(())
 }

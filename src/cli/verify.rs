@@ -1,11 +1,12 @@
 //! `verify`: how close a finished encode comes to its target.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
 use super::input::{InputArgs, ZoneArgs};
-use super::{Usage, say};
+use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
 use crate::settings::{self, Resolved, Typed};
 use crate::support::cancel::{Cancel, Interrupted};
@@ -65,7 +66,7 @@ pub struct VerifyArgs {
 }
 
 /// Measures and reports; an error when the encode misses `--max-error`.
-pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     args.check()?;
     let settings = args.resolve()?;
     for warning in &settings.warnings {
@@ -81,7 +82,7 @@ pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
         encoded: args.encoded,
     };
     let verification = measure(&request, events, cancel)?;
-    report(&verification, args.json.as_deref(), args.html.as_deref(), events)?;
+    report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
     judge(&verification, args.max_error)
 }
 
@@ -117,8 +118,8 @@ impl AtTheEnd {
     }
 
     /// Measures and prints the report.
-    pub fn run(&self, events: &Events, cancel: &Cancel) -> Result<()> {
-        say(&measure(&self.0, events, cancel)?.text())
+    pub fn run(&self, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+        say(out, &measure(&self.0, events, cancel)?.text())
     }
 }
 
@@ -126,6 +127,7 @@ fn report(
     verification: &Verification,
     json: Option<&Path>,
     html: Option<&Path>,
+    out: &mut dyn Write,
     events: &Events,
 ) -> Result<()> {
     let mut written = Vec::new();
@@ -134,13 +136,13 @@ fn report(
         written.push(path);
     }
     match json {
-        Some(path) if path == Path::new("-") => say(verification.json()?.trim_end())?,
+        Some(path) if path == Path::new(STDOUT) => say(out, verification.json()?.trim_end())?,
         json => {
             if let Some(path) = json {
                 verification.write_json(path)?;
                 written.push(path);
             }
-            say(&verification.text())?;
+            say(out, &verification.text())?;
         }
     }
     for path in written {
@@ -160,6 +162,10 @@ fn judge(verification: &Verification, limit: Option<f64>) -> Result<()> {
 }
 
 impl VerifyArgs {
+    pub fn prints_json(&self) -> bool {
+        self.json.as_deref() == Some(Path::new(STDOUT))
+    }
+
     fn check(&self) -> Result<()> {
         if self.every == 0 {
             bail!(Usage("--every 0: must be at least 1".to_owned()));
