@@ -130,3 +130,34 @@ fn events_and_a_report_cannot_share_standard_output() {
     Ended::of(&folder.command(&words).output().unwrap())
         .failed(2, &["--events -", "--json -", "give one of them"]);
 }
+
+/// `nohup` does what `trap ''` does here.
+#[cfg(unix)]
+#[test]
+fn nohup_outlives_its_terminal_and_is_stopped_by_other_means() {
+    use std::io::{BufRead as _, BufReader};
+    use std::time::Duration;
+
+    let folder = Folder::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let serve = folder.command(&["dispatch", "serve", "--worker-vram", "0", "--port", &free.to_string()]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
+    shell.current_dir(folder.0.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut server = shell.spawn().unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines();
+    // Handlers are installed before the first thing is said.
+    said.next().expect("it says where it listens").unwrap();
+    let send = |signal: &str| {
+        let sent =
+            Command::new("sh").args(["-c", &format!("kill -{signal} {}", server.id())]).status().unwrap();
+        assert!(sent.success());
+    };
+    send("HUP");
+    std::thread::sleep(Duration::from_millis(1500));
+    send("TERM");
+    // Stopped for the first time now: had the first signal counted, this would
+    // have been a server that is gone, or one that was told twice.
+    let status = server.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+}

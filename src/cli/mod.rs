@@ -26,6 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+use crate::support::signals::stop_on_request;
 
 use out::{Out, say, tell};
 use render::Renderer;
@@ -127,7 +128,7 @@ pub fn main() -> ExitCode {
         }
     };
     let cancel = Cancel::new();
-    if let Err(error) = stop_on_ctrl_c(&cancel) {
+    if let Err(error) = stop_on_request(&cancel) {
         tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
     let result = run(cli, &renderer.events(), &cancel);
@@ -169,18 +170,6 @@ fn exit_code(error: &anyhow::Error, cancel: &Cancel) -> u8 {
     } else {
         1
     }
-}
-
-/// The first Ctrl-C (or termination request) asks everything to stop, the second one leaves.
-fn stop_on_ctrl_c(cancel: &Cancel) -> Result<()> {
-    let cancel = cancel.clone();
-    ctrlc::set_handler(move || {
-        if cancel.is_cancelled() {
-            std::process::exit(130);
-        }
-        cancel.cancel();
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

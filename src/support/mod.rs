@@ -13,3 +13,4 @@ pub mod machine;
 pub mod places;
 pub mod priority;
 pub mod process;
+pub mod signals;
