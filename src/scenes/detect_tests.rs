@@ -1,5 +1,3 @@
-use std::sync::{Arc, Mutex};
-
 use super::*;
 use crate::analysis::{Builtin, LumaStats};
 use crate::settings::{
@@ -7,7 +5,7 @@ use crate::settings::{
     Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, SceneSettings,
     Settings,
 };
-use crate::support::events::Event;
+use crate::support::events::hearing_warnings;
 
 fn zone(frames: Range<usize>, method: SceneMethod) -> Zone {
     let settings = Settings {

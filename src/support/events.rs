@@ -131,8 +131,8 @@ impl Drop for Stage {
 
 /// Events whose warnings a test can look at.
 #[cfg(test)]
-pub(crate) fn hearing_warnings() -> (Events, Arc<Mutex<Vec<String>>>) {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+pub(crate) fn hearing_warnings() -> (Events, Arc<std::sync::Mutex<Vec<String>>>) {
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
     let events = Events::new({
         let heard = Arc::clone(&heard);
         move |event| {

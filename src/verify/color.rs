@@ -71,10 +71,8 @@ pub fn check(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-    use crate::support::events::Event;
+    use crate::support::events::hearing_warnings;
 
     fn checked(source: &ColorInfo, encoded: &ColorInfo, ignore: bool) -> (Option<String>, Vec<String>) {
         let (events, heard) = hearing_warnings();
