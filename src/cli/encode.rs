@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::Usage;
+use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
 use crate::encode::options::{Options, Origin};
@@ -172,6 +173,20 @@ pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
 }
 
 impl EncodeArgs {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.result.force);
+        self.script.reads("the input", &self.input, &mut files);
+        let (chunks, encoder) = (&self.chunks, &self.encoder);
+        files.reads("--scenes", &chunks.scenes);
+        files.reads("--qpfile", &chunks.qpfile);
+        files.reads("--encoder-path", &encoder.encoder_path);
+        files.reads("--encoder-presets", &encoder.encoder_presets);
+        files.reads("--graintable", &encoder.graintable);
+        files.reads("--copy-from", &self.result.copy_from);
+        files.writes("-o", [&self.output], Kind::Guarded);
+        files
+    }
+
     fn request(self) -> Result<Request> {
         let Self { input, output, script, chunks, encoder, result } = self;
         if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {

@@ -4,6 +4,7 @@
 mod boost;
 mod dispatch;
 mod encode;
+mod files;
 mod input;
 mod models;
 mod out;
@@ -28,6 +29,7 @@ use crate::support::events::Events;
 use crate::support::heap;
 use crate::support::signals::stop_on_request;
 
+use files::{Files, Kind};
 use out::{Out, say, tell};
 use render::Renderer;
 
@@ -116,18 +118,40 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     Cli::from_arg_matches(&matches)
 }
 
+impl Cli {
+    /// What the command line alone tells about the files that are read and written.
+    fn files(&self) -> Files {
+        let mut files = match &self.command {
+            Some(Command::Scenes(args)) => args.files(),
+            Some(Command::Encode(args)) => args.files(),
+            Some(Command::Verify(args)) => args.files(),
+            Some(Command::Roi(args)) => args.files(),
+            Some(Command::Presets(args)) => args.files(),
+            Some(Command::Dispatch(_) | Command::Models(_)) => Files::default(),
+            None => self.boost.files(),
+        };
+        files.writes("--events", &self.common.events, Kind::Events);
+        files
+    }
+}
+
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
+    let cancel = Cancel::new();
+    // Before the first file is created, which is that of the events.
+    let renderer = cli
+        .files()
+        .check()
+        .and_then(|()| Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()));
+    let renderer = match renderer {
         Ok(renderer) => renderer,
         Err(error) => {
             tell(&format!("error: {error:#}"));
-            return ExitCode::from(1);
+            return ExitCode::from(exit_code(&error, &cancel));
         }
     };
-    let cancel = Cancel::new();
     if let Err(error) = stop_on_request(&cancel) {
         tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }

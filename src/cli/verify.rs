@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
+use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
@@ -60,6 +61,10 @@ pub struct VerifyArgs {
     /// Measure an encode that declares another colour than its source as if it did not
     #[arg(long)]
     ignore_color: bool,
+
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     script: InputArgs,
@@ -162,6 +167,18 @@ fn judge(verification: &Verification, limit: Option<f64>) -> Result<()> {
 }
 
 impl VerifyArgs {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.force);
+        self.script.reads("the source", &self.source, &mut files);
+        files.reads("the encode", [&self.encoded]);
+        files.reads("--scenes", &self.scenes);
+        files.reads("--preset", &self.preset.as_ref().map(PathBuf::from));
+        self.zones.reads(&mut files);
+        files.writes("--json", &self.json, Kind::Report);
+        files.writes("--html", &self.html, Kind::Page);
+        files
+    }
+
     pub fn prints_json(&self) -> bool {
         self.json.as_deref() == Some(Path::new(STDOUT))
     }
