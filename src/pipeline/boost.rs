@@ -173,11 +173,8 @@ impl Run<'_> {
         let either = self.cancel.child();
         std::thread::scope(|scope| {
             let masks = scope.spawn(|| {
-                let source = segmentation::Source {
-                    clip: &self.input.analysed,
-                    key: &self.input.analysed_key,
-                    luma: &analysis.luma,
-                };
+                let (clip, key) = self.looked_at();
+                let source = segmentation::Source { clip, key: &key, luma: &analysis.luma };
                 either.cancel_on_error(segmentation.run(planned, &source, self.store, self.events, &either))
             });
             let outcomes = either.cancel_on_error(self.probe(planned, analysis, &either));
@@ -189,6 +186,22 @@ impl Run<'_> {
                 (Err(a), Err(b)) => Err(if a.is::<Interrupted>() { b } else { a }),
             }
         })
+    }
+
+    /// Where characters are looked for, and what it depends on: in the analysis
+    /// input, unless its pictures are not of the size that is encoded. A map of
+    /// another picture, cropped or scaled, would mark the wrong blocks.
+    fn looked_at(&self) -> (&Clip, Fingerprint) {
+        let (cheap, encoded) = (self.input.analysed.info(), self.working.info());
+        if (cheap.width, cheap.height) == (encoded.width, encoded.height) {
+            return (&self.input.analysed, self.input.analysed_key.clone());
+        }
+        self.events.note(format!(
+            "characters are looked for in the pictures as they are encoded, {}x{}, and not in those of the \
+             analysis, {}x{}",
+            encoded.width, encoded.height, cheap.width, cheap.height
+        ));
+        (self.working, Fingerprint::of(&(&self.input.key, encoded)))
     }
 
     /// Probes every scene whose zone measures; the others need none. With
