@@ -1,5 +1,6 @@
 //! A scene on its way through probing: what is known of it, and what it needs next.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -59,6 +60,14 @@ pub struct Progress {
     probe_frames: Vec<Vec<f64>>,
     final_frames: Vec<Vec<f64>>,
     unreliable: bool,
+    /// No further probe is made: one failed that the scene can do without.
+    no_more_probes: bool,
+    /// It is not compared with the final encode any more: one of those failed.
+    no_calibration: bool,
+    /// The encode that failed and is gone without; there is nothing to be scored.
+    skipped: Option<usize>,
+    /// Encodes that could not be read and were made once more.
+    redone: BTreeSet<usize>,
     /// Nothing more will be scored.
     over: bool,
     /// What the stage was told.
@@ -180,10 +189,15 @@ impl<'a> Candidate<'a> {
 
     /// Comparing comes before a third probe: it need not wait for the pilots.
     fn wanted(&self, progress: &Progress, slopes: Option<&Slopes>) -> Wanted {
-        let next = self.model.next(&progress.scored, self.role, slopes);
+        let next = if progress.no_more_probes {
+            Next::Done
+        } else {
+            self.model.next(&progress.scored, self.role, slopes)
+        };
+        let calibrated = self.calibrated && !progress.no_calibration;
         let compared = progress.final_frames.len();
         let enough = next == Next::Done || progress.scored.len() >= COMPARED;
-        if self.calibrated && enough && compared < progress.scored.len().min(COMPARED) {
+        if calibrated && enough && compared < progress.scored.len().min(COMPARED) {
             let crf = progress.scored[compared].crf;
             return Wanted::Take(Take { purpose: Purpose::Final, crf });
         }
@@ -212,6 +226,35 @@ impl<'a> Candidate<'a> {
         if progress.offsets.is_none() {
             progress.offsets = Some(record.frames.iter().map(|(offset, _)| *offset).collect());
         }
+    }
+
+    /// Whether the scene can be solved though `take` failed; then it is gone without.
+    /// One probe suffices for models that learn from other scenes.
+    pub fn does_without(&self, take: Take) -> bool {
+        let mut progress = self.progress();
+        match take.purpose {
+            Purpose::Final => progress.no_calibration = true,
+            Purpose::Probing if self.model.learns() && !progress.scored.is_empty() => {
+                progress.no_more_probes = true;
+            }
+            Purpose::Probing => return false,
+        }
+        true
+    }
+
+    /// The encode was not made: its score is not to be waited for.
+    pub fn skip(&self, probe: usize) {
+        self.progress().skipped = Some(probe);
+    }
+
+    /// Whether the encode that is to be scored was not made.
+    pub fn was_skipped(&self, probe: usize) -> bool {
+        self.progress().skipped.take_if(|skipped| *skipped == probe).is_some()
+    }
+
+    /// Whether the encode may be made once more because it cannot be read.
+    pub fn may_redo(&self, probe: usize) -> bool {
+        self.progress().redone.insert(probe)
     }
 
     /// Nothing more comes: it failed.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::candidate::{Candidate, Take};
 use super::frames::{self, Keep};
@@ -14,13 +14,15 @@ use super::plan::PlannedScene;
 use super::scheduler::{Step, Work};
 use super::store::{ProbeRecord, ScoreRecord, Store};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, ivf, y4m};
-use crate::probe::decode::ProbeFrames;
+use crate::probe::decode::{ProbeFrames, Undecodable};
 use crate::score::{self, Measurement, SceneReference, select};
 use crate::source::{Clip, Picture};
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
+use crate::support::panics::caught;
 use crate::support::places::Places;
+use crate::support::space::NoRoom;
 
 /// What all chains of a run share.
 pub struct Probing<'a> {
@@ -111,11 +113,29 @@ impl Probing<'_> {
         };
         match attempt() {
             Err(error) if error.downcast_ref::<EncodeError>().is_some_and(EncodeError::is_retryable) => {
+                self.store.check_space()?;
                 self.events.warn(format!("scene {index}: trying its encode once more: {error:#}"));
                 attempt()
             }
             result => result,
         }
+    }
+
+    fn encode_take(&self, candidate: &Candidate<'_>, probe: usize, take: Take) -> Result<()> {
+        let key = self.encode_key(candidate, take)?;
+        let job = EncodeJob {
+            program: self.program.to_path_buf(),
+            params: (self.params)(&candidate.planned, take)?,
+            output: self.store.probe_path(candidate.planned.index, probe, &key),
+            format: self.format,
+            stall: self.stall,
+        };
+        let encoded = self.encode_once_more(candidate, probe, &job)?;
+        let (crf, bytes, seconds) = (take.crf, encoded.bytes, encoded.seconds);
+        self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
+        let (scene, calibration) = (candidate.planned.index, take.purpose == Purpose::Final);
+        self.events.emit(&Event::Probe { scene, probe, calibration, crf, bytes, seconds });
+        Ok(())
     }
 
     /// The offsets to measure; decides them now when they depend on the probe.
@@ -137,12 +157,13 @@ impl Probing<'_> {
     fn probe_differences(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Vec<f64>> {
         let scene = candidate.planned.scene;
         let all: Vec<usize> = (0..scene.frames()).collect();
-        let mut decoded = ProbeFrames::open(path, all.clone(), 1)?;
+        let mut decoded = ProbeFrames::open(path, all.clone(), 1).context(Undecodable)?;
         let mut diffs = Vec::with_capacity(all.len());
         let nothing = Keep::Nothing;
         let mut again = None;
         for offset in all {
-            let (_, probe) = decoded.next().context("the probe is shorter than its scene")??;
+            let probe = decoded.next().context("the probe is shorter than its scene").flatten();
+            let (_, probe) = probe.context(Undecodable)?;
             let source = match candidate.kept.get(offset) {
                 Some(kept) => Arc::new(kept.unpack()),
                 None => again
@@ -153,7 +174,7 @@ impl Probing<'_> {
                     .next()
                     .context("the source is shorter than its scene")??,
             };
-            diffs.push(source.luma_difference(&probe));
+            diffs.push(source.luma_difference(&probe)?);
         }
         Ok(diffs)
     }
@@ -181,14 +202,14 @@ impl Probing<'_> {
     ) -> Result<Vec<(usize, Measurement)>> {
         let results: Vec<Mutex<Option<Result<Measurement>>>> =
             offsets.iter().map(|_| Mutex::new(None)).collect();
-        let decoded = ProbeFrames::open(path, offsets.to_vec(), 1)?;
+        let decoded = ProbeFrames::open(path, offsets.to_vec(), 1).context(Undecodable)?;
         // Decoding is faster than measuring, so what waits is bounded.
         let places = Places::new(self.pool.current_num_threads() + 1);
         self.pool.in_place_scope(|scope| -> Result<()> {
             for (index, item) in decoded.enumerate() {
                 let place = places.take()?;
                 self.cancel.check()?;
-                let (_, picture) = item?;
+                let (_, picture) = item.context(Undecodable)?;
                 let slot = results.get(index).context("the probe has more frames than were asked for")?;
                 scope.spawn(move |_| {
                     let _place = place;
@@ -248,36 +269,73 @@ impl Probing<'_> {
     }
 }
 
+/// When something fails.
+impl Probing<'_> {
+    /// The error, or what every scene would fail of.
+    fn explained(&self, error: Error) -> Error {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        self.store.check_space().map_or_else(Error::from, |()| error)
+    }
+
+    /// Whether the scene is solved without the encode that failed; says so.
+    fn goes_without(&self, candidate: &Candidate<'_>, take: Take, error: &Error) -> bool {
+        let of_scene = !error.is::<Interrupted>() && !error.is::<NoRoom>();
+        let goes = of_scene && candidate.does_without(take);
+        if goes {
+            self.events.warn(format!("{error:#}; the scene does without it"));
+        }
+        goes
+    }
+
+    /// Removes an encode that cannot be decoded: kept, it would fail every run
+    /// that resumes. Whether it is to be made once more.
+    fn redoes(&self, candidate: &Candidate<'_>, probe: usize, take: Take, error: &Error) -> Result<bool> {
+        let path = self.store.probe_path(candidate.planned.index, probe, &self.encode_key(candidate, take)?);
+        let _ = std::fs::remove_file(path);
+        let redoes = candidate.may_redo(probe);
+        if redoes {
+            self.events.warn(format!("{error:#}; it is encoded once more"));
+        }
+        Ok(redoes)
+    }
+}
+
 impl Work for Probing<'_> {
     fn proceed(&self, scene: usize) -> Result<Step> {
         self.resumed(scene)
     }
 
-    fn encode(&self, scene: usize, probe: usize, crf: f64) -> Result<()> {
+    fn encode(&self, scene: usize, probe: usize, _: f64) -> Result<()> {
         let candidate = &self.candidates[scene];
         let take = candidate.take(probe)?;
-        let key = self.encode_key(candidate, take)?;
-        let job = EncodeJob {
-            program: self.program.to_path_buf(),
-            params: (self.params)(&candidate.planned, take)?,
-            output: self.store.probe_path(candidate.planned.index, probe, &key),
-            format: self.format,
-            stall: self.stall,
-        };
-        let encoded =
-            self.encode_once_more(candidate, probe, &job).with_context(|| place(candidate, probe, take))?;
-        let (bytes, seconds) = (encoded.bytes, encoded.seconds);
-        self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
-        let (scene, calibration) = (candidate.planned.index, take.purpose == Purpose::Final);
-        self.events.emit(&Event::Probe { scene, probe, calibration, crf, bytes, seconds });
-        Ok(())
+        let encoded = caught(|| self.encode_take(candidate, probe, take))
+            .with_context(|| place(candidate, probe, take));
+        match encoded.map_err(|error| self.explained(error)) {
+            Err(error) if self.goes_without(candidate, take, &error) => {
+                candidate.skip(probe);
+                Ok(())
+            }
+            encoded => encoded,
+        }
     }
 
-    fn score(&self, scene: usize, probe: usize, _: f64) -> Result<Step> {
+    fn score(&self, scene: usize, probe: usize, crf: f64) -> Result<Step> {
         let candidate = &self.candidates[scene];
+        if candidate.was_skipped(probe) {
+            return Ok(self.next(scene));
+        }
         let take = candidate.take(probe)?;
-        self.score_take(candidate, probe, take).with_context(|| place(candidate, probe, take))?;
-        Ok(self.next(scene))
+        let scored =
+            caught(|| self.score_take(candidate, probe, take)).with_context(|| place(candidate, probe, take));
+        match scored.map_err(|error| self.explained(error)) {
+            Err(error) if error.is::<Undecodable>() && self.redoes(candidate, probe, take, &error)? => {
+                Ok(Step::Encode { probe, crf })
+            }
+            Err(error) if !self.goes_without(candidate, take, &error) => Err(error),
+            _ => Ok(self.next(scene)),
+        }
     }
 
     fn release(&self, scene: usize) {
