@@ -143,5 +143,5 @@ fn zones_cannot_have_an_encoder_of_their_own() {
     let preset = Some(path.to_str().unwrap().to_owned());
     let request = crate::settings::Request { preset, ..Default::default() };
     let error = crate::settings::resolve(&request).unwrap_err().to_string();
-    assert!(error.contains("mine.toml:2:1: encoder.program cannot differ between zones"), "{error}");
+    assert!(error.contains("mine.toml:2:19: encoder.program cannot differ between zones"), "{error}");
 }
