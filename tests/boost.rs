@@ -3,8 +3,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use common::Ended;
 use serde_json::Value;
 
 /// A folder with a script, and the program started in it.
