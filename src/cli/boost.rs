@@ -27,6 +27,10 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     preset: PresetArgs,
 
@@ -115,10 +119,6 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace an output that exists, even if this program did not write it
-    #[arg(long)]
-    force: bool,
-
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -196,7 +196,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
 
 impl Args {
     pub fn files(&self) -> Files {
-        let mut files = Files::new(self.run.force);
+        let mut files = Files::new(self.force);
         let Some(input) = &self.input else { return files };
         self.script.reads("the input", input, &mut files);
         if let Some(other) = &self.analysis_input {

@@ -60,10 +60,9 @@ pub struct Progress {
     probe_frames: Vec<Vec<f64>>,
     final_frames: Vec<Vec<f64>>,
     unreliable: bool,
-    /// No further probe is made: one failed that the scene can do without.
-    no_more_probes: bool,
-    /// It is not compared with the final encode any more: one of those failed.
-    no_calibration: bool,
+    /// No further encodes of these purposes are made: one failed, and the scene
+    /// can do without.
+    gone_without: Vec<Purpose>,
     /// The encode that failed and is gone without; there is nothing to be scored.
     skipped: Option<usize>,
     /// Encodes that could not be read and were made once more.
@@ -189,12 +188,13 @@ impl<'a> Candidate<'a> {
 
     /// Comparing comes before a third probe: it need not wait for the pilots.
     fn wanted(&self, progress: &Progress, slopes: Option<&Slopes>) -> Wanted {
-        let next = if progress.no_more_probes {
+        let goes_without = |purpose| progress.gone_without.contains(&purpose);
+        let next = if goes_without(Purpose::Probing) {
             Next::Done
         } else {
             self.model.next(&progress.scored, self.role, slopes)
         };
-        let calibrated = self.calibrated && !progress.no_calibration;
+        let calibrated = self.calibrated && !goes_without(Purpose::Final);
         let compared = progress.final_frames.len();
         let enough = next == Next::Done || progress.scored.len() >= COMPARED;
         if calibrated && enough && compared < progress.scored.len().min(COMPARED) {
@@ -232,14 +232,14 @@ impl<'a> Candidate<'a> {
     /// One probe suffices for models that learn from other scenes.
     pub fn does_without(&self, take: Take) -> bool {
         let mut progress = self.progress();
-        match take.purpose {
-            Purpose::Final => progress.no_calibration = true,
-            Purpose::Probing if self.model.learns() && !progress.scored.is_empty() => {
-                progress.no_more_probes = true;
-            }
-            Purpose::Probing => return false,
+        let solvable = match take.purpose {
+            Purpose::Final => true,
+            Purpose::Probing => self.model.learns() && !progress.scored.is_empty(),
+        };
+        if solvable {
+            progress.gone_without.push(take.purpose);
         }
-        true
+        solvable
     }
 
     /// The encode was not made: its score is not to be waited for.
