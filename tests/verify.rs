@@ -3,8 +3,9 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use common::Ended;
 use progression_boost::source::{self, OpenOptions};
 use serde_json::{Value, json};
 
