@@ -1,11 +1,13 @@
 //! `encode`: the final video in parallel chunks.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::encode_boost::BoostArgs;
+use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
 use super::{Usage, say};
@@ -173,20 +175,20 @@ struct ResultArgs {
     verify: Option<String>,
 }
 
-pub fn run(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     if args.boost.is_given() {
-        return closed(args, events, cancel);
+        return closed(args, out, events, cancel);
     }
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
     let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     encode::run(&request, events, cancel)?;
-    at_the_end.map_or(Ok(()), |verification| verification.run(events, cancel))
+    at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
 }
 
 /// `encode --boost`.
-fn closed(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+fn closed(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let request = args.closed_request().map_err(|error| Usage::from_error(&error))?;
     for warning in &request.boost.settings.warnings {
         events.warn(warning);
@@ -194,10 +196,28 @@ fn closed(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
     let scenes = request.boost.output.display().to_string();
     let (summary, outcome) = pipeline::encode(&request, events, cancel)?;
     let wrote = format!("wrote {} ({} bytes) and {scenes}", outcome.output.display(), outcome.bytes);
-    say(&format!("{}{wrote}", summary.text()))
+    say(out, &format!("{}{wrote}", summary.text()))
 }
 
 impl EncodeArgs {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.result.force);
+        self.script.reads("the input", &self.input, &mut files);
+        let (chunks, encoder) = (&self.chunks, &self.encoder);
+        files.reads("--scenes", &chunks.scenes);
+        files.reads("--qpfile", &chunks.qpfile);
+        files.reads("--encoder-path", &encoder.encoder_path);
+        files.reads("--encoder-presets", &encoder.encoder_presets);
+        files.reads("--graintable", &encoder.graintable);
+        files.reads("--copy-from", &self.result.copy_from);
+        files.writes("-o", [&self.output], Kind::Guarded);
+        if self.boost.is_given() {
+            self.boost.reads(&self.script, &mut files);
+            files.writes("the scenes file beside -o", [&pipeline::scenes_file(&self.output)], Kind::Scenes);
+        }
+        files
+    }
+
     fn closed_request(mut self) -> Result<pipeline::EncodeRequest> {
         self.refuse_with_boost()?;
         let boost = std::mem::take(&mut self.boost);

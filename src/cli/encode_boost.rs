@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use super::boost::parse_memory;
-use super::input::ZoneArgs;
+use super::files::Files;
+use super::input::{InputArgs, ZoneArgs};
 use crate::character::Options;
 use crate::encode;
 use crate::encoder::USUAL_STALL;
@@ -71,6 +72,15 @@ pub struct BoostArgs {
 impl BoostArgs {
     pub fn is_given(&self) -> bool {
         self.boost.is_some()
+    }
+
+    /// Says which files are read.
+    pub fn reads(&self, script: &InputArgs, files: &mut Files) {
+        if let Some(other) = &self.analysis_input {
+            script.reads("--analysis-input", other, files);
+        }
+        files.reads("--boost", &self.boost.as_ref().map(PathBuf::from));
+        self.zones.reads(files);
     }
 
     pub fn has_zones(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::source::{ClipInfo, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
+use crate::support::space::NoRoom;
 
 /// A muxer, an encoder and a work folder, ready for chunks of one clip.
 pub struct Workshop {
@@ -132,7 +133,7 @@ impl Workshop {
     }
 
     /// An error when nothing more can be written.
-    pub fn check_space(&self) -> Result<()> {
+    pub fn check_space(&self) -> Result<(), NoRoom> {
         self.work.check_space()
     }
 

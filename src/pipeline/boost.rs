@@ -37,7 +37,8 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let planned = ready.planned()?;
     let luma = &ready.analysis()?.luma;
     let chains = ready.chains(request, events);
-    let beside = ready.beside()?;
+    let looked_at = ready.looked_at(events);
+    let beside = ready.beside(looked_at.as_ref())?;
     let mut clock = Clock::default();
     let (Probings { outcomes, learned }, masks) =
         clock.time("probing", || probe_and_segment(&chains, beside, &planned, luma, cancel))?;
@@ -141,9 +142,15 @@ impl Ready {
         }
     }
 
-    fn beside(&self) -> Result<Option<Beside<'_>>> {
-        let Some(segmentation) = &self.segmentation else { return Ok(None) };
-        let (clip, key) = (&self.input.analysed, &self.input.analysed_key);
+    /// Where characters are looked for, if anywhere.
+    fn looked_at(&self, events: &Events) -> Option<(&Clip, Fingerprint)> {
+        self.segmentation.as_ref().map(|_| looked_at(&self.input, &self.working, events))
+    }
+
+    fn beside<'a>(&'a self, looked_at: Option<&'a (&'a Clip, Fingerprint)>) -> Result<Option<Beside<'a>>> {
+        let Some((segmentation, (clip, key))) = self.segmentation.as_ref().zip(looked_at) else {
+            return Ok(None);
+        };
         let source = segmentation::Source { clip, key, luma: &self.analysis()?.luma };
         Ok(Some(Beside { segmentation, source }))
     }
@@ -155,7 +162,7 @@ impl Ready {
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Vec<Option<SceneMasks>>> {
-        match self.beside()? {
+        match self.beside(self.looked_at(events).as_ref())? {
             None => Ok(planned.iter().map(|_| None).collect()),
             Some(Beside { segmentation, source }) => {
                 segmentation.run(planned, &source, &self.store, events, cancel)
@@ -237,6 +244,22 @@ fn analysed(
 struct Beside<'a> {
     segmentation: &'a Segmentation,
     source: segmentation::Source<'a>,
+}
+
+/// Where characters are looked for, and what it depends on: in the analysis
+/// input, unless its pictures are not of the size that is encoded. A map of
+/// another picture, cropped or scaled, would mark the wrong blocks.
+fn looked_at<'a>(input: &'a Input, working: &'a Clip, events: &Events) -> (&'a Clip, Fingerprint) {
+    let (cheap, encoded) = (input.analysed.info(), working.info());
+    if (cheap.width, cheap.height) == (encoded.width, encoded.height) {
+        return (&input.analysed, input.analysed_key.clone());
+    }
+    events.note(format!(
+        "characters are looked for in the pictures as they are encoded, {}x{}, and not in those of the \
+         analysis, {}x{}",
+        encoded.width, encoded.height, cheap.width, cheap.height
+    ));
+    (working, Fingerprint::of(&(&input.key, encoded)))
 }
 
 /// Segmentation runs on a thread of its own while probes encode; when one of
