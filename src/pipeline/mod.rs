@@ -5,6 +5,7 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+mod chunk_work;
 mod chunks;
 mod closed;
 pub mod encoding;
