@@ -15,7 +15,7 @@ use super::finish::{Finisher, SceneOutcome, Settled};
 use super::plan::PlannedScene;
 use super::probing::Probing;
 use super::redo::{Miss, Tolerance};
-use super::scheduler::{Chain, Step, Work as _};
+use super::scheduler::{Chain, Step};
 use super::store::MeasuredRecord;
 use crate::encode::{Order, Workshop};
 use crate::model::{Learned, Pair, Ratios, Scored};
@@ -158,10 +158,8 @@ impl<'a> Chunks<'a> {
     fn taught(&self, number: usize) -> Taught {
         let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
         let lessons = learning.lessons(candidates, number);
-        let teachers = learning.teachers(number);
         let mut pairs = Vec::new();
-        // A teacher's own chunk comes before anything is known.
-        for &teacher in teachers.iter().filter(|_| !teachers.contains(&number)) {
+        for &teacher in learning.teachers_of(number) {
             let slot = self.slot(teacher);
             match slot.made.first() {
                 Some(chunk) => pairs.extend(chunk.pair()),

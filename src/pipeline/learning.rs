@@ -46,7 +46,8 @@ struct Group {
     members: Vec<usize>,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
-    /// In the closed loop: those whose chunks show what the final encode does.
+    /// In the closed loop: those whose chunks show what the final encode does,
+    /// the shortest first.
     teachers: Vec<usize>,
     lessons: OnceLock<Lessons>,
 }
@@ -102,14 +103,26 @@ impl Learning {
                 let chosen = representatives(&lengths, pilots(lengths.len()));
                 group.teachers = chosen.into_iter().map(|index| group.members[index]).collect();
             }
+            group.teachers.sort_by_key(|&number| (candidates[number].planned.scene.frames(), number));
             group.members.iter().for_each(|&number| candidates[number].calibrated = false);
             group.teachers.iter().for_each(|&number| candidates[number].teaches = true);
         }
     }
 
-    /// Those whose chunks a candidate learns from, itself perhaps among them.
+    /// All whose chunks teach a candidate's group.
     pub fn teachers(&self, number: usize) -> &[usize] {
         &self.groups[self.of[number]].teachers
+    }
+
+    /// Those that a candidate's own chunk waits for. The first teacher goes ahead
+    /// with what is assumed, the other teachers learn from it, all others from all
+    /// teachers: of a chunk that is encoded on an assumption there is but one.
+    pub fn teachers_of(&self, number: usize) -> &[usize] {
+        let teachers = self.teachers(number);
+        match teachers.iter().position(|&teacher| teacher == number) {
+            Some(place) => &teachers[..place.min(1)],
+            None => teachers,
+        }
     }
 
     /// What the pilots of a candidate's group taught; `None` until all of them
