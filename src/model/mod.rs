@@ -281,3 +281,46 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let goal =
+            Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
+        let kind = Kind::Adaptive(Adaptive {
+            first_crf: None,
+            tolerance: 1.0,
+            quarter_steps: true,
+            expected_factor: 1.0,
+        });
+        Model { goal, kind }
+    }
+
+    #[test]
+    fn the_own_final_encode_of_a_scene_decides_alone() {
+        let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
+        let ratios = Ratios::new([Pair { crf: 24.0, probe: 80.0, final_: 90.0 }], &model().goal);
+        // The final encode at CRF 36 has 20 of damage where the probe has 30: there it hits 80.
+        let own = model().ratio(Pair { crf: 36.0, probe: 70.0, final_: 80.0 });
+        assert!((own - (2.0_f64 / 3.0).ln()).abs() < 1e-12);
+        let lessons = Some(Lessons { slopes: Slopes::prior(), start: 30.0 });
+        let learned = Learned { lessons, ratios, own: Some(own) };
+        let answer = model().solve(&probes, &learned, Presets { probing: 10, final_: 2 }).unwrap();
+        assert!((answer.crf - 36.0).abs() < 1e-6, "{answer:?}");
+    }
+
+    #[test]
+    fn probes_are_expected_on_the_curve_and_targets_move_by_their_damage() {
+        let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
+        for probe in probes {
+            let expected = model().expected(&probes, None, probe.crf).unwrap();
+            assert!((expected - probe.score).abs() < 1e-9, "{expected}");
+        }
+        assert_eq!(model().expected(&[], None, 30.0), None);
+        // From 90 to 95 the damage is halved, so 80 becomes 90.
+        assert!((model().moved_target(90.0, 95.0) - 90.0).abs() < 1e-9);
+        assert!((model().moved_target(90.0, 90.0) - 80.0).abs() < 1e-9);
+    }
+}

@@ -294,17 +294,12 @@ impl<'a> Chunks<'a> {
         self.again = chosen;
     }
 
-    /// Whether the scene's CRF lies on a limit of what it may have.
-    pub fn is_clamped(&self, number: usize) -> bool {
+    /// Whether the CRF of a scene's chunk lies on a limit of what it may have.
+    pub fn is_clamped(&self, number: usize, chunk: &Chunk) -> bool {
         let Some(candidate) = self.candidate(number) else { return false };
         let goal = &candidate.model.goal;
-        let at_limit = |chunk: &Chunk| {
-            let (solved, crf) = (chunk.settled.solved, chunk.crf());
-            solved <= goal.min_crf
-                || solved >= goal.max_crf
-                || crf <= candidate.planned.settings.output.min_crf
-        };
-        self.slot(number).made.last().is_some_and(at_limit)
+        let (solved, crf) = (chunk.settled.solved, chunk.crf());
+        solved <= goal.min_crf || solved >= goal.max_crf || crf <= candidate.planned.settings.output.min_crf
     }
 }
 

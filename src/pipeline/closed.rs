@@ -187,7 +187,7 @@ fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
             metric: planned.settings.metric.enable.then_some(planned.settings.metric.metric),
             wanted: planned.settings.metric.target,
             bytes: best.bytes,
-            clamped: chunks.is_clamped(number),
+            clamped: chunks.is_clamped(number, best),
         };
         kept.push((planned.index, best.clone(), result));
     }

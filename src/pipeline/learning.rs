@@ -261,4 +261,14 @@ mod tests {
         assert_eq!(representatives(&[5, 9, 8, 7, 7], 3), [0, 2, 3]);
         assert_eq!(representatives(&[], 2), [0; 0]);
     }
+
+    #[test]
+    fn one_teacher_goes_ahead_the_others_learn_from_it_and_all_else_from_all() {
+        let group = Group { members: vec![0, 1, 2, 3], teachers: vec![2, 0, 3], ..Group::default() };
+        let learning = Learning { of: vec![0; 4], groups: vec![group] };
+        assert_eq!(learning.teachers_of(2), [0; 0]);
+        assert_eq!(learning.teachers_of(0), [2]);
+        assert_eq!(learning.teachers_of(3), [2]);
+        assert_eq!(learning.teachers_of(1), [2, 0, 3]);
+    }
 }
