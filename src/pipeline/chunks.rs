@@ -172,7 +172,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// What all but the teachers of a candidate's group learned.
-    fn learned(&self, number: usize) -> Option<Learned> {
+    fn learned(&self, number: usize) -> Learned {
         let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
         let pairs: Vec<Pair> = learning
             .teachers(number)
@@ -180,7 +180,7 @@ impl<'a> Chunks<'a> {
             .filter_map(|&teacher| self.slot(teacher).made.first()?.pair())
             .collect();
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
-        Some(Learned { lessons: learning.lessons(candidates, number), ratios, own: None })
+        Learned { lessons: learning.lessons(candidates, number), ratios, own: None }
     }
 
     /// Sentences about what scenes taught each other.

@@ -122,7 +122,7 @@ impl Parts<'_> {
         chains.with_probing(planned, luma, true, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
             let all = chunks.chains(measured);
-            complete(&chunks, scheduler::run(&all, limits, &chunks, cancel)?)?;
+            complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
             let misses = chunks.misses(self.request.tolerance)?;
             let budget = redo::budget(self.request.max_redo, frames);
@@ -131,7 +131,7 @@ impl Parts<'_> {
             if !chosen.is_empty() {
                 self.events.note(format!("{} chunks miss their target and are encoded again", chosen.len()));
                 chunks.again(chosen);
-                complete(&chunks, scheduler::run(&all, limits, &chunks, cancel)?)?;
+                complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             }
             Ok(collect(&chunks, planned.len(), left))
         })
@@ -145,7 +145,7 @@ fn chosen(misses: &[(Miss, f64)], budget: usize) -> HashMap<usize, f64> {
 }
 
 /// An error that names every scene that failed.
-fn complete(chunks: &Chunks<'_>, failed: Vec<(usize, Error)>) -> Result<()> {
+fn complete(chunks: &Chunks<'_>, failed: &[(usize, Error)]) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }

@@ -143,7 +143,7 @@ impl Learning {
     /// All that a candidate's group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
-        let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
+        let pairs = group.calibrated.iter().filter_map(|&number| candidates[number].pairs());
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
         Learned { lessons: self.lessons(candidates, number), ratios, own: None }
     }
@@ -153,12 +153,12 @@ impl Learning {
     pub fn describe_closed(
         &self,
         candidates: &[Candidate<'_>],
-        learned: impl Fn(usize) -> Option<Learned>,
+        learned: impl Fn(usize) -> Learned,
     ) -> Vec<String> {
         let sentences = self.groups.iter().flat_map(|group| {
             let first = group.members[0];
             let zone = in_zone(&candidates[first]);
-            let learned = learned(first).unwrap_or_default();
+            let learned = learned(first);
             let presets = modelling::presets(candidates[first].planned.settings);
             let offset = candidates[first].model.offset(&learned.ratios, presets).map(|offset| {
                 let (shown, of) = (learned.ratios.count(), group.teachers.len());

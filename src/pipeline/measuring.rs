@@ -31,6 +31,9 @@ struct SourceLuma<'a> {
     samples: Arc<Vec<LumaSample>>,
 }
 
+/// Measurements by offset, and the mean squared luma error of every frame.
+type Passed = (Vec<(usize, Measurement)>, Vec<f32>);
+
 impl Measuring<'_> {
     /// Measures the scene's encode number `take`, an IVF at `path`.
     pub fn measure(&self, candidate: &Candidate<'_>, path: &Path, take: usize) -> Result<Measured> {
@@ -154,7 +157,7 @@ impl Measuring<'_> {
         take: usize,
         offsets: &[usize],
         luma: Option<&SourceLuma<'_>>,
-    ) -> Result<(Vec<(usize, Measurement)>, Vec<f32>)> {
+    ) -> Result<Passed> {
         let references = self.references(candidate, offsets)?;
         let results: Vec<Mutex<Option<Result<Measurement>>>> =
             offsets.iter().map(|_| Mutex::new(None)).collect();
