@@ -180,11 +180,12 @@ impl Run<'_> {
         let recipes = &self.resolved.recipes;
         let jobs = self.jobs()?;
         let frames = self.input.info().frames;
-        let mut done = Done { frames: 0, bytes: 0, of_frames: frames };
+        let mut done = Done { chunks: 0, frames: 0, bytes: 0, of_frames: frames };
         let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());
         for job in jobs {
             match self.work.finished(&job.chunk, &job.key) {
                 Some(record) => {
+                    done.chunks += 1;
                     done.frames += job.chunk.frames.len();
                     done.bytes += record.bytes;
                     ready.push(job);
