@@ -1,6 +1,7 @@
 //! `encode`: the final video in parallel chunks.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -121,6 +122,11 @@ struct EncoderArgs {
     #[arg(long, value_name = "FILE")]
     graintable: Option<PathBuf>,
 
+    /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never. Slow presets
+    /// with a long lookahead are silent for minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    encoder_timeout: u64,
+
     /// Bits per sample of the result, 8 or 10
     #[arg(long, value_name = "BITS", default_value_t = 10)]
     bit_depth: u8,
@@ -212,6 +218,7 @@ impl EncodeArgs {
                 bits @ (8 | 10) => bits,
                 other => bail!("--bit-depth {other}: must be 8 or 10"),
             },
+            stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
             muxer: match result.muxer {
                 MuxerName::Auto => MuxerChoice::Auto,
                 MuxerName::Mkvmerge => MuxerChoice::Mkvmerge,

@@ -20,6 +20,7 @@ mod scenes;
 mod work;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
@@ -66,6 +67,8 @@ pub struct Request {
     pub grain_table: Option<PathBuf>,
     /// Bits per sample of the result, 8 or 10.
     pub bits: u8,
+    /// An encoder that neither reads nor writes for so long is ended; `None`: never.
+    pub stall: Option<Duration>,
     pub muxer: MuxerChoice,
     /// A file whose audio, subtitles, chapters and attachments are copied.
     pub copy_from: Option<PathBuf>,

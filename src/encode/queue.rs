@@ -19,8 +19,6 @@ use crate::support::fingerprint::Fingerprint;
 
 /// Frames rendered ahead for each encoder.
 const PREFETCH: usize = 8;
-/// Slow presets with a long lookahead may be silent for minutes, not for this long.
-const STALL: Duration = Duration::from_mins(30);
 const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds, in this run or in the
 /// one that it continues, means that all will.
@@ -47,6 +45,8 @@ pub struct Shop<'a> {
     pub full_range: bool,
     /// Frame rate for the times in grain tables.
     pub fps: (u32, u32),
+    /// An encoder that neither reads nor writes for so long is ended.
+    pub stall: Option<Duration>,
     /// Opens the clip once more: source plugins are good at reading on from
     /// where they are, so every worker has its own.
     pub open: &'a (dyn Fn() -> Result<Clip> + Sync),
@@ -182,7 +182,7 @@ impl Board<'_> {
         }
         let words = options.words(recipe.coder);
         let plain = tool.stream(&words, shop.format, &job.file);
-        let stream = Stream { full_range: shop.full_range, stall: Some(STALL), ..plain };
+        let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
         let frames = Counted {
             frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
             sent: 0,

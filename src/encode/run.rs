@@ -251,6 +251,7 @@ impl Run<'_> {
             },
             full_range: info.color.is_full_range(),
             fps: y4m::frame_rate(info.fps),
+            stall: self.request.stall,
             open,
             events: self.events,
             cancel: self.cancel,
