@@ -265,7 +265,8 @@ impl Run<'_> {
         let joined = self.work.joined();
         {
             let stage = self.events.stage("Joining", info.frames as u64, "frames");
-            join::join(&files, self.input.fps, &joined, &stage, self.cancel)?;
+            let metadata = join::hdr10(&info.color);
+            join::join(&files, self.input.fps, &metadata, &joined, &stage, self.cancel)?;
         }
         let output = &self.request.output;
         let partial = tempfile::Builder::new()
