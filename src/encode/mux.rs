@@ -31,6 +31,10 @@ pub struct MuxJob<'a> {
     /// An IVF with right time stamps.
     pub video: &'a Path,
     pub fps: (u32, u32),
+    /// Width and height of the picture in samples.
+    pub size: (usize, usize),
+    /// Width and height of a sample, where they differ; AV1 itself cannot tell.
+    pub sample_aspect: Option<(u32, u32)>,
     pub color: &'a ColorInfo,
     /// Audio, subtitles, chapters, attachments and tags come from here.
     pub copy_from: Option<&'a Path>,
@@ -100,7 +104,10 @@ fn mkvmerge(program: &Path, job: &MuxJob<'_>) -> Command {
     for (option, value) in color_arguments(job.color) {
         command.args([option, &format!("0:{value}")]);
     }
-    command.arg(job.video);
+    if let Some((width, height)) = job.sample_aspect {
+        command.args(["--aspect-ratio-factor", &format!("0:{width}/{height}")]);
+    }
+    command.arg(plain(job.video));
     if let Some(source) = job.copy_from {
         command.arg("--no-video").arg(source);
     }
@@ -167,6 +174,11 @@ fn ffmpeg(program: &Path, job: &MuxJob<'_>) -> Command {
             "1",
         ]);
     }
-    command.args(["-c", "copy", "-f", "matroska"]).arg(job.output);
+    if let Some((width, height)) = job.sample_aspect {
+        let shown = |side: usize, factor: u32| side as u64 * u64::from(factor);
+        let (width, height) = (shown(job.size.0, width), shown(job.size.1, height));
+        command.args(["-aspect", &format!("{width}:{height}")]);
+    }
+    command.args(["-c", "copy", "-f", "matroska"]).arg(plain(job.output));
     command
 }

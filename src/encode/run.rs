@@ -277,7 +277,15 @@ impl Run<'_> {
             .into_temp_path();
         let color = &self.resolved.color;
         let copy_from = self.request.copy_from.as_deref();
-        let job = MuxJob { video: &joined, fps: self.input.fps, color, copy_from, output: &partial };
+        let job = MuxJob {
+            video: &joined,
+            fps: self.input.fps,
+            size: (info.width, info.height),
+            sample_aspect: self.input.clip.info().sample_aspect,
+            color,
+            copy_from,
+            output: &partial,
+        };
         {
             let _stage = self.events.stage("Muxing", 0, "files");
             muxer.run(&job, self.cancel)?.iter().for_each(|warning| self.events.warn(warning));
