@@ -98,7 +98,7 @@ impl Muxer {
 fn mkvmerge(program: &Path, job: &MuxJob<'_>) -> Command {
     let mut command = Command::new(program);
     command.args(["--quiet", "--ui-language", if cfg!(windows) { "en" } else { "en_US" }]);
-    command.arg("--output").arg(job.output);
+    command.arg("--output").arg(plain(job.output));
     let (numerator, denominator) = job.fps;
     command.args(["--default-duration", &format!("0:{numerator}/{denominator}p")]);
     for (option, value) in color_arguments(job.color) {
@@ -109,13 +109,18 @@ fn mkvmerge(program: &Path, job: &MuxJob<'_>) -> Command {
     }
     command.arg(plain(job.video));
     if let Some(source) = job.copy_from {
-        command.arg("--no-video").arg(source);
+        command.arg("--no-video").arg(plain(source));
     }
     command
 }
 
-/// What mkvmerge writes beside the stream, for players that read the container
-/// only, and for HDR10 metadata, which aomenc cannot write.
+/// A name that means nothing but a file: `@x` would be mkvmerge's list of
+/// options, `+x` a file to append, and `a:b` ffmpeg's file `b` of protocol `a`.
+fn plain(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// What mkvmerge writes beside the stream, for players that read the container only.
 fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
     let mut arguments = Vec::new();
     for (option, value) in [
@@ -155,9 +160,9 @@ fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
 
 fn ffmpeg(program: &Path, job: &MuxJob<'_>) -> Command {
     let mut command = Command::new(program);
-    command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-i"]).arg(job.video);
+    command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-i"]).arg(plain(job.video));
     if let Some(source) = job.copy_from {
-        command.arg("-i").arg(source);
+        command.arg("-i").arg(plain(source));
     }
     command.args(["-map", "0:v:0"]);
     if job.copy_from.is_some() {
