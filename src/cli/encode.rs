@@ -15,6 +15,7 @@ use crate::options::{Coder, Options, Origin};
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 
 /// Scenes found for encoding alone, with the usual lengths.
 const DETECTION_PRESET: &str = "scene-detection";
@@ -154,7 +155,7 @@ struct ResultArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace the output if it exists
+    /// Replace the output if it exists; without --resume also throw away finished chunks
     #[arg(long)]
     force: bool,
 
@@ -194,7 +195,7 @@ impl EncodeArgs {
             open: script.options(SourceProvider::Auto)?,
             work: result.temp.clone().unwrap_or_else(|| input.with_extension("chunks")),
             output,
-            resume: result.resume,
+            earlier: Earlier::of(result.resume, result.force),
             clean: result.clean,
             scenes: chunks.source(&input)?,
             min_chunk_length: at_least_one("--min-chunk-length", chunks.min_chunk_length)?,

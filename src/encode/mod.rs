@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 pub use mux::MuxerChoice;
 pub use run::run;
 pub use scenes::{DetectBy, SceneSource};
@@ -38,8 +39,8 @@ pub struct Request {
     pub output: PathBuf,
     /// The work folder.
     pub work: PathBuf,
-    /// Keep what an earlier run finished.
-    pub resume: bool,
+    /// What becomes of chunks that an earlier run finished.
+    pub earlier: Earlier,
     /// Remove the work folder once the result is checked.
     pub clean: bool,
     pub scenes: SceneSource,

@@ -6,14 +6,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// How the names of unfinished files begin.
+pub const PREFIX: &str = ".progression-boost-";
+
+/// Whether a file of this name is unfinished, perhaps left by a run that was killed.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Writes `path` through `fill` into a temporary file of the same folder, syncs
 /// it and renames it over `path`. On any error (a full disk, an unwritable
 /// folder, `fill` itself) nothing is left behind and an older `path` is untouched.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let context = || format!("cannot write {}", path.display());
-    let file =
-        tempfile::Builder::new().prefix(".progression-boost-").tempfile_in(&folder).with_context(context)?;
+    let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(&folder).with_context(context)?;
     let mut writer = BufWriter::new(file);
     fill(&mut writer).with_context(context)?;
     let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;

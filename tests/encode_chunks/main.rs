@@ -5,6 +5,7 @@ mod bad_input;
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod kept;
 mod newer;
 mod tools;
 
@@ -92,6 +93,23 @@ fn both_muxers_copy_everything_but_the_source_s_video() {
     }
     // The second muxer took the chunk of the first.
     assert_eq!(clip.journal(), [0]);
+}
+
+/// Names that mean something else to a muxer: a list of options, a file to
+/// append, a protocol.
+#[cfg(unix)]
+#[test]
+fn the_source_to_copy_from_may_have_any_name() {
+    let clip = Clip::new(20);
+    let source = source_with_everything(&clip);
+    for name in ["@source.mkv", "+source.mkv", "a:b.mkv", "=source.mkv"] {
+        std::fs::copy(&source, clip.path(name)).unwrap();
+        for muxer in ["mkvmerge", "ffmpeg"] {
+            let args = format!("{QUICK} --resume --muxer {muxer} --copy-from '{name}'");
+            let text = clip.encode_well(&args);
+            assert!(text.contains("2 audio, 1 subtitle tracks, 2 chapters, 1 attachments"), "{name}: {text}");
+        }
+    }
 }
 
 #[test]
