@@ -15,6 +15,7 @@ use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 use crate::support::units::parse_bytes;
 
 /// Arguments of boosting.
@@ -120,6 +121,11 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
+    /// Replace an output that exists, even if this program did not write it; without --resume also
+    /// start over where an earlier run finished probes
+    #[arg(long)]
+    force: bool,
+
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -181,7 +187,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             trtexec: args.run.trtexec,
             ..Options::default()
         },
-        resume: args.run.resume,
+        earlier: Earlier::of(args.run.resume, args.run.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
         on_scene_failure: match args.run.on_scene_failure {

@@ -1,6 +1,6 @@
 //! A run from the input to the checked Matroska file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,6 +23,7 @@ use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine;
+use crate::support::units::show_bytes;
 
 /// VapourSynth's own cache in every worker's session: chunks are read in order,
 /// so it only serves filters that look back and ahead.
@@ -44,10 +45,7 @@ pub struct Outcome {
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcome> {
     check_paths(request)?;
     let muxer = Muxer::find(request.muxer)?;
-    let work = WorkFolder::open(&request.work, request.resume)?;
-    if work.cleared > 0 {
-        events.note(format!("{} chunks of an earlier run were cleared; --resume keeps them", work.cleared));
-    }
+    let mut work = WorkFolder::open(&request.work, request.earlier)?;
     let input = Input::open(request, &work, events)?;
     events.note(request.scenes.describe());
     let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
@@ -61,11 +59,16 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
     let resolver = Resolver { request, base, tools: &tools, info: input.info(), events };
     let resolved = resolver.resolve(&found)?;
     recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
+    // Nothing that is finished goes before all the rest has proved right.
+    let cleared = work.begin()?;
+    if cleared > 0 {
+        events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+    }
 
     let run = Run { request, input, work, tools, resolved, events, cancel };
     let (chunks, resumed) = run.encode()?;
     let contents = run.mux(&muxer, &chunks)?;
-    run.finish(&contents, chunks.len(), resumed)
+    run.finish(&contents, &chunks, resumed)
 }
 
 /// The clip as it is encoded.
@@ -180,11 +183,12 @@ impl Run<'_> {
         let recipes = &self.resolved.recipes;
         let jobs = self.jobs()?;
         let frames = self.input.info().frames;
-        let mut done = Done { frames: 0, bytes: 0, of_frames: frames };
+        let mut done = Done { chunks: 0, frames: 0, bytes: 0, of_frames: frames };
         let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());
         for job in jobs {
             match self.work.finished(&job.chunk, &job.key) {
                 Some(record) => {
+                    done.chunks += 1;
                     done.frames += job.chunk.frames.len();
                     done.bytes += record.bytes;
                     ready.push(job);
@@ -250,6 +254,7 @@ impl Run<'_> {
             },
             full_range: info.color.is_full_range(),
             fps: y4m::frame_rate(info.fps),
+            stall: self.request.stall,
             open,
             events: self.events,
             cancel: self.cancel,
@@ -263,7 +268,8 @@ impl Run<'_> {
         let joined = self.work.joined();
         {
             let stage = self.events.stage("Joining", info.frames as u64, "frames");
-            join::join(&files, self.input.fps, &joined, &stage, self.cancel)?;
+            let metadata = join::hdr10(&info.color);
+            join::join(&files, self.input.fps, &metadata, &joined, &stage, self.cancel)?;
         }
         let output = &self.request.output;
         let partial = atomic::ordinary(&mut tempfile::Builder::new())
@@ -272,9 +278,18 @@ impl Run<'_> {
             .tempfile_in(atomic::folder_of(&atomic::followed(output)))
             .with_context(|| format!("cannot write beside {}", output.display()))?
             .into_temp_path();
+        self.work.note_partial(&partial)?;
         let color = &self.resolved.color;
         let copy_from = self.request.copy_from.as_deref();
-        let job = MuxJob { video: &joined, fps: self.input.fps, color, copy_from, output: &partial };
+        let job = MuxJob {
+            video: &joined,
+            fps: self.input.fps,
+            size: (info.width, info.height),
+            sample_aspect: self.input.clip.info().sample_aspect,
+            color,
+            copy_from,
+            output: &partial,
+        };
         {
             let _stage = self.events.stage("Muxing", 0, "files");
             muxer.run(&job, self.cancel)?.iter().for_each(|warning| self.events.warn(warning));
@@ -289,12 +304,14 @@ impl Run<'_> {
         };
         let contents = check(&partial, &expected)?;
         atomic::keep(partial, output)?;
+        self.work.forget_partial();
         // As large as the result; the chunks it came from are kept.
         let _ = std::fs::remove_file(&joined);
         Ok(contents)
     }
 
-    fn finish(self, contents: &Contents, chunks: usize, resumed: usize) -> Result<Outcome> {
+    fn finish(self, contents: &Contents, jobs: &[Job], resumed: usize) -> Result<Outcome> {
+        let chunks = jobs.len();
         let output = self.request.output.clone();
         let bytes = std::fs::metadata(&output).map_or(0, |file| file.len());
         if let Some(source) = &self.request.copy_from {
@@ -310,6 +327,12 @@ impl Run<'_> {
         if self.request.clean {
             self.work.remove()?;
         } else {
+            let needed: HashSet<&Path> = jobs.iter().map(|job| job.file.as_path()).collect();
+            let (old, bytes) = self.work.prune(&needed);
+            if old > 0 {
+                let freed = show_bytes(bytes);
+                self.events.note(format!("{old} chunks of other settings, {freed}, are removed"));
+            }
             self.events
                 .note(format!("the chunks stay in {}; --clean removes them", self.work.path().display()));
         }

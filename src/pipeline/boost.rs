@@ -47,17 +47,18 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         .time("opening the metric", || Backends::open(&zones, &working, encoding.bits, memory / 2, events))?;
     let has_roi = encoding.encoder.capabilities.roi_map;
     let segmentation = Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
-    let store = Store::open(&request.folder, request.resume, events)?;
+    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
+    let mut store = Store::open(&request.folder, request.earlier)?;
     let mut manifest = manifest(&input, &encoding, &backends, &zones);
     if let Some(segmentation) = &segmentation {
         manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
     }
     store.update_manifest(&manifest, events)?;
 
-    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
     let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
     let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
     let planned = plan(&detection.scenes, &zones);
+    store.begin(events)?;
 
     let chains = Chains {
         request,

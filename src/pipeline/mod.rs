@@ -27,6 +27,7 @@ pub use boost::run;
 use crate::character::Options;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 
 /// A boosting run.
 #[derive(Debug, Clone)]
@@ -42,8 +43,8 @@ pub struct Request {
     pub settings: Resolved,
     /// How the segmentation network runs, where zones boost characters.
     pub segmentation: Options,
-    /// Continue what an earlier run left in the work folder.
-    pub resume: bool,
+    /// What becomes of probes that an earlier run left in the work folder.
+    pub earlier: Earlier,
     pub keep_probes: bool,
     /// Bytes for frames that wait to be scored; `None`: a quarter of the RAM.
     pub memory: Option<u64>,
