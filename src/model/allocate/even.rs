@@ -8,8 +8,19 @@ const HALVINGS: usize = 48;
 
 /// Every scene as near to the goal's target as its choices allow.
 pub fn even(scenes: &[Scene], goal: &Goal) -> Allocation {
-    let damage = goal.distortion(goal.target);
-    let chosen = chosen(scenes, damage);
+    allocate(scenes, goal, goal.target, goal.distortion(goal.target))
+}
+
+/// The best score that all scenes may have in at most this many bytes, and what it
+/// gives them. The goal's target does not count.
+pub fn even_of_size(scenes: &[Scene], goal: &Goal, bytes: f64) -> Result<Allocation, OutOfReach> {
+    let damage = damage_of_size(scenes, bytes)?;
+    Ok(allocate(scenes, goal, goal.score(damage), damage))
+}
+
+/// `damage` is that of `target`: given apart, because the way to a score and back may
+/// end on the other side of a rounding.
+fn allocate(scenes: &[Scene], goal: &Goal, target: f64, damage: f64) -> Allocation {
     let held = |scene: usize, _| {
         let choices = &scenes[scene].choices;
         if choices[0].damage.value > damage {
@@ -20,25 +31,23 @@ pub fn even(scenes: &[Scene], goal: &Goal) -> Allocation {
             None
         }
     };
-    Allocation::new(scenes, goal, goal.target, &chosen, held)
+    Allocation::new(scenes, goal, target, &chosen(scenes, damage), held)
 }
 
-/// The best score that all scenes may have in at most this many bytes, and what it
-/// gives them. The goal's target does not count.
-pub fn even_of_size(scenes: &[Scene], goal: &Goal, bytes: f64) -> Result<Allocation, OutOfReach> {
-    let of = |pick: fn(&Scene) -> usize| scenes.iter().map(|s| s.choices[pick(s)].bytes.value).sum::<f64>();
-    OutOfReach::check(bytes, of(Scene::coarsest), of(|_| 0))?;
-    let damages = || scenes.iter().flat_map(|scene| &scene.choices).map(|choice| choice.damage.value.ln());
-    let (mut low, mut high) = (damages().fold(f64::MAX, f64::min), damages().fold(f64::MIN, f64::max));
-    let fits = |ln: f64| {
-        let total: f64 =
-            scenes.iter().zip(chosen(scenes, ln.exp())).map(|(s, i)| s.choices[i].bytes.value).sum();
-        total <= bytes * (1.0 + OutOfReach::SLACK)
+/// The least damage that all scenes may have in at most this many bytes.
+pub(super) fn damage_of_size(scenes: &[Scene], bytes: f64) -> Result<f64, OutOfReach> {
+    let total = |chosen: &[usize]| -> f64 {
+        scenes.iter().zip(chosen).map(|(scene, &choice)| scene.choices[choice].bytes.value).sum()
     };
-    // At its coarsest it fits, as was checked; the rounding of exp must not undo that.
-    high += f64::EPSILON * high.abs().max(1.0);
+    let coarsest: Vec<usize> = scenes.iter().map(Scene::coarsest).collect();
+    OutOfReach::check(bytes, total(&coarsest), total(&vec![0; scenes.len()]))?;
+    let fits = |ln: f64| total(&chosen(scenes, ln.exp())) <= bytes * (1.0 + OutOfReach::SLACK);
+    let damages = || scenes.iter().flat_map(|scene| &scene.choices).map(|choice| choice.damage.value.ln());
+    // A little beyond either end, where rounding cannot keep a scene from its outermost choice.
+    let mut low = damages().fold(f64::MAX, f64::min) - OutOfReach::SLACK;
+    let mut high = damages().fold(f64::MIN, f64::max) + OutOfReach::SLACK;
     if fits(low) {
-        high = low;
+        return Ok(low.exp());
     }
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
@@ -48,7 +57,7 @@ pub fn even_of_size(scenes: &[Scene], goal: &Goal, bytes: f64) -> Result<Allocat
             low = middle;
         }
     }
-    Ok(even(scenes, &Goal { target: goal.score(high.exp()), ..*goal }))
+    Ok(high.exp())
 }
 
 /// The choice of each scene that is nearest to this damage.

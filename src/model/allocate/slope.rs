@@ -29,9 +29,8 @@ pub fn slope_of_size(
     let largest = scenes.iter().map(|scene| scene.choices[0].bytes.value).sum();
     OutOfReach::check(bytes, search.bytes(&search.chosen), largest)?;
     search.up_to(bytes);
-    if let Ok(even) = even::even_of_size(scenes, goal, bytes) {
-        let chosen = even::chosen(scenes, goal.distortion(even.target));
-        search.no_worse_than(&chosen, bytes);
+    if let Ok(damage) = even::damage_of_size(scenes, bytes) {
+        search.no_worse_than(&even::chosen(scenes, damage), bytes);
     }
     let target = goal.score((search.cost(&search.chosen) / search.frames()).powf(1.0 / power(goal)));
     Ok(search.finish(target))
