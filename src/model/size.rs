@@ -291,7 +291,9 @@ mod tests {
     #[test]
     fn a_measured_ratio_takes_the_place_of_the_prior_by_and_by() {
         let prior = SizeRatio::prior(7, 5);
-        assert!((prior.factor() - 0.9512).abs() < 1e-4);
+        // e^−0.01, and between presets of the table e^(−0.01 − 0.04).
+        assert!((prior.factor() - 0.9900).abs() < 1e-4);
+        assert!((SizeRatio::prior(8, 5).factor() - 0.9512).abs() < 1e-4);
         assert_eq!(prior.learn([&[][..]]), prior);
         let pair = [(1000.0, 1100.0)];
         let one = prior.learn([&pair[..]]);
