@@ -18,6 +18,7 @@ use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
 use crate::formats::scenes_json;
+use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::Summary;
 use crate::scenes;
 use crate::settings::Zone;
@@ -83,6 +84,17 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     scenes_json::write(&request.output, &entries)?;
+    Sidecar::write(
+        &request.output,
+        Made {
+            input: &request.input,
+            folder: &request.folder,
+            scenes: entries.len(),
+            frames: input.clip.info().frames,
+            settings: &request.settings,
+            targets: None,
+        },
+    )?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let mut used = detectors(&detection.zones);
     used.extend(backends.describe());
