@@ -55,6 +55,9 @@
 //! and the terminal stay in [`cli`]. `unsafe` is denied but for small functions
 //! that say why they are sound.
 
+// They panic when nobody listens any more; `cli` has what does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 // In the order in which data flows.
 pub mod support;
 

@@ -218,7 +218,7 @@ fn each_zone_is_probed_by_the_model_of_its_own_settings() {
 #[test]
 fn bad_input_is_named_and_nothing_is_written() {
     let run = Run::new("raise ValueError('no source today')");
-    run.run(&[]).failed(1, &["clip.vpy", "ValueError: no source today", "line 3"]);
+    run.run(&[]).failed(1, &["clip.vpy", "ValueError: no source today", "line 14"]);
     assert!(run.results().is_empty(), "{:?}", run.results());
 
     let run = Run::new("core.std.BlankAudio().set_output()");

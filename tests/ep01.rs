@@ -25,7 +25,7 @@ fn render() -> Vec<Seen> {
             let luma = &picture.planes[0];
             let bytes: Vec<u8> = picture.planes.concat().iter().flat_map(|s| s.to_le_bytes()).collect();
             let seen = Seen {
-                step: before.as_ref().map_or(0.0, |b| picture.luma_difference(b) * 255.0),
+                step: before.as_ref().map_or(0.0, |b| picture.luma_difference(b).unwrap() * 255.0),
                 mean_luma: luma.iter().map(|&s| f64::from(s)).sum::<f64>() / luma.len() as f64,
                 black: luma.iter().all(|&s| s == 16),
                 digest: blake3::hash(&bytes),

@@ -36,12 +36,13 @@ fn ways() -> [String; 3] {
 fn tests_name_programs_only_through_the_list() {
     let listed = common::programs::listed();
     assert!(listed.contains(&"aomenc") && !listed.contains(&"nasm"), "{listed:?}");
-    for file in sources("tests") {
+    for file in sources("tests").into_iter().filter(|file| !file.ends_with(file!())) {
         let text = std::fs::read_to_string(&file).unwrap();
         let [command, which, path] = ways();
         let named = quoted_after(&text, &command).chain(quoted_after(&text, &which));
         let named = named.chain(quoted_after(&text, &path).filter(|name| listed.contains(name)));
-        let named: Vec<_> = named.collect();
+        // Asked for only to be sure that it is absent.
+        let named: Vec<_> = named.filter(|&name| name != "trtexec").collect();
         assert!(named.is_empty(), "{}: {named:?} without common::tool or require", file.display());
         for program in quoted_after(&text, "tool(").chain(quoted_after(&text, "require(")) {
             assert!(listed.contains(&program), "{}: `{program}` is not in the list", file.display());

@@ -114,13 +114,17 @@ impl Backend {
         if !job.session.has_function(self.namespace, "Model") {
             bail!("the plugin `{0}` is not installed (pip install vapoursynth-mlrt-{0})", self.namespace);
         }
+        match self.runner {
+            Runner::TensorRt => self.on_engine(job, events, cancel),
+            Runner::Direct { .. } => self.invoke(job, job.model),
+        }
+    }
+
+    /// Hands `file`, the network or an engine made of it, to the plugin.
+    fn invoke(&self, job: &Job<'_>, file: &Path) -> Result<Node<'static>> {
         let streams = Arg::Int(self.streams(job.options) as i64);
         let device = Arg::Int(i64::from(job.options.device));
         let mut args = vec![("clips", Arg::Node(job.pictures))];
-        let file = match self.runner {
-            Runner::TensorRt => self.engine(job, events, cancel)?,
-            Runner::Direct { .. } => job.model.to_path_buf(),
-        };
         let file = file
             .to_str()
             .with_context(|| format!("{}: plugins take only paths that are valid Unicode", file.display()))?;
@@ -142,7 +146,7 @@ impl Backend {
         job.session.invoke(self.namespace, "Model", &args)
     }
 
-    fn engine(&self, job: &Job<'_>, events: &Events, cancel: &Cancel) -> Result<PathBuf> {
+    fn on_engine(&self, job: &Job<'_>, events: &Events, cancel: &Cancel) -> Result<Node<'static>> {
         let (gpu, version) = trt::runtime(job.session, job.options.device)?;
         let plugin = job.session.plugin_path(self.namespace);
         let trtexec = trt::find_trtexec(job.options.trtexec.as_deref(), plugin.as_deref())?;
@@ -163,7 +167,7 @@ impl Backend {
             gpu,
             version,
         };
-        engine.ready(&folder, &trtexec, events, cancel)
+        engine.load(&folder, &trtexec, events, cancel, |file| self.invoke(job, file))
     }
 }
 

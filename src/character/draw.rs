@@ -123,6 +123,9 @@ impl<'a> Overlay<'a> {
     }
 }
 
+/// What a picture says it was made by.
+pub const SOFTWARE: &str = "progression-boost";
+
 /// Draws the values over the picture and writes it as PNG.
 pub fn draw_png(mut overlay: Overlay<'_>, out: &mut dyn Write) -> Result<()> {
     overlay.draw();
@@ -130,6 +133,7 @@ pub fn draw_png(mut overlay: Overlay<'_>, out: &mut dyn Write) -> Result<()> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);
+    encoder.add_text_chunk("Software".to_owned(), SOFTWARE.to_owned()).context("cannot write the picture")?;
     let mut writer = encoder.write_header().context("cannot write the picture")?;
     writer.write_image_data(&overlay.pixels).context("cannot write the picture")?;
     writer.finish().context("cannot write the picture")

@@ -20,7 +20,7 @@ mod trt;
 
 pub use backend::Options;
 pub use boost::{Boost, boost, roi_warning};
-pub use draw::{Overlay, draw_png};
+pub use draw::{Overlay, SOFTWARE, draw_png};
 pub use hierarchy::analysed;
 pub use mask::{FrameMap, maximum_3x3, neighbourhood, reduce};
 pub use masks::{SceneMasks, masks_key};

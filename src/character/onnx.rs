@@ -8,8 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Element types of `TensorProto` that plugins take.
-const FLOATS: [u64; 2] = [1, 10];
+/// The element type of `TensorProto` that plugins are given, 32-bit floats, …
+const FLOAT: u64 = 1;
+/// … and the one that networks are often stored in: pictures are no half floats.
+const HALF: u64 = 10;
 
 /// One side of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +91,18 @@ impl Network {
             let may_be = |side: &Dimension, size| {
                 matches!(side, Dimension::Free(_)) || *side == Dimension::Fixed(size)
             };
-            may_be(batch, 1) && may_be(planes, channels) && FLOATS.contains(&tensor.element)
+            may_be(batch, 1) && may_be(planes, channels) && [FLOAT, HALF].contains(&tensor.element)
         };
         ensure!(
             fits(&self.inputs, 3) && fits(&self.outputs, 1),
             "the network is {self}, of type {}; one that turns 1x3xHxW into 1x1xHxW in floating point is needed \
              (see models/README.md)",
             self.inputs.iter().chain(&self.outputs).map(Tensor::type_name).collect::<Vec<_>>().join(", ")
+        );
+        ensure!(
+            self.inputs.iter().chain(&self.outputs).all(|tensor| tensor.element == FLOAT),
+            "the network takes or gives half floats, which no back end is fed with; convert it with its inputs and \
+             outputs kept in 32 bits (onnxconverter_common.float16.convert_float_to_float16 with keep_io_types=True)"
         );
         Ok(())
     }
@@ -268,6 +275,22 @@ mod tests {
         assert_eq!((&input.name[..], input.element, input.is_fixed_size()), ("x", 1, false));
         let error = network.check().unwrap_err().to_string();
         assert!(error.contains("1x3x64x? -> ,") && error.contains("1x1xHxW"), "{error}");
+    }
+
+    #[test]
+    fn half_float_pictures_are_refused_with_the_way_out() {
+        let tensor = |planes, element| Tensor {
+            name: String::new(),
+            element,
+            shape: [1, planes, 64, 64].map(Dimension::Fixed).to_vec(),
+        };
+        let network =
+            |input, output| Network { inputs: vec![tensor(3, input)], outputs: vec![tensor(1, output)] };
+        network(FLOAT, FLOAT).check().unwrap();
+        for half in [network(HALF, HALF), network(HALF, FLOAT), network(FLOAT, HALF)] {
+            let error = half.check().unwrap_err().to_string();
+            assert!(error.contains("half floats") && error.contains("keep_io_types=True"), "{error}");
+        }
     }
 
     #[test]

@@ -51,13 +51,11 @@ pub fn runtime(session: Session, device: u32) -> Result<(String, u64)> {
     Ok((gpu, version))
 }
 
-/// trtexec: `explicit`, else on the PATH, else beside the plugin.
+/// trtexec: `explicit`, else beside the plugin, else on the PATH. An engine is
+/// for the very TensorRT that built it, and the plugin's is the one beside it.
 pub fn find_trtexec(explicit: Option<&Path>, plugin: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = explicit {
         return which::which(path).with_context(|| format!("--trtexec {} is no program", path.display()));
-    }
-    if let Ok(path) = which::which("trtexec") {
-        return Ok(path);
     }
     let folder = plugin.and_then(Path::parent);
     let beside = folder.into_iter().flat_map(|folder| [folder.join("vsmlrt-cuda"), folder.to_path_buf()]);
@@ -65,6 +63,9 @@ pub fn find_trtexec(explicit: Option<&Path>, plugin: Option<&Path>) -> Result<Pa
         if let Ok(path) = which::which_in("trtexec", Some(&candidate), &candidate) {
             return Ok(path);
         }
+    }
+    if let Ok(path) = which::which("trtexec") {
+        return Ok(path);
     }
     bail!(
         "trtexec was not found on the PATH nor beside the trt plugin; it comes with TensorRT, or name it with --trtexec"
@@ -108,6 +109,33 @@ impl Engine<'_> {
         words.push("--skipInference".into());
         words.push(path("--saveEngine=", save_as));
         words
+    }
+
+    /// What `load` makes of the engine. A kept one that it refuses was built by
+    /// another TensorRT than its name says, so it is built anew, once.
+    pub fn load<T>(
+        &self,
+        folder: &Path,
+        trtexec: &Path,
+        events: &Events,
+        cancel: &Cancel,
+        load: impl Fn(&Path) -> Result<T>,
+    ) -> Result<T> {
+        let kept = folder.join(self.file_name()?).is_file();
+        let file = self.ready(folder, trtexec, events, cancel)?;
+        match load(&file) {
+            Err(error) if kept => {
+                events.warn(format!(
+                    "TensorRT refuses its engine {}: {error:#}; it is built anew",
+                    file.display()
+                ));
+                std::fs::remove_file(&file)
+                    .with_context(|| format!("cannot remove the engine {}", file.display()))?;
+                load(&self.ready(folder, trtexec, events, cancel)?)
+            }
+            loaded => loaded,
+        }
+        .with_context(|| format!("engines are built by {}; --trtexec names another", trtexec.display()))
     }
 
     /// The engine in `folder`, built by `trtexec` when it is not there. It

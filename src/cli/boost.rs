@@ -1,11 +1,13 @@
 //! The default command: boost a clip.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::character::Options;
@@ -25,6 +27,10 @@ pub struct Args {
     /// Where to write the scenes for av1an [default: INPUT's name with .scenes.json, beside it]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
 
     #[command(flatten)]
     preset: PresetArgs,
@@ -152,12 +158,16 @@ enum SceneFailure {
 }
 
 /// Boosts and prints the summary.
-pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
-    let input = args.input.context("an input is required")?;
+pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+    let input = args.input.clone().context("an input is required")?;
     let settings = args.preset.resolve()?;
     for warning in &settings.warnings {
         events.warn(warning);
     }
+    // The flags' files were checked before anything was done; a preset names some, too.
+    let mut files = args.files();
+    files.reads("scenes.input_scenes", &settings.base.scenes.input_scenes);
+    files.check()?;
     let output = args.output.unwrap_or_else(|| beside(&input, "scenes.json"));
     let request = pipeline::Request {
         folder: args.run.temp.unwrap_or_else(|| beside(&input, "boost")),
@@ -182,10 +192,40 @@ pub fn run(args: Args, events: &Events, cancel: &Cancel) -> Result<()> {
         staged: args.run.staged,
     };
     let summary = pipeline::run(&request, events, cancel)?;
-    say(&format!("{}wrote {}", summary.text(), summary.output.display()))
+    say(out, &format!("{}wrote {}", summary.text(), summary.output.display()))
+}
+
+impl Args {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.force);
+        let Some(input) = &self.input else { return files };
+        self.script.reads("the input", input, &mut files);
+        if let Some(other) = &self.analysis_input {
+            self.script.reads("--analysis-input", other, &mut files);
+        }
+        self.preset.reads(&mut files);
+        files.reads("--trtexec", &self.run.trtexec);
+        let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
+        files.writes("-o", [&output], Kind::Scenes);
+        files
+    }
 }
 
 impl PresetArgs {
+    /// Says which files the settings come from. A name of a preset is no file's.
+    fn reads(&self, files: &mut Files) {
+        let named = [
+            ("--preset", &self.preset),
+            ("--encoder-path", &self.encoder_path),
+            ("--input-scenes", &self.input_scenes),
+            ("--model", &self.model),
+        ];
+        for (option, name) in named {
+            files.reads(option, &name.as_ref().map(PathBuf::from));
+        }
+        self.zones.reads(files);
+    }
+
     /// The validated settings; what is wrong with them is an error of usage.
     pub fn resolve(&self) -> Result<settings::Resolved> {
         let flags: [(&str, &str, &Option<String>); 10] = [

@@ -1,6 +1,6 @@
 //! `progression-boost dispatch serve|status|snippet|shutdown`
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ impl From<OnMissing> for WithoutServer {
 
 /// Runs the subcommand. `serve` returns when it was told to stop, which for a
 /// server is success, by Ctrl-C too.
-pub fn run(args: &DispatchArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: &DispatchArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     match &args.command {
         Command::Serve(serve) => {
             let settings = resolve(&serve.common, &serve.typed())?;
@@ -127,11 +127,12 @@ pub fn run(args: &DispatchArgs, events: &Events, cancel: &Cancel) -> Result<()> 
         Command::Status { common, json } => {
             let status = client::status(resolve(common, &[])?.port)?;
             let text = if *json { serde_json::to_string(&status)? + "\n" } else { client::describe(&status) };
-            print(&text)
+            print(out, &text)
         }
         Command::Snippet { common, without_server, limit } => {
             let port = resolve(common, &[])?.port;
-            print(&snippet(port, (*without_server).into(), limit.as_deref().map(wait_limit).transpose()?))
+            let limit = limit.as_deref().map(wait_limit).transpose()?;
+            print(out, &snippet(port, (*without_server).into(), limit))
         }
         Command::Shutdown { common } => client::shutdown(resolve(common, &[])?.port),
     }
@@ -141,8 +142,8 @@ fn wait_limit(text: &str) -> Result<Duration> {
     parse_duration(text).map_err(|error| Usage(format!("limit {text} (from --limit): {error}")).into())
 }
 
-fn print(text: &str) -> Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write to standard output")
+fn print(out: &mut dyn Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).context("cannot write to standard output")
 }
 
 impl ServeArgs {

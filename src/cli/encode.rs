@@ -1,11 +1,13 @@
 //! `encode`: the final video in parallel chunks.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::Usage;
+use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
 use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
@@ -165,16 +167,30 @@ struct ResultArgs {
     verify: Option<String>,
 }
 
-pub fn run(args: EncodeArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
     let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     encode::run(&request, events, cancel)?;
-    at_the_end.map_or(Ok(()), |verification| verification.run(events, cancel))
+    at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
 }
 
 impl EncodeArgs {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.result.force);
+        self.script.reads("the input", &self.input, &mut files);
+        let (chunks, encoder) = (&self.chunks, &self.encoder);
+        files.reads("--scenes", &chunks.scenes);
+        files.reads("--qpfile", &chunks.qpfile);
+        files.reads("--encoder-path", &encoder.encoder_path);
+        files.reads("--encoder-presets", &encoder.encoder_presets);
+        files.reads("--graintable", &encoder.graintable);
+        files.reads("--copy-from", &self.result.copy_from);
+        files.writes("-o", [&self.output], Kind::Guarded);
+        files
+    }
+
     fn request(self) -> Result<Request> {
         let Self { input, output, script, chunks, encoder, result } = self;
         if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {

@@ -1,10 +1,11 @@
 //! Options shared by all commands that read a clip: how it is opened, its zones.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
 use super::Usage;
+use super::files::Files;
 use crate::settings::{SourceProvider, ZoneList};
 use crate::source::OpenOptions;
 
@@ -24,6 +25,14 @@ pub struct InputArgs {
 }
 
 impl InputArgs {
+    /// Says that a clip is read, and what it is made of.
+    pub fn reads(&self, option: &str, clip: &Path, files: &mut Files) {
+        // Variables that are none are reported when the clip is opened.
+        let options = self.options(SourceProvider::Auto).unwrap_or_default();
+        files.reads_clip(option, clip, &options);
+        files.reads("--load-plugin", &self.plugins);
+    }
+
     pub fn options(&self, provider: SourceProvider) -> Result<OpenOptions> {
         let mut variables = Vec::with_capacity(self.vpy_args.len());
         for arg in &self.vpy_args {
@@ -55,6 +64,10 @@ pub struct ZoneArgs {
 }
 
 impl ZoneArgs {
+    pub fn reads(&self, files: &mut Files) {
+        files.reads("--zones", &self.zones);
+    }
+
     pub fn list(&self) -> Option<ZoneList> {
         match (&self.zones, &self.zones_string) {
             (Some(file), _) => Some(ZoneList::File(file.clone())),

@@ -4,8 +4,10 @@
 mod boost;
 mod dispatch;
 mod encode;
+mod files;
 mod input;
 mod models;
+mod out;
 pub mod presets;
 mod render;
 mod roi;
@@ -14,10 +16,10 @@ mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -25,6 +27,10 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+use crate::support::signals::stop_on_request;
+
+use files::{Files, Kind};
+use out::{Out, say, tell};
 use render::Renderer;
 
 /// Boosts AV1 encodes scene by scene: every scene as good as asked, at the smallest size.
@@ -74,10 +80,13 @@ struct Common {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
-    /// Write every event as a line of JSON to FILE, `-` for standard output
+    /// Write every event as a line of JSON to FILE, `-` for standard output, where nothing else goes then
     #[arg(long, global = true, value_name = "FILE")]
     events: Option<PathBuf>,
 }
+
+/// Names standard output where a file could stand.
+const STDOUT: &str = "-";
 
 /// What was typed makes no sense, though the command line parsed: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -109,54 +118,71 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     Cli::from_arg_matches(&matches)
 }
 
+impl Cli {
+    /// What the command line alone tells about the files that are read and written.
+    fn files(&self) -> Files {
+        let mut files = match &self.command {
+            Some(Command::Scenes(args)) => args.files(),
+            Some(Command::Encode(args)) => args.files(),
+            Some(Command::Verify(args)) => args.files(),
+            Some(Command::Roi(args)) => args.files(),
+            Some(Command::Presets(args)) => args.files(),
+            Some(Command::Dispatch(_) | Command::Models(_)) => Files::default(),
+            None => self.boost.files(),
+        };
+        files.writes("--events", &self.common.events, Kind::Events);
+        files
+    }
+}
+
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    let renderer = match Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()) {
+    let cancel = Cancel::new();
+    // Before the first file is created, which is that of the events.
+    let renderer = cli
+        .files()
+        .check()
+        .and_then(|()| Renderer::new(cli.common.verbose, cli.common.quiet, cli.common.events.as_deref()));
+    let renderer = match renderer {
         Ok(renderer) => renderer,
         Err(error) => {
-            eprintln!("error: {error:#}");
-            return ExitCode::from(1);
+            tell(&format!("error: {error:#}"));
+            return ExitCode::from(exit_code(&error, &cancel));
         }
     };
-    let cancel = Cancel::new();
-    if let Err(error) = stop_on_ctrl_c(&cancel) {
-        eprintln!("warning: Ctrl-C will stop at once, without tidying up: {error:#}");
+    if let Err(error) = stop_on_request(&cancel) {
+        tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
     let result = run(cli, &renderer.events(), &cancel);
     renderer.finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            tell(&format!("error: {error:#}"));
             ExitCode::from(exit_code(&error, &cancel))
         }
     }
 }
 
 fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
-    let out = &mut std::io::stdout();
+    let ndjson = cli.common.events.as_deref() == Some(Path::new(STDOUT));
+    if ndjson && matches!(&cli.command, Some(Command::Verify(args)) if args.prints_json()) {
+        bail!(Usage(
+            "--events - and --json - both write to standard output; give one of them a file".to_owned()
+        ));
+    }
+    let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
-        Some(Command::Scenes(args)) => scenes::run(&args, events, cancel),
-        Some(Command::Encode(args)) => encode::run(*args, events, cancel),
-        Some(Command::Verify(args)) => verify::run(*args, events, cancel),
+        Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
+        Some(Command::Encode(args)) => encode::run(*args, out, events, cancel),
+        Some(Command::Verify(args)) => verify::run(*args, out, events, cancel),
         Some(Command::Presets(args)) => presets::run(&args, out),
-        Some(Command::Dispatch(args)) => dispatch::run(&args, events, cancel),
+        Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
-        None => boost::run(cli.boost, events, cancel),
-    }
-}
-
-/// Prints a result. Whoever reads it may have seen enough (`| head`).
-fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
+        None => boost::run(cli.boost, out, events, cancel),
     }
 }
 
@@ -168,18 +194,6 @@ fn exit_code(error: &anyhow::Error, cancel: &Cancel) -> u8 {
     } else {
         1
     }
-}
-
-/// The first Ctrl-C (or termination request) asks everything to stop, the second one leaves.
-fn stop_on_ctrl_c(cancel: &Cancel) -> Result<()> {
-    let cancel = cancel.clone();
-    ctrlc::set_handler(move || {
-        if cancel.is_cancelled() {
-            std::process::exit(130);
-        }
-        cancel.cancel();
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

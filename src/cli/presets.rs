@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 
+use super::files::{Files, Kind};
 use crate::settings::library::{Library, ROOT, user_folder};
 use crate::settings::{Origin, Request, guide, resolve};
 
@@ -39,12 +40,28 @@ enum Action {
     },
 }
 
+impl PresetsArgs {
+    pub(super) fn files(&self) -> Files {
+        let mut files = Files::default();
+        if let Some(Action::Export { name, output, .. }) = &self.action {
+            files.reads("the preset", [&PathBuf::from(name)]);
+            files.writes("-o", &target(name, output.as_ref()), Kind::Guarded);
+        }
+        files
+    }
+}
+
+/// Where a preset is exported to.
+fn target(name: &str, output: Option<&PathBuf>) -> Option<PathBuf> {
+    output.cloned().or_else(|| Some(PathBuf::from(PathBuf::from(name).file_stem()?).with_extension("toml")))
+}
+
 /// Runs the command; what it prints goes to `out`.
 pub fn run(args: &PresetsArgs, out: &mut dyn Write) -> Result<()> {
     match args.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(out),
         Action::Show { name } => Ok(out.write_all(guide::show(name, None)?.as_bytes())?),
-        Action::Export { name, output, force } => export(name, output.clone(), *force, out),
+        Action::Export { name, output, force } => export(name, output.as_ref(), *force, out),
     }
 }
 
@@ -66,13 +83,10 @@ fn list(out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn export(name: &str, output: Option<PathBuf>, force: bool, out: &mut dyn Write) -> Result<()> {
+fn export(name: &str, output: Option<&PathBuf>, force: bool, out: &mut dyn Write) -> Result<()> {
     let text = guide::show(name, None)?;
-    let stem = PathBuf::from(name);
-    let path = match (output, stem.file_stem()) {
-        (Some(path), _) => path,
-        (None, Some(stem)) => PathBuf::from(stem).with_extension("toml"),
-        (None, None) => return Err(anyhow!("{name:?} has no file name: give one with --output FILE")),
+    let Some(path) = target(name, output) else {
+        return Err(anyhow!("{name:?} has no file name: give one with --output FILE"));
     };
     let mut options = OpenOptions::new();
     options.write(true);

@@ -12,6 +12,8 @@ use anyhow::{Context, Result};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::STDOUT;
+use super::out::{Lines, tell};
 use crate::support::events::{Event, Events};
 
 /// Without a terminal a stage says how far it is at most this often.
@@ -26,7 +28,7 @@ struct State {
     quiet: bool,
     bars: Option<MultiProgress>,
     stages: HashMap<&'static str, Shown>,
-    json: Option<Box<dyn Write + Send>>,
+    json: Option<Lines>,
     started: Instant,
 }
 
@@ -53,7 +55,7 @@ impl Renderer {
     pub fn new(verbose: u8, quiet: bool, json: Option<&Path>) -> Result<Self> {
         let json: Option<Box<dyn Write + Send>> = match json {
             None => None,
-            Some(path) if path == Path::new("-") => Some(Box::new(io::stdout())),
+            Some(path) if path == Path::new(STDOUT) => Some(Box::new(io::stdout())),
             Some(path) => Some(Box::new(
                 File::create(path).with_context(|| format!("--events: cannot write {}", path.display()))?,
             )),
@@ -64,7 +66,7 @@ impl Renderer {
             quiet,
             bars,
             stages: HashMap::new(),
-            json,
+            json: json.map(Lines::new),
             started: Instant::now(),
         }))))
     }
@@ -143,9 +145,10 @@ impl State {
     fn write_json(&mut self, event: &Event) {
         let time = self.started.elapsed().as_secs_f64();
         if let Some(json) = &mut self.json {
-            let written = serde_json::to_writer(&mut *json, &Timed { time, event })
+            let urgent = !matches!(event, Event::StageProgress { .. });
+            let written = serde_json::to_vec(&Timed { time, event })
                 .map_err(io::Error::from)
-                .and_then(|()| writeln!(json));
+                .and_then(|line| json.write(&[&line[..], b"\n"].concat(), urgent));
             if let Err(error) = written {
                 self.json = None;
                 self.line(&format!("warning: --events ends here: {error}"));
@@ -165,7 +168,7 @@ impl State {
             Some(bars) => {
                 let _ = bars.println(text);
             }
-            None => eprintln!("{text}"),
+            None => tell(text),
         }
     }
 
@@ -180,8 +183,8 @@ impl State {
         });
         if bar.is_none() && !self.quiet {
             match total {
-                0 => eprintln!("{stage} …"),
-                _ => eprintln!("{stage}: {total} {unit} …"),
+                0 => tell(&format!("{stage} …")),
+                _ => tell(&format!("{stage}: {total} {unit} …")),
             }
         }
         let now = Instant::now();
@@ -196,7 +199,7 @@ impl State {
             bar.set_position(done);
         } else if !quiet && shown.last_line.elapsed() >= LINE_EVERY {
             shown.last_line = Instant::now();
-            eprintln!("{stage}: {}", how_far(done, shown));
+            tell(&format!("{stage}: {}", how_far(done, shown)));
         }
     }
 

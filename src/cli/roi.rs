@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 use super::Usage;
+use super::files::{Files, Kind};
 use crate::character::{Overlay, draw_png};
 use crate::formats::blocks::Blocks;
 use crate::formats::roi_map::{self, RoiMap};
@@ -56,6 +57,29 @@ struct ShowArgs {
     /// Picture to write [default: the map's name with .png, here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
+}
+
+impl RoiArgs {
+    pub fn files(&self) -> Files {
+        let Action::Show(args) = &self.action else { return Files::default() };
+        let mut files = Files::new(args.force);
+        files.reads("the map", [&args.file]);
+        files.reads_clip("--input", &args.input, &OpenOptions::default());
+        files.reads("--scenes", &args.scenes);
+        files.writes("-o", [&args.target()], Kind::Picture);
+        files
+    }
+}
+
+impl ShowArgs {
+    fn target(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| {
+            PathBuf::from(self.file.with_extension("png").file_name().unwrap_or("roi.png".as_ref()))
+        })
+    }
 }
 
 /// Runs the command; what it prints goes to `out`.
@@ -123,10 +147,7 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<()> {
     let values = map.at(args.frame).with_context(|| format!("{} has no lines", args.file.display()))?;
     let frame = start.checked_add(args.frame).context("the frame number is too large")?;
     let overlay = Overlay::of_frame(&clip, frame, values)?;
-    let target = match &args.output {
-        Some(path) => path.clone(),
-        None => PathBuf::from(args.file.with_extension("png").file_name().unwrap_or("roi.png".as_ref())),
-    };
+    let target = args.target();
     atomic::write_with(&target, |file| draw_png(overlay, file))?;
     writeln!(out, "{}", target.display())?;
     Ok(())

@@ -1,10 +1,12 @@
 //! `scenes`: scene detection on its own.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::ArgGroup;
 
+use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::analysis::{AnalysisOptions, analyse};
@@ -80,13 +82,20 @@ pub struct Args {
     #[arg(long)]
     sequential: bool,
 
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     script: InputArgs,
 }
 
-/// Detects the scenes and writes what was asked for; tells on standard output what it wrote.
-pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
+/// Detects the scenes and writes what was asked for; prints what it wrote.
+pub fn run(args: &Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let settings = args.resolve()?;
+    let mut files = args.files();
+    files.reads("scenes.input_scenes", &settings.base.scenes.input_scenes);
+    files.check()?;
     let clip = source::open(&args.input, &args.script.options(settings.source.provider)?)?;
     let mut warnings = settings.warnings.clone();
     let zones = settings.zones(clip.info().frames, &mut warnings)?;
@@ -116,14 +125,27 @@ pub fn run(args: &Args, events: &Events, cancel: &Cancel) -> Result<()> {
         scenes::write_plot(path, &detection)?;
         written.push(path);
     }
-    say(&summary(&detection))?;
+    say(out, &summary(&detection))?;
     for path in written {
-        say(&format!("wrote {}", path.display()))?;
+        say(out, &format!("wrote {}", path.display()))?;
     }
     Ok(())
 }
 
 impl Args {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.force);
+        self.script.reads("the input", &self.input, &mut files);
+        files.reads("--preset", [&PathBuf::from(&self.preset)]);
+        files.reads("--input-scenes", &self.input_scenes.as_ref().map(PathBuf::from));
+        self.zones.reads(&mut files);
+        files.writes("-o", &self.output, Kind::Scenes);
+        files.writes("--zones-out", &self.zones_out, Kind::Zones);
+        files.writes("--stats-out", &self.stats_out, Kind::Statistics);
+        files.writes("--plot", &self.plot, Kind::Plot);
+        files
+    }
+
     fn resolve(&self) -> Result<Resolved> {
         let flags = [
             ("--method", "scenes.method", &self.method),

@@ -1,11 +1,13 @@
 //! `verify`: how close a finished encode comes to its target.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
-use super::{Usage, say};
+use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
 use crate::settings::{self, Resolved, Typed};
@@ -61,12 +63,16 @@ pub struct VerifyArgs {
     #[arg(long)]
     ignore_color: bool,
 
+    /// Replace an output that exists, even if this program did not write it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     script: InputArgs,
 }
 
 /// Measures and reports; an error when the encode misses `--max-error`.
-pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     args.check()?;
     let scenes = args.scenes()?;
     let Judging { settings, judged_by, targets } = args.judging(&scenes)?;
@@ -85,7 +91,7 @@ pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
         encoded: args.encoded,
     };
     let verification = measure(&request, events, cancel)?;
-    report(&verification, args.json.as_deref(), args.html.as_deref(), events)?;
+    report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
     judge(&verification, args.max_error)
 }
 
@@ -130,8 +136,8 @@ impl AtTheEnd {
     }
 
     /// Measures and prints the report.
-    pub fn run(&self, events: &Events, cancel: &Cancel) -> Result<()> {
-        say(&measure(&self.0, events, cancel)?.text())
+    pub fn run(&self, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+        say(out, &measure(&self.0, events, cancel)?.text())
     }
 }
 
@@ -139,6 +145,7 @@ fn report(
     verification: &Verification,
     json: Option<&Path>,
     html: Option<&Path>,
+    out: &mut dyn Write,
     events: &Events,
 ) -> Result<()> {
     let mut written = Vec::new();
@@ -147,13 +154,13 @@ fn report(
         written.push(path);
     }
     match json {
-        Some(path) if path == Path::new("-") => say(verification.json()?.trim_end())?,
+        Some(path) if path == Path::new(STDOUT) => say(out, verification.json()?.trim_end())?,
         json => {
             if let Some(path) = json {
                 verification.write_json(path)?;
                 written.push(path);
             }
-            say(&verification.text())?;
+            say(out, &verification.text())?;
         }
     }
     for path in written {
@@ -173,6 +180,22 @@ fn judge(verification: &Verification, limit: Option<f64>) -> Result<()> {
 }
 
 impl VerifyArgs {
+    pub fn files(&self) -> Files {
+        let mut files = Files::new(self.force);
+        self.script.reads("the source", &self.source, &mut files);
+        files.reads("the encode", [&self.encoded]);
+        files.reads("--scenes", &self.scenes);
+        files.reads("--preset", &self.preset.as_ref().map(PathBuf::from));
+        self.zones.reads(&mut files);
+        files.writes("--json", &self.json, Kind::Report);
+        files.writes("--html", &self.html, Kind::Page);
+        files
+    }
+
+    pub fn prints_json(&self) -> bool {
+        self.json.as_deref() == Some(Path::new(STDOUT))
+    }
+
     fn check(&self) -> Result<()> {
         if self.every == 0 {
             bail!(Usage("--every 0: must be at least 1".to_owned()));

@@ -16,6 +16,8 @@ use crate::source::{Clip, Frames};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
+use crate::support::panics::caught;
+use crate::support::space::NoRoom;
 
 /// Frames rendered ahead for each encoder.
 const PREFETCH: usize = 8;
@@ -138,7 +140,7 @@ impl Board<'_> {
             };
             let result = opened.and_then(|opened| {
                 let source = clip.insert(opened);
-                self.work_on(worker, job, source)
+                caught(|| self.work_on(worker, job, source))
             });
             if let Err(error) = result {
                 self.fail(index, error);
@@ -216,8 +218,10 @@ impl Board<'_> {
             return;
         }
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(full) = self.shop.work.check_space() {
-            *fatal = Some(full);
+        if error.is::<NoRoom>() {
+            *fatal = Some(error);
+        } else if let Err(full) = self.shop.work.check_space() {
+            *fatal = Some(full.into());
         } else if failed.len() + 1 >= HOPELESS && self.succeeded.load(Ordering::SeqCst) == 0 {
             *fatal = Some(error.context("the first chunks all failed, so the run stops here"));
         } else {

@@ -266,10 +266,10 @@ impl Run<'_> {
             join::join(&files, self.input.fps, &joined, &stage, self.cancel)?;
         }
         let output = &self.request.output;
-        let partial = tempfile::Builder::new()
+        let partial = atomic::ordinary(&mut tempfile::Builder::new())
             .prefix(".progression-boost-")
             .suffix(".mkv")
-            .tempfile_in(atomic::folder_of(output))
+            .tempfile_in(atomic::folder_of(&atomic::followed(output)))
             .with_context(|| format!("cannot write beside {}", output.display()))?
             .into_temp_path();
         let color = &self.resolved.color;

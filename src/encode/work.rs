@@ -12,6 +12,7 @@ use crate::formats::ivf;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
 use crate::support::lock::FolderLock;
+use crate::support::space::{self, NoRoom};
 
 // Names that nothing else in a folder of the user's is likely to have.
 const CHUNKS: &str = "encoded-chunks";
@@ -120,17 +121,8 @@ impl WorkFolder {
     }
 
     /// An error when nothing more can be written here: then every chunk would fail.
-    pub fn check_space(&self) -> Result<()> {
-        const PROBE: usize = 1 << 20;
-        let probe = self.path.join("space-probe");
-        let written = std::fs::write(&probe, vec![0; PROBE]);
-        let _ = std::fs::remove_file(&probe);
-        written.with_context(|| {
-            format!(
-                "nothing more can be written to {}; make room and continue with --resume",
-                self.path.display()
-            )
-        })
+    pub fn check_space(&self) -> Result<(), NoRoom> {
+        space::check(&self.path)
     }
 
     /// Removes the whole folder, index included.

@@ -9,12 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::color;
-use crate::options::EncoderOption;
+use crate::options::{EncoderOption, Origin};
 use crate::source::ColorInfo;
 use crate::support::cancel::Cancel;
 use crate::support::process::capture;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// The most frames that newer versions of aomenc look ahead.
+const MOST_LAG: u32 = 48;
 
 /// An installed aomenc.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,11 +90,28 @@ impl Aomenc {
             return Some(format!("{} has no {}", self.version, option.name));
         };
         let value = option.value.as_deref()?;
+        // What a user asks for is left to the trial encode.
+        if option.name == "--lag-in-frames" && option.origin != Origin::User && self.looks_less_far_ahead() {
+            let lag = value.parse::<u32>().ok().filter(|&lag| lag > MOST_LAG);
+            return lag
+                .map(|lag| format!("{} takes {} up to {MOST_LAG}, not {lag}", self.version, option.name));
+        }
         // Numbers stand for the names in their order; the trial encode judges them.
         if names.is_empty() || names.iter().any(|name| name == value) || value.parse::<u32>().is_ok() {
             return None;
         }
         Some(format!("{} takes {} of {}, not `{value}`", self.version, option.name, names.join(", ")))
+    }
+
+    /// 3.6.0 takes any lag in one pass, 3.12.1 answers "`g_lag_in_frames` out of
+    /// range"; its help says nothing of it. Those between get what all can.
+    fn looks_less_far_ahead(&self) -> bool {
+        let number = self.version.rsplit_once('v').map_or("", |(_, number)| number);
+        let mut parts = number.split(['.', '-']).map(str::parse::<u32>);
+        match (parts.next(), parts.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => (major, minor) > (3, 6),
+            _ => false,
+        }
     }
 
     pub fn option_names(&self) -> impl Iterator<Item = &str> {
@@ -199,7 +219,6 @@ pub fn color_options(color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Origin;
 
     const HELP: &str = include_str!("../../tests/data/encoder-help/aomenc_3.6.0.help.txt");
 
@@ -230,6 +249,21 @@ mod tests {
         assert_eq!(aomenc.options["--end-usage"], ["vbr", "cbr", "cq", "q"]);
         assert_eq!(aomenc.options["--sb-size"], ["dynamic", "64", "128"]);
         assert!(aomenc.options["--cpu-used"].is_empty());
+    }
+
+    /// Tried with Debian's builds, `--passes=1 --lag-in-frames=64`.
+    #[test]
+    fn a_lag_of_ours_that_newer_versions_refuse_is_told_and_a_user_s_is_tried() {
+        let lag = |frames| option("--lag-in-frames", Some(frames));
+        let old = Aomenc::parse(HELP).unwrap();
+        assert_eq!(old.misfit(&lag("64")), None);
+        let new = Aomenc::parse(&HELP.replace("v3.6.0", "v3.12.1")).unwrap();
+        assert_eq!(
+            new.misfit(&lag("64")).unwrap(),
+            "AOMedia Project AV1 Encoder v3.12.1 takes --lag-in-frames up to 48, not 64"
+        );
+        assert_eq!(new.misfit(&lag("48")), None);
+        assert_eq!(new.misfit(&EncoderOption { origin: Origin::User, ..lag("64") }), None);
     }
 
     #[test]

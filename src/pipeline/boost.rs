@@ -22,6 +22,7 @@ use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::Summary;
 use crate::scenes;
 use crate::settings::Zone;
+use crate::source::Clip;
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
@@ -69,13 +70,10 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         memory,
         events,
     };
-    let beside = segmentation.as_ref().map(|segmentation| Beside {
+    let looked_at = segmentation.as_ref().map(|_| looked_at(&input, &working, events));
+    let beside = segmentation.as_ref().zip(looked_at.as_ref()).map(|(segmentation, (clip, key))| Beside {
         segmentation,
-        source: segmentation::Source {
-            clip: &input.analysed,
-            key: &input.analysed_key,
-            luma: &analysis.luma,
-        },
+        source: segmentation::Source { clip, key, luma: &analysis.luma },
     });
     let (Probings { outcomes, learned }, masks) =
         clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
@@ -160,6 +158,22 @@ fn analysed(
 struct Beside<'a> {
     segmentation: &'a Segmentation,
     source: segmentation::Source<'a>,
+}
+
+/// Where characters are looked for, and what it depends on: in the analysis
+/// input, unless its pictures are not of the size that is encoded. A map of
+/// another picture, cropped or scaled, would mark the wrong blocks.
+fn looked_at<'a>(input: &'a Input, working: &'a Clip, events: &Events) -> (&'a Clip, Fingerprint) {
+    let (cheap, encoded) = (input.analysed.info(), working.info());
+    if (cheap.width, cheap.height) == (encoded.width, encoded.height) {
+        return (&input.analysed, input.analysed_key.clone());
+    }
+    events.note(format!(
+        "characters are looked for in the pictures as they are encoded, {}x{}, and not in those of the \
+         analysis, {}x{}",
+        encoded.width, encoded.height, cheap.width, cheap.height
+    ));
+    (working, Fingerprint::of(&(&input.key, encoded)))
 }
 
 /// Segmentation runs on a thread of its own while probes encode; when one of

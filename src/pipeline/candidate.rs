@@ -1,5 +1,6 @@
 //! A scene on its way through probing: what is known of it, and what it needs next.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
@@ -68,6 +69,13 @@ pub struct Progress {
     /// Encodes as the final one, in the order they were made.
     finals: Vec<Scored>,
     unreliable: bool,
+    /// No further encodes of these purposes are made: one failed, and the scene
+    /// can do without.
+    gone_without: Vec<Purpose>,
+    /// The encode that failed and is gone without; there is nothing to be scored.
+    skipped: Option<usize>,
+    /// Encodes that could not be read and were made once more.
+    redone: BTreeSet<usize>,
     /// Nothing more will be scored.
     over: bool,
     /// What the stage was told.
@@ -204,7 +212,9 @@ impl<'a> Candidate<'a> {
     /// Whether a pilot has made the probes that it makes alone, or will not.
     pub fn has_taught(&self) -> bool {
         let progress = self.progress();
-        progress.over || !matches!(self.model.next(&progress.scored, self.role, None), Next::Probe(_))
+        progress.over
+            || progress.gone_without.contains(&Purpose::Probing)
+            || !matches!(self.model.next(&progress.scored, self.role, None), Next::Probe(_))
     }
 
     /// The probes that a pilot makes alone: what it finds out with the help of the
@@ -254,10 +264,17 @@ impl<'a> Candidate<'a> {
     /// nearest to the target: there the two are compared frame by frame alike, and
     /// near where scenes are solved.
     fn wanted(&self, progress: &Progress, lessons: Option<&Lessons>) -> Wanted {
-        match self.model.next(&progress.scored, self.role, lessons) {
+        let goes_without = |purpose| progress.gone_without.contains(&purpose);
+        let next = if goes_without(Purpose::Probing) {
+            Next::Done
+        } else {
+            self.model.next(&progress.scored, self.role, lessons)
+        };
+        let calibrated = self.calibrated && !goes_without(Purpose::Final);
+        match next {
             Next::Probe(crf) => Wanted::Take(Take { purpose: Purpose::Probing, crf }),
             Next::Lessons => Wanted::Lessons,
-            Next::Done if self.calibrated && progress.finals.is_empty() => {
+            Next::Done if calibrated && progress.finals.is_empty() => {
                 let nearest = self.model.goal.nearest(&progress.scored);
                 nearest.map_or(Wanted::Nothing, |crf| Wanted::Take(Take { purpose: Purpose::Final, crf }))
             }
@@ -337,6 +354,35 @@ impl<'a> Candidate<'a> {
             }
         }
         Ok(scores)
+    }
+
+    /// Whether the scene can be solved though `take` failed; then it is gone without.
+    /// One probe suffices for models that learn from other scenes.
+    pub fn does_without(&self, take: Take) -> bool {
+        let mut progress = self.progress();
+        let solvable = match take.purpose {
+            Purpose::Final => true,
+            Purpose::Probing => self.model.learns() && !progress.scored.is_empty(),
+        };
+        if solvable {
+            progress.gone_without.push(take.purpose);
+        }
+        solvable
+    }
+
+    /// The encode was not made: its score is not to be waited for.
+    pub fn skip(&self, probe: usize) {
+        self.progress().skipped = Some(probe);
+    }
+
+    /// Whether the encode that is to be scored was not made.
+    pub fn was_skipped(&self, probe: usize) -> bool {
+        self.progress().skipped.take_if(|skipped| *skipped == probe).is_some()
+    }
+
+    /// Whether the encode may be made once more because it cannot be read.
+    pub fn may_redo(&self, probe: usize) -> bool {
+        self.progress().redone.insert(probe)
     }
 
     /// Nothing more comes: it failed.

@@ -16,6 +16,9 @@ use crate::model::{Learned, Model, Presets, Scored, qstep};
 use crate::output::summary::SceneResult;
 use crate::support::events::{Event, Events};
 
+/// av1an's name of the one encoder that takes ROI maps.
+const SVT_AV1: &str = "svt_av1";
+
 /// How a scene's probing ended.
 #[derive(Debug)]
 pub enum SceneOutcome {
@@ -38,10 +41,10 @@ struct Solved {
     doubtful: bool,
 }
 
-/// A scene's CRF after Character Boost, and the path of its ROI map.
+/// A scene's CRF after Character Boost, and its ROI map.
 struct Boosted {
     crf: f64,
-    map: Option<String>,
+    map: Option<RoiMap>,
 }
 
 pub struct Finisher<'a> {
@@ -163,16 +166,20 @@ impl<'a> Finisher<'a> {
         Ok(())
     }
 
-    /// Character Boost; the scene's ROI map is written.
-    fn boost(&self, scene: &PlannedScene<'_>, crf: f64, events: &Events) -> Result<Boosted> {
+    /// Character Boost. Where the scene's encoder takes no ROI map, its strength
+    /// goes into the CRF.
+    fn boost(&self, scene: &PlannedScene<'_>, crf: f64, has_roi: bool, events: &Events) -> Result<Boosted> {
         let Some(masks) = &self.masks[scene.index] else { return Ok(Boosted { crf, map: None }) };
         let diff = &self.luma.diff[scene.scene.start..scene.scene.end];
-        let has_roi = self.encoding.encoder.capabilities.roi_map;
         let boost = character::boost(masks, diff, &scene.settings.character, crf, has_roi)?;
         for note in &boost.notes {
             events.detail(format!("scene {}: {note}", scene.index));
         }
-        let Some(map) = boost.roi else { return Ok(Boosted { crf: boost.crf, map: None }) };
+        Ok(Boosted { crf: boost.crf, map: boost.roi })
+    }
+
+    /// Writes a scene's ROI map and returns its path.
+    fn write_map(&self, scene: &PlannedScene<'_>, map: &RoiMap) -> Result<String> {
         let folder = self.roi_folder;
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(RoiMap::file_name(scene.index));
@@ -180,7 +187,7 @@ impl<'a> Finisher<'a> {
         let path = path.to_str().with_context(|| {
             format!("{}: scenes.json is text, so this path must be valid Unicode", path.display())
         })?;
-        Ok(Boosted { crf: boost.crf, map: Some(path.to_owned()) })
+        Ok(path.to_owned())
     }
 
     fn entry(
@@ -193,12 +200,20 @@ impl<'a> Finisher<'a> {
         let rules = &self.encoding.rules[scene.zone];
         let facts = scene.facts(self.luma);
         let crf = rules.crf(&facts, solved.crf)?;
-        let boosted = self.boost(scene, crf, events)?;
-        let crf = self.encoding.encoder.round_crf(boosted.crf.max(settings.output.min_crf));
-        let (encoder, mut video_params) =
-            self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
-        if let Some(map) = boosted.map {
-            video_params.extend(["--roi-map-file".to_owned(), map]);
+        let finish = |has_roi: bool| -> Result<_> {
+            let Boosted { crf, map } = self.boost(scene, crf, has_roi, events)?;
+            let crf = self.encoding.encoder.round_crf(crf.max(settings.output.min_crf));
+            let (encoder, words) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
+            Ok((crf, map, encoder, words))
+        };
+        let has_roi = self.encoding.encoder.capabilities.roi_map;
+        let (mut crf, mut map, mut encoder, mut video_params) = finish(has_roi)?;
+        if map.is_some() && encoder != SVT_AV1 {
+            // Only now it is known whose scene it is: a rule may choose by the CRF.
+            (crf, map, encoder, video_params) = finish(false)?;
+        }
+        if let Some(map) = &map {
+            video_params.extend(["--roi-map-file".to_owned(), self.write_map(scene, map)?]);
         }
         let overrides = ZoneOverrides {
             encoder,

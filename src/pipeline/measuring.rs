@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::candidate::Candidate;
 use super::frames::{self, Keep};
 use super::selection::{FrameScores, Measured, Sample, Selection};
-use crate::probe::decode::ProbeFrames;
+use crate::probe::decode::{ProbeFrames, Undecodable};
 use crate::score::{Measurement, SceneReference, select};
 use crate::source::{Clip, LumaGrid, LumaSample, Picture};
 use crate::support::cancel::Cancel;
@@ -104,12 +104,13 @@ impl Measuring<'_> {
     fn probe_differences(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Vec<f64>> {
         let scene = candidate.planned.scene;
         let all: Vec<usize> = (0..scene.frames()).collect();
-        let mut decoded = ProbeFrames::open(path, all.clone(), 1)?;
+        let mut decoded = ProbeFrames::open(path, all.clone(), 1).context(Undecodable)?;
         let mut diffs = Vec::with_capacity(all.len());
         let nothing = Keep::Nothing;
         let mut again = None;
         for offset in all {
-            let (_, probe) = decoded.next().context("the probe is shorter than its scene")??;
+            let probe = decoded.next().context("the probe is shorter than its scene").flatten();
+            let (_, probe) = probe.context(Undecodable)?;
             let source = match candidate.kept.get(offset) {
                 Some(kept) => Arc::new(kept.unpack()),
                 None => again
@@ -120,7 +121,7 @@ impl Measuring<'_> {
                     .next()
                     .context("the source is shorter than its scene")??,
             };
-            diffs.push(source.luma_difference(&probe));
+            diffs.push(source.luma_difference(&probe)?);
         }
         Ok(diffs)
     }
@@ -162,13 +163,13 @@ impl Measuring<'_> {
             Some(luma) => (0..luma.samples.len()).collect(),
             None => offsets.to_vec(),
         };
-        let decoded = ProbeFrames::open(path, decode, 1)?;
+        let decoded = ProbeFrames::open(path, decode, 1).context(Undecodable)?;
         // Decoding is faster than measuring, so what waits is bounded.
         let permits = Permits::new(self.pool.current_num_threads() + 1);
         self.pool.in_place_scope(|scope| -> Result<()> {
             for item in decoded {
                 self.cancel.check()?;
-                let (offset, picture) = item?;
+                let (offset, picture) = item.context(Undecodable)?;
                 if let Some(luma) = luma {
                     let seen = luma.grid.sample(&picture)?;
                     errors.push(luma.samples[offset].mean_squared_error(&seen)? as f32);

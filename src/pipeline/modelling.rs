@@ -25,8 +25,8 @@ pub fn presets(settings: &Settings) -> Presets {
 /// How near to the target is near enough, where the preset does not say.
 fn tolerance(metric: &MetricSettings) -> f64 {
     match metric.metric {
-        Metric::Ssimu2 => 1.5,
-        _ => 0.05 * metric.target,
+        Metric::Ssimu2 => 2.0,
+        _ => 0.07 * metric.target,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::candidate::{Candidate, References, Take};
 use super::frames::{self, Keep};
@@ -16,10 +16,13 @@ use super::selection::Scores;
 use super::store::{MeasuredRecord, ProbeRecord, Store};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, y4m};
 use crate::formats::ivf;
+use crate::probe::decode::Undecodable;
 use crate::source::Clip;
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
+use crate::support::panics::caught;
+use crate::support::space::NoRoom;
 
 /// What all chains of a run share.
 pub struct Probing<'a> {
@@ -112,11 +115,29 @@ impl Probing<'_> {
         };
         match attempt() {
             Err(error) if error.downcast_ref::<EncodeError>().is_some_and(EncodeError::is_retryable) => {
+                self.store.check_space()?;
                 self.events.warn(format!("scene {index}: trying its encode once more: {error:#}"));
                 attempt()
             }
             result => result,
         }
+    }
+
+    fn encode_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
+        let key = self.encode_key(candidate, planned)?;
+        let job = EncodeJob {
+            program: self.program.to_path_buf(),
+            params: (self.params)(&candidate.planned, planned)?,
+            output: self.store.probe_path(candidate.planned.index, take, &key),
+            format: self.format,
+            stall: self.stall,
+        };
+        let encoded = self.encode_once_more(candidate, take, &job)?;
+        let (crf, bytes, seconds) = (planned.crf, encoded.bytes, encoded.seconds);
+        self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
+        let (scene, calibration) = (candidate.planned.index, planned.purpose == Purpose::Final);
+        self.events.emit(&Event::Probe { scene, probe: take, calibration, crf, bytes, seconds });
+        Ok(())
     }
 
     fn score_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
@@ -140,36 +161,73 @@ impl Probing<'_> {
     }
 }
 
+/// When something fails.
+impl Probing<'_> {
+    /// The error, or what every scene would fail of.
+    fn explained(&self, error: Error) -> Error {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        self.store.check_space().map_or_else(Error::from, |()| error)
+    }
+
+    /// Whether the scene is solved without the encode that failed; says so.
+    fn goes_without(&self, candidate: &Candidate<'_>, take: Take, error: &Error) -> bool {
+        let of_scene = !error.is::<Interrupted>() && !error.is::<NoRoom>();
+        let goes = of_scene && candidate.does_without(take);
+        if goes {
+            self.events.warn(format!("{error:#}; the scene does without it"));
+        }
+        goes
+    }
+
+    /// Removes an encode that cannot be decoded: kept, it would fail every run
+    /// that resumes. Whether it is to be made once more.
+    fn redoes(&self, candidate: &Candidate<'_>, probe: usize, take: Take, error: &Error) -> Result<bool> {
+        let path = self.store.probe_path(candidate.planned.index, probe, &self.encode_key(candidate, take)?);
+        let _ = std::fs::remove_file(path);
+        let redoes = candidate.may_redo(probe);
+        if redoes {
+            self.events.warn(format!("{error:#}; it is encoded once more"));
+        }
+        Ok(redoes)
+    }
+}
+
 impl Work for Probing<'_> {
     fn proceed(&self, scene: usize) -> Result<Step> {
         self.resumed(scene)
     }
 
-    fn encode(&self, scene: usize, take: usize, crf: f64) -> Result<()> {
+    fn encode(&self, scene: usize, take: usize, _: f64) -> Result<()> {
         let candidate = &self.candidates[scene];
         let planned = candidate.take(take)?;
-        let key = self.encode_key(candidate, planned)?;
-        let job = EncodeJob {
-            program: self.program.to_path_buf(),
-            params: (self.params)(&candidate.planned, planned)?,
-            output: self.store.probe_path(candidate.planned.index, take, &key),
-            format: self.format,
-            stall: self.stall,
-        };
-        let encoded =
-            self.encode_once_more(candidate, take, &job).with_context(|| place(candidate, take, planned))?;
-        let (bytes, seconds) = (encoded.bytes, encoded.seconds);
-        self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
-        let (scene, calibration) = (candidate.planned.index, planned.purpose == Purpose::Final);
-        self.events.emit(&Event::Probe { scene, probe: take, calibration, crf, bytes, seconds });
-        Ok(())
+        let encoded = caught(|| self.encode_take(candidate, take, planned))
+            .with_context(|| place(candidate, take, planned));
+        match encoded.map_err(|error| self.explained(error)) {
+            Err(error) if self.goes_without(candidate, planned, &error) => {
+                candidate.skip(take);
+                Ok(())
+            }
+            encoded => encoded,
+        }
     }
 
-    fn score(&self, scene: usize, take: usize, _: f64) -> Result<Step> {
+    fn score(&self, scene: usize, take: usize, crf: f64) -> Result<Step> {
         let candidate = &self.candidates[scene];
+        if candidate.was_skipped(take) {
+            return Ok(self.next(scene));
+        }
         let planned = candidate.take(take)?;
-        self.score_take(candidate, take, planned).with_context(|| place(candidate, take, planned))?;
-        Ok(self.next(scene))
+        let scored = caught(|| self.score_take(candidate, take, planned))
+            .with_context(|| place(candidate, take, planned));
+        match scored.map_err(|error| self.explained(error)) {
+            Err(error) if error.is::<Undecodable>() && self.redoes(candidate, take, planned, &error)? => {
+                Ok(Step::Encode { take, crf })
+            }
+            Err(error) if !self.goes_without(candidate, planned, &error) => Err(error),
+            _ => Ok(self.next(scene)),
+        }
     }
 
     fn release(&self, scene: usize) {

@@ -17,6 +17,8 @@ use std::time::Duration;
 use anyhow::{Error, Result, anyhow};
 
 use crate::support::cancel::{Cancel, Interrupted};
+use crate::support::panics::caught;
+use crate::support::space::NoRoom;
 
 /// So many scenes failing before a single one succeeds means that all will.
 const HOPELESS: usize = 3;
@@ -202,12 +204,13 @@ impl<'a> Board<'a> {
     /// A thread's life: takes tasks of its kind until nothing is left.
     fn serve(&self, kind: Kind, work: &impl Work, cancel: &Cancel) {
         while let Some(task) = self.next(kind, cancel) {
-            let result = match kind {
+            // A thread that ended here would let the others wait for ever.
+            let result = caught(|| match kind {
                 Kind::Encode => work
                     .encode(task.scene, task.take, task.crf)
                     .map(|()| Step::Score { take: task.take, crf: task.crf }),
                 Kind::Score => work.score(task.scene, task.take, task.crf),
-            };
+            });
             if !matches!(result, Ok(Step::Encode { .. } | Step::Score { .. })) {
                 work.release(task.scene);
             }
@@ -282,7 +285,7 @@ impl State {
             let waiting = std::mem::take(&mut self.waiting);
             let before = waiting.len();
             for scene in waiting {
-                match work.proceed(scene) {
+                match caught(|| work.proceed(scene)) {
                     Ok(Step::Wait) => self.waiting.push(scene),
                     Ok(step) => self.enqueue(scene, chains, step),
                     Err(error) => {
@@ -305,7 +308,8 @@ impl State {
 
     fn give_up(&mut self, scene: usize, error: Error) {
         self.remaining -= 1;
-        if error.is::<Interrupted>() {
+        // Neither is a failure of this scene alone.
+        if error.is::<Interrupted>() || error.is::<NoRoom>() {
             self.fatal = Some(error);
         } else {
             self.fail(scene, error);

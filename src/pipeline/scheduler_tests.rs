@@ -322,3 +322,51 @@ fn scenes_that_wait_for_ever_are_an_error() {
     let error = run(&chains(&[1, 2]), &limits(1, 10), &Stuck, &Cancel::new()).unwrap_err();
     assert!(format!("{error:#}").contains("scenes 0, 1 wait"), "{error:#}");
 }
+
+/// Panics where it is told to and finishes all else.
+struct Faulty {
+    encode: usize,
+    score: usize,
+    wakes: usize,
+}
+
+impl Work for Faulty {
+    fn proceed(&self, scene: usize) -> Result<Step> {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        if scene == self.wakes {
+            assert!(ASKED.fetch_add(1, SeqCst) == 0, "fault on waking {scene}");
+            return Ok(Step::Wait);
+        }
+        Ok(Step::Encode { probe: 0, crf: 24.0 })
+    }
+
+    fn encode(&self, scene: usize, _: usize, _: f64) -> Result<()> {
+        assert!(scene != self.encode, "fault in encoding {scene}");
+        Ok(())
+    }
+
+    fn score(&self, scene: usize, _: usize, _: f64) -> Result<Step> {
+        assert!(scene != self.score, "fault in scoring {scene}");
+        Ok(Step::Done)
+    }
+
+    fn release(&self, _: usize) {}
+
+    fn give_up(&self, _: usize) {}
+}
+
+#[test]
+fn a_panic_costs_its_scene_and_ends_no_thread() {
+    let limits = Limits { workers: 1, scorers: 1, memory: 1000, staged: false };
+    let work = Faulty { encode: 1, score: 3, wakes: 5 };
+    let failed = run(&chains(&[9, 8, 7, 6, 5, 4, 3]), &limits, &work, &Cancel::new()).unwrap();
+    let told: Vec<(usize, String)> =
+        failed.iter().map(|(scene, error)| (*scene, error.to_string())).collect();
+    assert_eq!(told.iter().map(|(scene, _)| *scene).collect::<Vec<_>>(), [1, 3, 5]);
+    for ((_, error), fault) in told.iter().zip(["encoding 1", "scoring 3", "waking 5"]) {
+        assert!(
+            error.contains(&format!("fault in {fault}")) || error.contains(&format!("fault on {fault}")),
+            "{error}"
+        );
+    }
+}

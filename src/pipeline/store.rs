@@ -19,6 +19,7 @@ use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
 use crate::support::lock::FolderLock;
+use crate::support::space::{self, NoRoom};
 
 const MANIFEST: &str = "manifest.json";
 const JOURNAL: &str = "journal.ndjson";
@@ -173,6 +174,11 @@ impl Store {
         self.append(&Record::Measured(record.clone()))?;
         self.measured.lock().unwrap_or_else(PoisonError::into_inner).insert(record.key.clone(), record);
         Ok(())
+    }
+
+    /// An error when nothing more can be written here: then every scene would fail.
+    pub fn check_space(&self) -> Result<(), NoRoom> {
+        space::check(&self.folder)
     }
 
     fn append(&self, record: &Record) -> Result<()> {

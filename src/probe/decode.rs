@@ -11,6 +11,11 @@ use crate::source::Picture;
 /// The temporal units of a stream, in order.
 type Packets = Box<dyn Iterator<Item = Result<Vec<u8>>>>;
 
+/// What the stream holds is no whole AV1, whatever its container says.
+#[derive(Debug, thiserror::Error)]
+#[error("the probe cannot be decoded")]
+pub struct Undecodable;
+
 /// The wanted frames of a stream as `(offset, picture)`, in order. All frames
 /// up to the last wanted one are decoded, only wanted ones are copied. Film grain
 /// is not applied: a metric would take it for damage.

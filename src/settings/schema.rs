@@ -93,7 +93,7 @@ pub const KEYS: &[Key] = &[
     zone("scenes.min_scene_len", Kind::Count(1, 1_000, |d| &mut d.settings.scenes.min_scene_len)),
     zone("scenes.target_split", Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.target_split)),
     zone("scenes.input_scenes", Kind::File(|d| &mut d.settings.scenes.input_scenes)),
-    machine("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
+    clip("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
     zone("encoder.probing_preset", Kind::Preset(|d| &mut d.settings.encoder.probing_preset)),
     zone("encoder.final_preset", Kind::Preset(|d| &mut d.settings.encoder.final_preset)),
     machine("encoder.lp", Kind::Count(1, 64, |d| &mut d.settings.encoder.lp)),

@@ -133,3 +133,15 @@ fn every_key_reaches_the_settings() {
         assert!(reaches, "{}", key.path);
     }
 }
+
+/// One encoder is opened, asked and tried for the whole clip.
+#[test]
+fn zones_cannot_have_an_encoder_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(&path, "[zones.credits]\nencoder.program = \"OtherEncApp\"\n").unwrap();
+    let preset = Some(path.to_str().unwrap().to_owned());
+    let request = crate::settings::Request { preset, ..Default::default() };
+    let error = crate::settings::resolve(&request).unwrap_err().to_string();
+    assert!(error.contains("mine.toml:2:19: encoder.program cannot differ between zones"), "{error}");
+}

@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail};
 pub use clip::{Clip, ClipInfo, Family, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};
-pub use identity::fingerprint;
+pub use identity::{files, fingerprint};
 pub use luma_sample::{LumaGrid, LumaSample};
 pub use picture::{PackedPicture, Picture, chroma_size};
 pub use pump::Frames;

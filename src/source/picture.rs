@@ -1,6 +1,8 @@
 //! A decoded picture in the one layout that the encoder is fed with and the
 //! metrics compare: planar 4:2:0, 16 bits a sample, rows without padding.
 
+use anyhow::{Result, ensure};
+
 /// Planes Y, U, V of a picture; chroma planes are `ceil(w/2) × ceil(h/2)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -35,10 +37,22 @@ impl Picture {
 
     /// Mean absolute luma difference to `other`, scaled to 0..1 of the code range.
     ///
-    /// # Panics
+    /// # Errors
     /// When the two differ in size or depth.
-    pub fn luma_difference(&self, other: &Self) -> f64 {
-        assert_eq!((self.width, self.height, self.bits), (other.width, other.height, other.bits));
+    pub fn luma_difference(&self, other: &Self) -> Result<f64> {
+        let shape = |picture: &Self| (picture.width, picture.height, picture.bits);
+        let (ours, theirs) = (shape(self), shape(other));
+        ensure!(
+            ours == theirs,
+            "pictures of {}x{} in {} bits and {}x{} in {} bits cannot be compared; an encoder keeps the size \
+             unless it is told not to, for instance with --resize-mode",
+            ours.0,
+            ours.1,
+            ours.2,
+            theirs.0,
+            theirs.1,
+            theirs.2
+        );
         let sum: u64 = self.planes[0]
             .chunks(1 << 14)
             .zip(other.planes[0].chunks(1 << 14))
@@ -46,7 +60,7 @@ impl Picture {
             .map(|(a, b)| u64::from(a.iter().zip(b).map(|(&a, &b)| u32::from(a.abs_diff(b))).sum::<u32>()))
             .sum();
         let range = f64::from((1u32 << self.bits) - 1);
-        sum as f64 / self.planes[0].len() as f64 / range
+        Ok(sum as f64 / self.planes[0].len() as f64 / range)
     }
 }
 
@@ -113,9 +127,21 @@ mod tests {
     fn luma_difference_is_the_share_of_the_code_range() {
         let black = Picture::filled(6, 4, 10, 0, 512);
         let mut other = black.clone();
-        assert!(black.luma_difference(&other).abs() < 1e-12);
+        assert!(black.luma_difference(&other).unwrap().abs() < 1e-12);
         other.planes[0][..12].fill(1023);
-        assert!((black.luma_difference(&other) - 0.5).abs() < 1e-12);
+        assert!((black.luma_difference(&other).unwrap() - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn pictures_of_other_sizes_or_depths_are_an_error() {
+        let picture = Picture::filled(64, 48, 10, 0, 512);
+        for (other, shown) in [
+            (Picture::filled(32, 24, 10, 0, 512), "64x48 in 10 bits and 32x24 in 10 bits"),
+            (Picture::filled(64, 48, 8, 0, 128), "and 64x48 in 8 bits"),
+        ] {
+            let error = picture.luma_difference(&other).unwrap_err().to_string();
+            assert!(error.contains(shown) && error.contains("--resize-mode"), "{error}");
+        }
     }
 
     #[test]
