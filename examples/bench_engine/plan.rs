@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use progression_boost::encoder::y4m;
 use progression_boost::pipeline::backends::Backends;
-use progression_boost::pipeline::candidate::{Candidate, Take};
+use progression_boost::pipeline::candidate::{Candidate, PictureFacts, Take};
 use progression_boost::pipeline::encoding::Encoding;
 use progression_boost::pipeline::learning::Learning;
 use progression_boost::pipeline::modelling;
@@ -15,7 +15,7 @@ use progression_boost::pipeline::probing::Probing;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
 use progression_boost::scenes::Scene;
-use progression_boost::source::{self, OpenOptions, Picture};
+use progression_boost::source::{self, LumaGrid, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
 
