@@ -10,6 +10,7 @@ pub mod allocate;
 mod curve;
 pub mod estimate;
 pub mod offset;
+pub mod predict;
 pub mod qstep;
 pub mod reference;
 pub mod size;

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::backends::{Backends, scoring_pool};
 use super::candidate::{Candidate, PictureFacts, Probed, Take};
+use super::curves::{GroupRecord, Taken};
 use super::encoding::Encoding;
 use super::finish::SceneOutcome;
 use super::input::picture_bytes;
@@ -45,6 +46,10 @@ pub struct Probings {
     pub outcomes: Vec<SceneOutcome>,
     /// Sentences about what scenes taught each other.
     pub learned: Vec<String>,
+    /// By scene, what was measured of it.
+    pub taken: Vec<Vec<(Purpose, Taken)>>,
+    /// Who learned from whom.
+    pub groups: Vec<GroupRecord>,
 }
 
 impl Chains<'_> {
@@ -54,7 +59,8 @@ impl Chains<'_> {
         let mut candidates = self.candidates(planned, luma, &picture)?;
         if candidates.is_empty() {
             let outcomes = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
-            return Ok(Probings { outcomes, learned: Vec::new() });
+            let taken = planned.iter().map(|_| Vec::new()).collect();
+            return Ok(Probings { outcomes, learned: Vec::new(), taken, groups: Vec::new() });
         }
         let learning = Learning::plan(&mut candidates);
         let expected = candidates.iter().map(Candidate::expected).sum();
@@ -82,7 +88,7 @@ impl Chains<'_> {
             cancel,
         };
         let failed = scheduler::run(&chains, &self.limits(), &probing, cancel)?;
-        Ok(collect(planned, &probing, failed))
+        collect(planned, &probing, failed)
     }
 
     /// The scenes to probe.
@@ -126,7 +132,7 @@ fn collect(
     planned: &[PlannedScene<'_>],
     probing: &Probing<'_>,
     failed: Vec<(usize, anyhow::Error)>,
-) -> Probings {
+) -> Result<Probings> {
     let (candidates, learning) = (&probing.candidates, &probing.learning);
     let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
     for (number, candidate) in candidates.iter().enumerate() {
@@ -134,10 +140,15 @@ fn collect(
         let (model, learned) = (candidate.model, learning.learned(candidates, number));
         outcomes[candidate.planned.index] = SceneOutcome::Probed { model, scored, unreliable, learned };
     }
+    let mut taken: Vec<Vec<_>> = planned.iter().map(|_| Vec::new()).collect();
+    for (number, candidate) in candidates.iter().enumerate() {
+        taken[candidate.planned.index] = probing.taken(number)?;
+    }
     for (number, error) in failed {
         outcomes[candidates[number].planned.index] = SceneOutcome::Failed(error);
     }
-    Probings { outcomes, learned: learning.describe(candidates) }
+    let (learned, groups) = (learning.describe(candidates), learning.record(candidates));
+    Ok(Probings { outcomes, learned, taken, groups })
 }
 
 fn format(clip: &Clip, bits: u8) -> y4m::Format {

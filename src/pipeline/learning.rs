@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::candidate::Candidate;
+use super::curves::GroupRecord;
 use super::modelling;
 use crate::model::{Learned, Lessons, Ratios, Role};
 use crate::settings::Settings;
@@ -110,6 +111,16 @@ impl Learning {
         let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
         Learned { lessons: self.lessons(candidates, number), ratios }
+    }
+
+    /// Who learned from whom, to be kept.
+    pub fn record(&self, candidates: &[Candidate<'_>]) -> Vec<GroupRecord> {
+        let scene = |number: &usize| candidates[*number].planned.index;
+        let group = |group: &Group| GroupRecord {
+            members: group.members.iter().map(scene).collect(),
+            pilots: group.pilots.iter().map(|n| (scene(n), candidates[*n].lesson().len())).collect(),
+        };
+        self.groups.iter().map(group).collect()
     }
 
     /// A sentence for each group about what it learned.

@@ -30,6 +30,12 @@ impl Resolved {
         Ok(())
     }
 
+    /// Changes the settings of the clip and of all its zones.
+    pub fn each(&mut self, change: impl Fn(&mut Settings)) {
+        change(&mut self.base);
+        self.zones.iter_mut().for_each(|zone| change(&mut zone.settings));
+    }
+
     fn write(&mut self, typed: &Typed, place: &Place, problems: &mut Problems) -> Result<(), String> {
         let text = typed.value.as_deref().ok_or("write section.key=value")?;
         let (zone, path) = match typed.key.strip_prefix("zones.").and_then(|rest| rest.split_once('.')) {
