@@ -20,7 +20,6 @@ impl Title {
     fn boosted(words: &[&str]) -> (Self, Ended) {
         common::require("SvtAv1EncApp");
         let title = Self { folder: tempfile::tempdir().unwrap() };
-        // Grain makes scenes that no CRF keeps whole.
         let text = format!("{}clip.set_output()\n", common::three_shots([40, 30, 36]));
         std::fs::write(title.path("clip.vpy"), text).unwrap();
         let boost = ["clip.vpy", "--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10"];
@@ -65,7 +64,8 @@ impl Title {
     /// Bytes of the video that `encode` makes of the scenes.
     fn encoded(&self, scenes: &str) -> f64 {
         common::require("mkvmerge");
-        self.run(&["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--force"]).ok();
+        self.run(&["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--min-chunk-length", "1"])
+            .ok();
         let answer = common::ffprobe(&self.path("film.mkv"), "packet=size");
         let packets = answer["packets"].as_array().unwrap().iter();
         packets.map(|packet| packet["size"].as_str().unwrap().parse::<f64>().unwrap()).sum()

@@ -40,6 +40,11 @@ impl Model {
 }
 
 impl Damages {
+    /// Of a probe at this CRF.
+    pub fn of_probe(&self, crf: f64) -> f64 {
+        self.curve.at(qstep::from_crf(crf).ln()).exp()
+    }
+
     /// Of the final encode at this CRF.
     pub fn at(&self, crf: f64) -> Estimate {
         let x = qstep::from_crf(crf).ln();

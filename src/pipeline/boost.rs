@@ -15,6 +15,7 @@ use super::finish::{Finisher, SceneOutcome};
 use super::input::{Input, working};
 use super::outlook::Outlook;
 use super::plan::{PlannedScene, plan};
+use super::remembered::{Memory, Now};
 use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
@@ -62,6 +63,11 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
     let planned = plan(&detection.scenes, &zones);
 
+    let now = Now { zones: &zones, encoding: &encoding, backends: &backends };
+    let remembered = match &request.learned {
+        Some(path) => Memory::read(path, &now, events)?,
+        None => Memory::default(),
+    };
     let chains = Chains {
         request,
         working: &working,
@@ -70,6 +76,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         backends: &backends,
         store: &store,
         memory,
+        memory_of_others: &remembered,
         events,
     };
     let looked_at = segmentation.as_ref().map(|_| looked_at(&input, &working, events));
@@ -126,7 +133,13 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     used.push(encoding.describe());
     used.extend(learned);
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
-    let outlook = Outlook::of(&curves.known(&planned, &analysis.luma)?, &crfs);
+    let known = curves.known(&planned, &analysis.luma)?;
+    let outlook = Outlook::of(&known, &crfs);
+    if let Some(path) = &request.learned {
+        let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
+        now.write(path, &curves, &zones, &known)?;
+        used.extend(remembered.describe(path));
+    }
     used.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }

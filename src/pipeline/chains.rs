@@ -14,6 +14,7 @@ use super::input::picture_bytes;
 use super::learning::Learning;
 use super::plan::PlannedScene;
 use super::probing::Probing;
+use super::remembered::Memory;
 use super::scheduler::{self, Limits};
 use super::store::Store;
 use super::{Request, modelling};
@@ -37,6 +38,8 @@ pub struct Chains<'a> {
     pub store: &'a Store,
     /// Bytes for frames that wait to be measured and for prepared references.
     pub memory: u64,
+    /// What earlier titles taught.
+    pub memory_of_others: &'a Memory,
     pub events: &'a Events,
 }
 
@@ -62,7 +65,8 @@ impl Chains<'_> {
             let taken = planned.iter().map(|_| Vec::new()).collect();
             return Ok(Probings { outcomes, learned: Vec::new(), taken, groups: Vec::new() });
         }
-        let learning = Learning::plan(&mut candidates);
+        let mut learning = Learning::plan(&mut candidates);
+        learning.remember(&mut candidates, self.memory_of_others);
         let expected = candidates.iter().map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();

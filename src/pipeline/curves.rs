@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding::Recorded;
 use super::modelling;
 use super::plan::PlannedScene;
+use super::remembered::Remembered;
 use super::selection::{FrameScores, Measured, Selection, weights};
 use super::store::{self, CURVES, Store};
 use crate::analysis::LumaStats;
@@ -55,6 +56,7 @@ pub struct SceneCurve {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taken {
     pub crf: f64,
+    /// Of its frames, without a container.
     pub bytes: u64,
     pub measured: Measured,
 }
@@ -65,6 +67,8 @@ pub struct GroupRecord {
     pub members: Vec<usize>,
     /// Each with how many of its probes taught.
     pub pilots: Vec<(usize, usize)>,
+    /// What an earlier title taught.
+    pub remembered: Option<Remembered>,
 }
 
 /// A scene as its model sees it.
@@ -138,6 +142,7 @@ impl Curves {
             let Some(&first) = group.members.first() else { continue };
             let settings = planned[first].settings;
             let model = modelling::model(settings, self.encoding.encoder.capabilities.quarter_steps);
+            let model = group.remembered.map_or(model, |remembered| remembered.begin(model));
             let learned = learned(&model, group, &scores);
             let presets = modelling::presets(settings);
             let pairs: Vec<Vec<(f64, f64)>> =
@@ -216,10 +221,12 @@ fn learned(model: &Model, group: &GroupRecord, scores: &[(Scores, Scores)]) -> L
         let probe = probes.scored.iter().find(|probe| (probe.crf - last.crf).abs() < 1e-9)?;
         Some(Pair { crf: probe.crf, probe: probe.score, final_: last.score })
     };
-    let lessons: Vec<_> = group.pilots.iter().map(lesson).collect();
+    let mut lessons: Vec<_> = group.pilots.iter().map(lesson).collect();
+    lessons.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));
+    let offset = group.remembered.and_then(|remembered| remembered.offset);
     Learned {
         lessons: model.learn(&lessons),
-        ratios: Ratios::new(group.members.iter().filter_map(pair), &model.goal),
+        ratios: Ratios::new(group.members.iter().filter_map(pair), &model.goal).after(offset),
     }
 }
 

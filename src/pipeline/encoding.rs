@@ -118,7 +118,7 @@ impl Encoding {
         }
     }
 
-    fn family<'a>(&self, settings: &'a Settings) -> Result<&'a FamilyParams> {
+    pub(super) fn family<'a>(&self, settings: &'a Settings) -> Result<&'a FamilyParams> {
         let family = self.encoder.identity.family;
         settings
             .encoder

@@ -16,6 +16,7 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+pub mod remembered;
 pub mod retarget;
 pub mod scheduler;
 mod segmentation;
@@ -53,6 +54,8 @@ pub struct Request {
     pub on_scene_failure: OnSceneFailure,
     /// After this long without input or output an encoder counts as hung.
     pub stall: Option<Duration>,
+    /// A file of what earlier titles taught, to begin with and to add to.
+    pub learned: Option<PathBuf>,
     /// Barriers between the phases of probing, for comparison.
     pub staged: bool,
 }

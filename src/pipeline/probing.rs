@@ -68,7 +68,8 @@ impl Probing<'_> {
             let place = || place(candidate, 0, take);
             let probe = self.store.probe(&self.encode_key(candidate, take)?).with_context(place)?;
             let record = self.store.measured(&self.measured_key(candidate, take)?).with_context(place)?;
-            Ok((take.purpose, Taken { crf: take.crf, bytes: probe.bytes, measured: record.measured }))
+            let bytes = ivf::bare(probe.bytes, candidate.planned.scene.frames());
+            Ok((take.purpose, Taken { crf: take.crf, bytes, measured: record.measured }))
         };
         candidate.entered().into_iter().map(known).collect()
     }
