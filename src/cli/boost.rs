@@ -142,6 +142,10 @@ struct RunArgs {
     #[arg(long, value_name = "FILE")]
     trtexec: Option<PathBuf>,
 
+    /// Begin with what earlier titles taught, as in this file, and add to it
+    #[arg(long, value_name = "FILE")]
+    learned: Option<PathBuf>,
+
     /// What to do when a scene's probes fail twice
     #[arg(long, value_enum, default_value_t = SceneFailure::Fail)]
     on_scene_failure: SceneFailure,
@@ -195,6 +199,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             SceneFailure::Fallback => OnSceneFailure::Fallback,
         },
         stall: (args.run.encoder_timeout > 0).then(|| Duration::from_secs(args.run.encoder_timeout)),
+        learned: args.run.learned,
         staged: args.run.staged,
     };
     let summary = pipeline::run(&request, events, cancel)?;
@@ -213,6 +218,8 @@ impl Args {
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
         files.writes("-o", [&output], Kind::Scenes);
+        // It is read, too, and nothing but what was learned is replaced.
+        files.writes("--learned", &self.run.learned, Kind::Guarded);
         files
     }
 }

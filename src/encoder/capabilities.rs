@@ -26,7 +26,7 @@ pub struct Capabilities {
 }
 
 /// An encoder that is known: what it is and what it can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encoder {
     pub identity: Identity,
     pub capabilities: Capabilities,

@@ -6,10 +6,14 @@
 //! [`Slopes`] from the pilot scenes, an [`Offset`] from the calibration encodes.
 
 pub mod adaptive;
+pub mod allocate;
 mod curve;
+pub mod estimate;
 pub mod offset;
+pub mod predict;
 pub mod qstep;
 pub mod reference;
+pub mod size;
 mod slopes;
 
 pub use crate::options::round_crf;

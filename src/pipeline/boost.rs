@@ -9,15 +9,19 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::Request;
 use super::backends::Backends;
 use super::chains::{Chains, Probings};
+use super::curves::{Curves, SceneCurve};
 use super::encoding::Encoding;
-use super::finish::Finisher;
+use super::finish::{Finisher, SceneOutcome};
 use super::input::{Input, working};
+use super::outlook::Outlook;
 use super::plan::{PlannedScene, plan};
+use super::remembered::{Memory, Now};
 use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
 use crate::formats::scenes_json;
+use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::Summary;
 use crate::scenes;
 use crate::settings::Zone;
@@ -60,6 +64,11 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let planned = plan(&detection.scenes, &zones);
     store.begin(events)?;
 
+    let now = Now { zones: &zones, encoding: &encoding, backends: &backends };
+    let remembered = match &request.learned {
+        Some(path) => Memory::read(path, &now, events)?,
+        None => Memory::default(),
+    };
     let chains = Chains {
         request,
         working: &working,
@@ -68,6 +77,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         backends: &backends,
         store: &store,
         memory,
+        memory_of_others: &remembered,
         events,
     };
     let looked_at = segmentation.as_ref().map(|_| looked_at(&input, &working, events));
@@ -75,19 +85,63 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         segmentation,
         source: segmentation::Source { clip, key, luma: &analysis.luma },
     });
-    let (Probings { outcomes, learned }, masks) =
+    let masks_of = |scene: &PlannedScene<'_>| {
+        let beside = beside.as_ref().filter(|_| scene.settings.character.enable)?;
+        Some(beside.segmentation.key_of(scene, &beside.source))
+    };
+    let masks_keys: Vec<_> = planned.iter().map(masks_of).collect();
+    let (Probings { outcomes, learned, taken, groups }, masks) =
         clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
+    let scenes =
+        planned.iter().zip(taken).zip(masks_keys).zip(&outcomes).map(|(((scene, taken), masks), outcome)| {
+            SceneCurve {
+                masks,
+                failed: matches!(outcome, SceneOutcome::Failed(_)),
+                ..SceneCurve::new(scene.scene, taken)
+            }
+        });
+    let curves = Curves {
+        input: std::path::absolute(&request.input)?,
+        output: std::path::absolute(&request.output)?,
+        frames: input.clip.info().frames,
+        settings: request.settings.clone(),
+        encoding: encoding.record(),
+        analysis: analysis_key(&input, &scene_plan),
+        scenes: scenes.collect(),
+        groups,
+    };
     let roi_folder = roi_folder(&request.output)?;
     let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     scenes_json::write(&request.output, &entries)?;
+    curves.save(&store)?;
+    Sidecar::write(
+        &request.output,
+        Made {
+            input: &request.input,
+            folder: &request.folder,
+            scenes: entries.len(),
+            frames: input.clip.info().frames,
+            settings: &request.settings,
+            targets: None,
+        },
+    )?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let mut used = detectors(&detection.zones);
     used.extend(backends.describe());
     used.extend(segmentation.as_ref().map(Segmentation::describe));
     used.push(encoding.describe());
     used.extend(learned);
+    let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
+    let known = curves.known(&planned, &analysis.luma)?;
+    let outlook = Outlook::of(&known, &crfs);
+    if let Some(path) = &request.learned {
+        let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
+        now.write(path, &curves, &zones, &known)?;
+        used.extend(remembered.describe(path));
+    }
+    used.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
     Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
 }
 
@@ -134,13 +188,17 @@ fn analysed(
     events: &Events,
     cancel: &Cancel,
 ) -> Result<Analysis> {
-    let key = Fingerprint::of(&(&input.analysed_key, &plan.detectors, PROGRAM));
+    let key = analysis_key(input, plan);
     if let Some(kept) = store.load(ANALYSIS, &key) {
         return Ok(kept);
     }
     let analysis = analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
     store.save(ANALYSIS, &key, &analysis)?;
     Ok(analysis)
+}
+
+fn analysis_key(input: &Input, plan: &scenes::Plan) -> Fingerprint {
+    Fingerprint::of(&(&input.analysed_key, &plan.detectors, PROGRAM))
 }
 
 /// What is done beside the probing.
@@ -196,7 +254,7 @@ fn probe_and_segment(
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path
 /// is absolute because the encoder runs in av1an's folders.
-fn roi_folder(output: &Path) -> Result<PathBuf> {
+pub(super) fn roi_folder(output: &Path) -> Result<PathBuf> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".json").unwrap_or(&name);
     let stem = stem.strip_suffix(".scenes").unwrap_or(stem);

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::candidate::Candidate;
+use super::curves::GroupRecord;
 use super::modelling;
+use super::remembered::{Memory, Remembered};
 use crate::model::{Learned, Lessons, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
@@ -47,6 +49,8 @@ struct Group {
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
     lessons: OnceLock<Lessons>,
+    /// What an earlier title taught.
+    remembered: Option<Remembered>,
 }
 
 impl Learning {
@@ -99,7 +103,9 @@ impl Learning {
         if !group.pilots.iter().all(|&pilot| candidates[pilot].has_taught()) {
             return None;
         }
-        let scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let mut scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let goal = &candidates[group.members[0]].model.goal;
+        scored.extend(group.remembered.map(|remembered| remembered.pilot(goal)));
         let lessons = candidates[group.members[0]].model.learn(&scored)?;
         Some(*group.lessons.get_or_init(|| lessons))
     }
@@ -108,8 +114,34 @@ impl Learning {
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
         let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        let offset = group.remembered.and_then(|remembered| remembered.offset);
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
         Learned { lessons: self.lessons(candidates, number), ratios }
+    }
+
+    /// Takes up what an earlier title taught, which is known by zone.
+    pub fn remember(&mut self, candidates: &mut [Candidate<'_>], memory: &Memory) {
+        for group in &mut self.groups {
+            let first = &candidates[group.members[0]];
+            let Some(remembered) = memory.of_zone(first.planned.zone).filter(|_| first.model.learns()) else {
+                continue;
+            };
+            group.remembered = Some(remembered);
+            for &number in &group.members {
+                candidates[number].model = remembered.begin(candidates[number].model);
+            }
+        }
+    }
+
+    /// Who learned from whom, to be kept.
+    pub fn record(&self, candidates: &[Candidate<'_>]) -> Vec<GroupRecord> {
+        let scene = |number: &usize| candidates[*number].planned.index;
+        let group = |group: &Group| GroupRecord {
+            members: group.members.iter().map(scene).collect(),
+            pilots: group.pilots.iter().map(|n| (scene(n), candidates[*n].lesson().len())).collect(),
+            remembered: group.remembered,
+        };
+        self.groups.iter().map(group).collect()
     }
 
     /// A sentence for each group about what it learned.

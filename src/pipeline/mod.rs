@@ -5,6 +5,7 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+pub mod curves;
 pub mod encoding;
 mod finish;
 mod frames;
@@ -12,8 +13,11 @@ pub mod input;
 pub mod learning;
 mod measuring;
 pub mod modelling;
+pub mod outlook;
 pub mod plan;
 pub mod probing;
+pub mod remembered;
+pub mod retarget;
 pub mod scheduler;
 mod segmentation;
 pub mod selection;
@@ -51,6 +55,8 @@ pub struct Request {
     pub on_scene_failure: OnSceneFailure,
     /// After this long without input or output an encoder counts as hung.
     pub stall: Option<Duration>,
+    /// A file of what earlier titles taught, to begin with and to add to.
+    pub learned: Option<PathBuf>,
     /// Barriers between the phases of probing, for comparison.
     pub staged: bool,
 }

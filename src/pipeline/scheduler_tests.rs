@@ -337,7 +337,7 @@ impl Work for Faulty {
             assert!(ASKED.fetch_add(1, SeqCst) == 0, "fault on waking {scene}");
             return Ok(Step::Wait);
         }
-        Ok(Step::Encode { probe: 0, crf: 24.0 })
+        Ok(Step::Encode { take: 0, crf: 24.0 })
     }
 
     fn encode(&self, scene: usize, _: usize, _: f64) -> Result<()> {

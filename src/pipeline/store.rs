@@ -27,8 +27,10 @@ const PROBES: &str = "probes";
 const MASKS: &str = "masks";
 /// Luma statistics and detector verdicts.
 pub const ANALYSIS: &str = "analysis.json";
+/// What `retarget` needs.
+pub const CURVES: &str = "curves.json";
 /// What costs a pass over the clip at most.
-const QUICKLY_REDONE: [&str; 3] = [MANIFEST, MASKS, ANALYSIS];
+const QUICKLY_REDONE: [&str; 4] = [MANIFEST, MASKS, ANALYSIS, CURVES];
 
 /// What results depend on, part by part, for the message about what changed.
 pub type Manifest = BTreeMap<String, Fingerprint>;
@@ -176,7 +178,7 @@ impl Store {
 
     /// Where the masks of this key are kept.
     pub fn masks_path(&self, key: &Fingerprint) -> PathBuf {
-        self.folder.join(MASKS).join(format!("{key}.masks"))
+        masks_path(&self.folder, key)
     }
 
     pub fn probe(&self, key: &Fingerprint) -> Option<ProbeRecord> {
@@ -207,6 +209,20 @@ impl Store {
     fn append(&self, record: &Record) -> Result<()> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(record)
     }
+}
+
+/// A result kept as a file of its own in a folder that no run has open, and its key.
+pub fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<(Fingerprint, T)> {
+    let path = folder.join(name);
+    let context = || format!("cannot read {}", path.display());
+    let bytes = fs::read(&path).with_context(context)?;
+    let Kept { key, value } = serde_json::from_slice(&bytes).with_context(context)?;
+    Ok((key, value))
+}
+
+/// Where the masks of this key are kept in a work folder.
+pub fn masks_path(folder: &Path, key: &Fingerprint) -> PathBuf {
+    folder.join(MASKS).join(format!("{key}.masks"))
 }
 
 #[derive(Serialize, Deserialize)]
