@@ -102,8 +102,8 @@ fn every_preset_has_the_common_values() {
             ..s.metric.frames
         };
         assert_eq!(s.metric.frames, expected, "{}", row.name);
-        assert_eq!((s.model.kind, s.model.calibrate), (ModelKind::Reference, 0));
-        assert_eq!((s.model.tolerance, s.model.first_crf), (None, 24.0));
+        assert_eq!((s.model.kind, s.model.calibrate), (ModelKind::Adaptive, None));
+        assert_eq!((s.model.tolerance, s.model.first_crf), (None, None));
         assert_eq!(s.dynamic, progression_boost::settings::DynamicRules::default());
     }
 }

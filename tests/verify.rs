@@ -122,37 +122,37 @@ fn packets(video: &Path) -> Vec<u64> {
     packets.iter().map(|packet| packet["size"].as_str().unwrap().parse().unwrap()).collect()
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+/// τ of the shipped mean presets, and the share of the worst frames.
+const TAIL: (f64, f64) = (0.25, 0.10);
+
+/// Mean of the worst share of `worst_first`, of one whole frame at least; the last frame
+/// counts in part.
+fn tail(worst_first: &[f64]) -> f64 {
+    let wanted = (TAIL.1 * worst_first.len() as f64).max(1.0);
+    let part = |(index, score): (usize, &f64)| (wanted - index as f64).clamp(0.0, 1.0) * score;
+    worst_first.iter().enumerate().map(part).sum::<f64>() / wanted
 }
 
-/// SSIMULACRA2's mean pooling as spec 03 words it: harmonic mean, less what the
-/// worst is below median − 3·MAD.
+/// Spec 11 for SSIMULACRA2: harmonic mean of what is raised to 15, and the tail.
 fn pooled(scores: &[f64]) -> f64 {
-    let raised: Vec<f64> = scores.iter().map(|score| score.max(15.0)).collect();
-    let harmonic = raised.len() as f64 / raised.iter().map(|score| 1.0 / score).sum::<f64>();
-    let middle = median(&raised);
-    let mad = median(&raised.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
-    let lowest = raised.iter().copied().fold(f64::MAX, f64::min);
-    harmonic + (lowest - (middle - 3.0 * mad)).min(0.0)
+    let harmonic = scores.len() as f64 / scores.iter().map(|score| 1.0 / score.max(15.0)).sum::<f64>();
+    let mut sorted = scores.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (1.0 - TAIL.0) * harmonic + TAIL.0 * tail(&sorted)
 }
 
-/// Spec 03: root mean cube, plus what the worst is above median + 3·MAD.
+/// Spec 11 for Butteraugli: root mean cube, and the tail.
 fn butteraugli_by_hand(report: &Value) {
     for scene in report["scenes"].as_array().unwrap() {
-        let scores: Vec<f64> =
+        let mut scores: Vec<f64> =
             scene["frames"].as_array().unwrap().iter().map(|frame| number(&frame["score"])).collect();
-        let highest = scores.iter().copied().fold(0.0, f64::max);
+        scores.sort_by(|a, b| b.total_cmp(a));
         let cubes = scores.iter().map(|score| score.powi(3)).sum::<f64>() / scores.len() as f64;
-        let middle = median(&scores);
-        let mad = median(&scores.iter().map(|score| (score - middle).abs()).collect::<Vec<_>>());
-        let wanted = cubes.cbrt() + (highest - (middle + 3.0 * mad)).max(0.0);
+        let wanted = (1.0 - TAIL.0) * cubes.cbrt() + TAIL.0 * tail(&scores);
         assert_close(number(&scene["score"]), wanted, 1e-9);
         assert_close(number(&scene["error"]), wanted - 1.0, 1e-9);
         // More is worse.
-        assert_close(number(&scene["worst"][0]["score"]), highest, 0.0);
+        assert_close(number(&scene["worst"][0]["score"]), scores[0], 0.0);
     }
 }
 
@@ -194,6 +194,15 @@ fn scores_are_vszip_s_and_sizes_ffprobe_s_scene_by_scene() {
     let by_frames = errors.iter().map(|(error, frames)| error * frames).sum::<f64>() / 60.0;
     assert_close(number(&summary["mean_absolute_error"]), mean, 1e-9);
     assert_close(number(&summary["mean_absolute_error_by_frames"]), by_frames, 1e-9);
+    // 22 and 40 are free, 55 is beyond the preset's highest CRF.
+    assert_eq!(summary["clamped"], json!([2]));
+    let free = &summary["unclamped"];
+    let near = |limit: f64| errors[..2].iter().filter(|(error, _)| *error <= limit).count() as f64 / 2.0;
+    assert_close(number(&free["mean_absolute_error"]), (errors[0].0 + errors[1].0) / 2.0, 1e-9);
+    for (place, limit) in [(0, 1.0), (1, 2.0)] {
+        assert_close(number(&free["within"][place]["limit"]), limit, 0.0);
+        assert_close(number(&free["within"][place]["share"]), near(limit), 1e-9);
+    }
 
     let events = std::fs::read_to_string(film.path("events")).unwrap();
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -373,6 +382,77 @@ fn reports_are_written_and_a_missed_target_is_an_exit_code() {
     assert!(page.contains("frames 20 to 45: score 100.000") && page.contains("CRF 40.00"), "{page}");
     let report: Value = serde_json::from_slice(&std::fs::read(film.path("report.json")).unwrap()).unwrap();
     assert_eq!((&report["frames"], &report["every"]), (&json!(60), &json!(20)));
+}
+
+/// Every frame is there twice, in scenes that begin with an even number.
+#[test]
+fn frames_that_repeat_the_one_before_count_nothing_where_settings_skip_them() {
+    let film = Film::new();
+    film.script("clip.vpy", "clip = core.std.Interleave([clip, clip])[:60]\nclip.set_output()");
+    film.scenes("scenes.json", &[(0, 20, "30"), (20, 46, "30"), (46, 60, "30")]);
+    // Of two equal frames the second one is blurred.
+    let blur = "clip = core.std.Interleave([clip, clip.std.BoxBlur(hradius=3)])[:60]\nclip.set_output()";
+    film.script("worse.vpy", blur);
+    let skip = film.report("worse.vpy", &["--set", "metric.repeats=skip"]);
+    let count = film.report("worse.vpy", &["--set", "metric.repeats=count"]);
+    for (skip, count) in skip["scenes"].as_array().unwrap().iter().zip(count["scenes"].as_array().unwrap()) {
+        let start = skip["start"].as_u64().unwrap();
+        let frames = skip["frames"].as_array().unwrap();
+        assert_eq!(frames, count["frames"].as_array().unwrap());
+        assert!(frames.iter().all(|frame| {
+            (frame["repeats"] == true) == ((frame["frame"].as_u64().unwrap() - start) % 2 == 1)
+        }));
+        let scores: Vec<f64> = frames.iter().map(|frame| number(&frame["score"])).collect();
+        let first_of_two: Vec<f64> = scores.iter().copied().step_by(2).collect();
+        assert_close(number(&skip["score"]), pooled(&first_of_two), 1e-9);
+        assert_close(number(&count["score"]), pooled(&scores), 1e-9);
+        assert!(number(&skip["score"]) > number(&count["score"]) + 1.0, "{skip} {count}");
+    }
+    let ended = film.verify("worse.vpy", &["--set", "metric.repeats=skip", "--every", "2"]).ok();
+    assert!(ended.stderr.contains("--every 2: frames that repeat"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_encode_is_judged_by_how_its_scenes_were_made() {
+    common::require("SvtAv1EncApp");
+    let film = Film::new();
+    let boost = ["clip.vpy", "-o", "scenes.json", "--preset", "ssimu2-mean", "--target", "71.5"];
+    let fast = ["--probing-preset", "12", "--final-preset", "10", "--set", "metric.tail_weight=0"];
+    film.run(&[&boost[..], &fast, &["--force", "--zones-string", "45 60 scene-detection"]].concat()).ok();
+    assert!(film.path("scenes.settings.json").is_file());
+    let verify = ["verify", "clip.vpy", "clip.vpy", "--scenes", "scenes.json", "--json", "-"];
+    let report = |words: &[&str]| -> Value {
+        let ended = film.run(&[&verify[..], words].concat()).ok();
+        serde_json::from_str(&ended.stdout).unwrap()
+    };
+    let own = report(&["--html", "page.html"]);
+    let judged = own["judged_by"].as_str().unwrap();
+    assert!(judged.contains("as boosted") && judged.contains("scenes.settings.json"), "{judged}");
+    assert!(std::fs::read_to_string(film.path("page.html")).unwrap().contains("as boosted"));
+    let scenes = own["scenes"].as_array().unwrap();
+    for scene in scenes {
+        let inside = scene["zone"] == "scene-detection";
+        assert_eq!(scene["score"].is_null(), inside, "{scene}");
+        if !inside {
+            assert_close(number(&scene["target"]), 71.5, 0.0);
+        }
+    }
+    assert!(scenes.iter().any(|scene| scene["zone"] == "scene-detection"));
+    // On top of it, and another preset when that is asked for.
+    let other = report(&["--target", "60"]);
+    assert_close(number(&other["scenes"][0]["target"]), 60.0, 0.0);
+    assert!(other["judged_by"].as_str().unwrap().contains("but for --target"));
+    let other = report(&["--preset", "butteraugli-mean"]);
+    assert_eq!(other["scenes"][0]["metric"], "butteraugli-mean-mix");
+    film.run(&[&verify[..], &["--zones-string", "0 5 scene-detection"]].concat())
+        .failed(2, &["--preset NAME"]);
+
+    // A scenes file that was made otherwise is not judged by it.
+    film.scenes("scenes.json", &SCENES);
+    film.run(&verify).failed(1, &["scenes.settings.json is of another scenes file", "--preset NAME"]);
+    std::fs::remove_file(film.path("scenes.settings.json")).unwrap();
+    film.run(&verify).failed(2, &["scenes.settings.json is missing", "--preset NAME"]);
+    report(&["--preset", "ssimu2-mean"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use progression_boost::encoder::y4m;
 use progression_boost::pipeline::backends::Backends;
-use progression_boost::pipeline::candidate::{Candidate, Take};
+use progression_boost::pipeline::candidate::{Candidate, PictureFacts, Take};
 use progression_boost::pipeline::encoding::Encoding;
 use progression_boost::pipeline::learning::Learning;
 use progression_boost::pipeline::modelling;
@@ -15,9 +15,10 @@ use progression_boost::pipeline::probing::Probing;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
 use progression_boost::scenes::Scene;
-use progression_boost::source::{self, OpenOptions, Picture};
+use progression_boost::source::{self, LumaGrid, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
+use progression_boost::support::lock::Earlier;
 
 use super::{Bench, Row, resolved, some_luma};
 
@@ -34,7 +35,7 @@ impl Bench {
         let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
         let working = clip.working(encoding.bits)?.clip;
         let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
-        let store = Store::open(&self.path("plan.boost"), false, &events)?;
+        let store = Store::open(&self.path("plan.boost"), Earlier::Discard)?;
         let luma = some_luma(FRAMES);
         let mut scenes = Vec::new();
         while scenes.last().map_or(0, |scene: &Scene| scene.end) < FRAMES {

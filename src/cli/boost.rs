@@ -15,6 +15,7 @@ use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 use crate::support::units::parse_bytes;
 
 /// Arguments of boosting.
@@ -120,6 +121,11 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
+    /// Replace an output that exists, even if this program did not write it; without --resume also
+    /// start over where an earlier run finished probes
+    #[arg(long)]
+    force: bool,
+
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -135,6 +141,10 @@ struct RunArgs {
     /// trtexec, which builds TensorRT engines [default: on the PATH, or beside the plugin]
     #[arg(long, value_name = "FILE")]
     trtexec: Option<PathBuf>,
+
+    /// Begin with what earlier titles taught, as in this file, and add to it
+    #[arg(long, value_name = "FILE")]
+    learned: Option<PathBuf>,
 
     /// What to do when a scene's probes fail twice
     #[arg(long, value_enum, default_value_t = SceneFailure::Fail)]
@@ -181,7 +191,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             trtexec: args.run.trtexec,
             ..Options::default()
         },
-        resume: args.run.resume,
+        earlier: Earlier::of(args.run.resume, args.run.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
         on_scene_failure: match args.run.on_scene_failure {
@@ -189,6 +199,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             SceneFailure::Fallback => OnSceneFailure::Fallback,
         },
         stall: (args.run.encoder_timeout > 0).then(|| Duration::from_secs(args.run.encoder_timeout)),
+        learned: args.run.learned,
         staged: args.run.staged,
     };
     let summary = pipeline::run(&request, events, cancel)?;
@@ -207,6 +218,8 @@ impl Args {
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
         files.writes("-o", [&output], Kind::Scenes);
+        // It is read, too, and nothing but what was learned is replaced.
+        files.writes("--learned", &self.run.learned, Kind::Guarded);
         files
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -18,6 +19,7 @@ use crate::pipeline;
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 
 /// Scenes found for encoding alone, with the usual lengths.
 const DETECTION_PRESET: &str = "scene-detection";
@@ -131,6 +133,11 @@ struct EncoderArgs {
     #[arg(long, value_name = "FILE")]
     graintable: Option<PathBuf>,
 
+    /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never. Slow presets
+    /// with a long lookahead are silent for minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    encoder_timeout: u64,
+
     /// Bits per sample of the result, 8 or 10 [default: 10]
     #[arg(long, value_name = "BITS")]
     bit_depth: Option<u8>,
@@ -158,7 +165,7 @@ struct ResultArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace the output if it exists
+    /// Replace the output if it exists; without --resume also throw away finished chunks
     #[arg(long)]
     force: bool,
 
@@ -288,7 +295,7 @@ impl EncodeArgs {
             open: script.options(SourceProvider::Auto)?,
             work: result.temp.clone().unwrap_or_else(|| input.with_extension("chunks")),
             output,
-            resume: result.resume,
+            earlier: Earlier::of(result.resume, result.force),
             clean: result.clean,
             scenes: chunks.source(&input)?,
             min_chunk_length: at_least_one(
@@ -316,6 +323,7 @@ impl EncodeArgs {
                 Some(bits @ (8 | 10)) => bits,
                 Some(other) => bail!("--bit-depth {other}: must be 8 or 10"),
             },
+            stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
             muxer: match result.muxer {
                 MuxerName::Auto => MuxerChoice::Auto,
                 MuxerName::Mkvmerge => MuxerChoice::Mkvmerge,

@@ -9,7 +9,6 @@ use super::files::Files;
 use super::input::{InputArgs, ZoneArgs};
 use crate::character::Options;
 use crate::encode;
-use crate::encoder::USUAL_STALL;
 use crate::pipeline::{EncodeRequest, OnSceneFailure, Request, Tolerance};
 use crate::settings::{self, Resolved, Typed};
 use crate::source::OpenOptions;
@@ -106,11 +105,12 @@ impl BoostArgs {
             folder: encode.work.join("probing"),
             settings,
             segmentation: Options::default(),
-            resume: encode.resume,
+            earlier: encode.earlier,
             keep_probes: false,
             memory: self.memory,
             on_scene_failure: OnSceneFailure::Fail,
-            stall: Some(USUAL_STALL),
+            stall: encode.stall,
+            learned: None,
             staged: false,
         };
         Ok(EncodeRequest {

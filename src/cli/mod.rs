@@ -11,6 +11,7 @@ mod models;
 mod out;
 pub mod presets;
 mod render;
+mod retarget;
 mod roi;
 mod scenes;
 mod verify;
@@ -60,6 +61,8 @@ enum Command {
     Encode(Box<encode::EncodeArgs>),
     /// Measure a finished encode against its source, scene by scene
     Verify(Box<verify::VerifyArgs>),
+    /// Another target or size for scenes that were boosted, without new probes
+    Retarget(Box<retarget::RetargetArgs>),
     /// List, print or copy presets
     Presets(presets::PresetsArgs),
     /// Let av1an's workers start only when CPU and VRAM have room
@@ -126,6 +129,7 @@ impl Cli {
             Some(Command::Scenes(args)) => args.files(),
             Some(Command::Encode(args)) => args.files(),
             Some(Command::Verify(args)) => args.files(),
+            Some(Command::Retarget(args)) => args.files(),
             Some(Command::Roi(args)) => args.files(),
             Some(Command::Presets(args)) => args.files(),
             Some(Command::Dispatch(_) | Command::Models(_)) => Files::default(),
@@ -179,6 +183,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
         Some(Command::Encode(args)) => encode::run(*args, out, events, cancel),
         Some(Command::Verify(args)) => verify::run(*args, out, events, cancel),
+        Some(Command::Retarget(args)) => retarget::run(*args, out, events),
         Some(Command::Presets(args)) => presets::run(&args, out),
         Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
+use crate::output::sidecar::Sidecar;
 use crate::settings::{self, Resolved, Typed};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
@@ -27,11 +28,11 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     scenes: Option<PathBuf>,
 
-    /// Preset that the encode was boosted with: metric, pooling, target
+    /// Judge by this preset [default: as the scenes file was made]
     #[arg(short, long, value_name = "NAME|FILE")]
     preset: Option<String>,
 
-    /// Override one key of the preset, such as metric.target=82; repeatable
+    /// Override one key, such as metric.target=82; repeatable
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
 
@@ -73,14 +74,17 @@ pub struct VerifyArgs {
 /// Measures and reports; an error when the encode misses `--max-error`.
 pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     args.check()?;
-    let settings = args.resolve()?;
+    let scenes = args.scenes()?;
+    let Judging { settings, judged_by, targets } = args.judging(&scenes)?;
     for warning in &settings.warnings {
         events.warn(warning);
     }
     let request = verify::Request {
         open: args.script.options(settings.source.provider)?,
-        scenes: args.scenes()?,
+        scenes,
         settings,
+        judged_by,
+        targets,
         every: args.every,
         ignore_color: args.ignore_color,
         source: args.source,
@@ -89,6 +93,13 @@ pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
     let verification = measure(&request, events, cancel)?;
     report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
     judge(&verification, args.max_error)
+}
+
+/// What an encode is judged by.
+struct Judging {
+    settings: Resolved,
+    judged_by: String,
+    targets: Option<Vec<f64>>,
 }
 
 /// Nothing is kept of a verification that is stopped, so none can be resumed.
@@ -116,7 +127,9 @@ impl AtTheEnd {
             open: encode.open.clone(),
             encoded: encode.output.clone(),
             scenes: scenes.clone(),
+            judged_by: by_preset(&settings),
             settings,
+            targets: None,
             every: 1,
             ignore_color: false,
         })))
@@ -206,11 +219,46 @@ impl VerifyArgs {
         Ok(scenes)
     }
 
-    fn resolve(&self) -> Result<Resolved> {
+    /// By a preset that was asked for, else by how the scenes were made.
+    fn judging(&self, scenes: &Path) -> Result<Judging> {
         let mut typed: Vec<Typed> = self.sets.iter().map(|set| Typed::set(set)).collect();
         typed.extend(self.target.as_ref().map(|target| Typed::flag("--target", "metric.target", target)));
         let zones = self.zones.list();
+        if self.preset.is_none() {
+            if zones.is_some() {
+                bail!(Usage(
+                    "zones are those that the scenes were made with; others need --preset NAME".into()
+                ));
+            }
+            return as_made(scenes, &typed);
+        }
         let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
-        settings::resolve(&request).map_err(|error| Usage::from_error(&error))
+        let settings = settings::resolve(&request).map_err(|error| Usage::from_error(&error))?;
+        Ok(Judging { judged_by: by_preset(&settings), settings, targets: None })
     }
+}
+
+fn by_preset(settings: &Resolved) -> String {
+    format!("judged by the preset {}, as asked for", settings.preset)
+}
+
+/// As the record beside the scenes file says, with what is typed on top.
+fn as_made(scenes: &Path, typed: &[Typed]) -> Result<Judging> {
+    let record = Sidecar::path(scenes);
+    let advice = "say by what to judge: --preset NAME";
+    let sidecar = Sidecar::of(scenes).context(advice)?;
+    let Some(Sidecar { mut settings, targets, .. }) = sidecar else {
+        bail!(Usage(format!(
+            "{} is missing, which boosting leaves beside its scenes; {advice}",
+            record.display()
+        )));
+    };
+    settings.revise(typed).map_err(|error| Usage::from_error(&error))?;
+    let mut judged_by = format!("judged as boosted (preset {}), by {}", settings.preset, record.display());
+    let aims_elsewhere = typed.iter().any(|typed| typed.key.ends_with("metric.target"));
+    if !typed.is_empty() {
+        let flags: Vec<&str> = typed.iter().map(|typed| typed.flag.as_str()).collect();
+        judged_by = format!("{judged_by}, but for {}", flags.join(", "));
+    }
+    Ok(Judging { settings, judged_by, targets: targets.filter(|_| !aims_elsewhere) })
 }

@@ -1,5 +1,6 @@
 //! From finished chunks to the checked Matroska file.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,12 +14,14 @@ use crate::source::{ClipInfo, ColorInfo};
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
+use crate::support::units::show_bytes;
 
 /// What the chunks of a run are bound with.
 pub struct Binding<'a> {
     pub request: &'a Request,
     /// Of the clip as it was encoded.
     pub info: &'a ClipInfo,
+    pub sample_aspect: Option<(u32, u32)>,
     pub fps: (u32, u32),
     /// What all streams say they have.
     pub color: &'a ColorInfo,
@@ -35,7 +38,8 @@ impl Binding<'_> {
         let joined = work.joined();
         {
             let stage = self.events.stage("Joining", info.frames as u64, "frames");
-            join::join(files, fps, &joined, &stage, self.cancel)?;
+            let metadata = join::hdr10(&info.color);
+            join::join(files, fps, &metadata, &joined, &stage, self.cancel)?;
         }
         let output = &self.request.output;
         let partial = atomic::ordinary(&mut tempfile::Builder::new())
@@ -44,8 +48,17 @@ impl Binding<'_> {
             .tempfile_in(atomic::folder_of(&atomic::followed(output)))
             .with_context(|| format!("cannot write beside {}", output.display()))?
             .into_temp_path();
+        work.note_partial(&partial)?;
         let copy_from = self.request.copy_from.as_deref();
-        let job = MuxJob { video: &joined, fps, color, copy_from, output: &partial };
+        let job = MuxJob {
+            video: &joined,
+            fps,
+            size: (info.width, info.height),
+            sample_aspect: self.sample_aspect,
+            color,
+            copy_from,
+            output: &partial,
+        };
         {
             let _stage = self.events.stage("Muxing", 0, "files");
             self.muxer.run(&job, self.cancel)?.iter().for_each(|warning| self.events.warn(warning));
@@ -60,18 +73,29 @@ impl Binding<'_> {
         };
         let contents = check(&partial, &expected)?;
         atomic::keep(partial, output)?;
+        work.forget_partial();
         // As large as the result; the chunks it came from are kept.
         let _ = std::fs::remove_file(&joined);
         Ok(contents)
     }
 }
 
-/// Says what came of it, and tidies up when that is asked for.
+/// Of a finished run.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    pub frames: usize,
+    pub chunks: usize,
+    /// Chunks that an earlier run had finished.
+    pub resumed: usize,
+}
+
+/// Says what came of it, keeps the chunks of `needed`, and tidies up when that is asked for.
 pub fn finish(
     request: &Request,
     work: WorkFolder,
     contents: &Contents,
-    (frames, chunks, resumed): (usize, usize, usize),
+    needed: &[&Path],
+    Counts { frames, chunks: count, resumed }: Counts,
     events: &Events,
 ) -> Result<Outcome> {
     let output = request.output.clone();
@@ -89,10 +113,16 @@ pub fn finish(
     if request.clean {
         work.remove()?;
     } else {
+        let needed: HashSet<&Path> = needed.iter().copied().collect();
+        let (old, bytes) = work.prune(&needed);
+        if old > 0 {
+            let freed = show_bytes(bytes);
+            events.note(format!("{old} chunks of other settings, {freed}, are removed"));
+        }
         events.note(format!("the chunks stay in {}; --clean removes them", work.path().display()));
     }
     events.emit(&Event::Result { path: output.display().to_string() });
-    Ok(Outcome { output, frames, bytes, chunks, resumed })
+    Ok(Outcome { output, frames, bytes, chunks: count, resumed })
 }
 
 /// Fails early where the output cannot be, or is one of the inputs.

@@ -24,9 +24,11 @@ mod work;
 mod workshop;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 pub use mux::MuxerChoice;
 pub use run::run;
 pub use scenes::{DetectBy, SceneSource};
@@ -42,8 +44,8 @@ pub struct Request {
     pub output: PathBuf,
     /// The work folder.
     pub work: PathBuf,
-    /// Keep what an earlier run finished.
-    pub resume: bool,
+    /// What becomes of chunks that an earlier run finished.
+    pub earlier: Earlier,
     /// Remove the work folder once the result is checked.
     pub clean: bool,
     pub scenes: SceneSource,
@@ -71,6 +73,8 @@ pub struct Request {
     pub grain_table: Option<PathBuf>,
     /// Bits per sample of the result, 8 or 10.
     pub bits: u8,
+    /// An encoder that neither reads nor writes for so long is ended; `None`: never.
+    pub stall: Option<Duration>,
     pub muxer: MuxerChoice,
     /// A file whose audio, subtitles, chapters and attachments are copied.
     pub copy_from: Option<PathBuf>,

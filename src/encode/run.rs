@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::bind::{self, Binding};
+use super::bind::{self, Binding, Counts};
 use super::mux::Muxer;
 use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
@@ -32,10 +32,7 @@ const CACHE_LIMIT: u64 = 1 << 30;
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcome> {
     bind::check_paths(request)?;
     let muxer = Muxer::find(request.muxer)?;
-    let work = WorkFolder::open(&request.work, request.resume)?;
-    if work.cleared > 0 {
-        events.note(format!("{} chunks of an earlier run were cleared; --resume keeps them", work.cleared));
-    }
+    let mut work = WorkFolder::open(&request.work, request.earlier)?;
     let input = Input::open(request, &work, events)?;
     events.note(request.scenes.describe());
     let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
@@ -49,12 +46,18 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
     let resolver = Resolver { request, base, tools: &tools, info: input.info(), events };
     let resolved = resolver.resolve(&found)?;
     recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
+    // Nothing that is finished goes before all the rest has proved right.
+    let cleared = work.begin()?;
+    if cleared > 0 {
+        events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+    }
 
     let run = Run { request, input, work, tools, resolved, events, cancel };
     let (chunks, resumed) = run.encode()?;
     let contents = run.mux(&muxer, &chunks)?;
-    let counts = (run.input.info().frames, chunks.len(), resumed);
-    bind::finish(request, run.work, &contents, counts, events)
+    let files: Vec<_> = chunks.iter().map(|job| job.file.as_path()).collect();
+    let counts = Counts { frames: run.input.info().frames, chunks: chunks.len(), resumed };
+    bind::finish(request, run.work, &contents, &files, counts, events)
 }
 
 /// The clip as it is encoded.
@@ -144,11 +147,12 @@ impl Run<'_> {
         let recipes = &self.resolved.recipes;
         let jobs = self.jobs()?;
         let frames = self.input.info().frames;
-        let mut done = Done { frames: 0, bytes: 0, of_frames: frames };
+        let mut done = Done { chunks: 0, frames: 0, bytes: 0, of_frames: frames };
         let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());
         for job in jobs {
             match self.work.finished(&job.chunk, &job.key) {
                 Some(record) => {
+                    done.chunks += 1;
                     done.frames += job.chunk.frames.len();
                     done.bytes += record.bytes;
                     ready.push(job);
@@ -214,6 +218,7 @@ impl Run<'_> {
             },
             full_range: info.color.is_full_range(),
             fps: y4m::frame_rate(info.fps),
+            stall: self.request.stall,
             open,
             events: self.events,
             cancel: self.cancel,
@@ -225,6 +230,7 @@ impl Run<'_> {
         let binding = Binding {
             request: self.request,
             info: self.input.info(),
+            sample_aspect: self.input.clip.info().sample_aspect,
             fps: self.input.fps,
             color: &self.resolved.color,
             work: &self.work,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::bind::{self, Binding};
+use super::bind::{self, Binding, Counts};
 use super::mux::Muxer;
 use super::plan::Chunk;
-use super::queue::{STALL, words};
+use super::queue::words;
 use super::recipe::{Recipe, Resolver};
 use super::work::{Finished, WorkFolder};
 use super::{Outcome, Request};
@@ -26,6 +26,8 @@ use crate::support::space::NoRoom;
 pub struct Workshop {
     request: Request,
     info: ClipInfo,
+    /// Of the clip before it was made what the encoder takes.
+    sample_aspect: Option<(u32, u32)>,
     fps: (u32, u32),
     /// All that the clip's frames depend on.
     clip: Fingerprint,
@@ -61,6 +63,7 @@ impl Workshop {
     pub fn open(
         request: Request,
         info: &ClipInfo,
+        sample_aspect: Option<(u32, u32)>,
         clip: &Fingerprint,
         encoder: Encoder,
         events: &Events,
@@ -68,18 +71,20 @@ impl Workshop {
         bind::check_paths(&request)?;
         let muxer = Muxer::find(request.muxer)?;
         let fps = bind::frame_rate(&request.input, info)?;
-        let work = WorkFolder::open(&request.work, request.resume)?;
-        if work.cleared > 0 {
-            events
-                .note(format!("{} chunks of an earlier run were cleared; --resume keeps them", work.cleared));
-        }
+        let work = WorkFolder::open(&request.work, request.earlier)?;
         events.note(format!("encoding with {}, muxing with {}", encoder.identity.version, muxer.name()));
         let tools = [Program::SvtAv1(encoder)];
-        Ok(Self { request, info: info.clone(), fps, clip: clip.clone(), tools, muxer, work })
+        Ok(Self { request, info: info.clone(), sample_aspect, fps, clip: clip.clone(), tools, muxer, work })
     }
 
-    pub fn request(&self) -> &Request {
-        &self.request
+    /// Lets go of what an earlier run finished, unless this one continues it: all
+    /// else has proved right.
+    pub fn begin(&mut self, events: &Events) -> Result<()> {
+        let cleared = self.work.begin()?;
+        if cleared > 0 {
+            events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+        }
+        Ok(())
     }
 
     /// What a scene with these parameters of its own is encoded with.
@@ -123,7 +128,7 @@ impl Workshop {
         };
         let plain = self.tools[0].stream(&words, format, &order.file);
         let full_range = self.info.color.is_full_range();
-        let stream = Stream { full_range, stall: Some(STALL), ..plain };
+        let stream = Stream { full_range, stall: self.request.stall, ..plain };
         let encoded = encode_stream(&stream, frames, cancel, on_line)?;
         let &Encoded { frames, bytes, seconds, .. } = &encoded;
         ensure!(frames == order.frames(), "the source gave {frames} of {} frames", order.frames());
@@ -138,11 +143,13 @@ impl Workshop {
     }
 
     /// Makes the result of all chunks in the order of the clip, `scenes` being what
-    /// they were ordered by. `resumed` of them were finished before.
+    /// they were ordered by. `resumed` of them were finished before. Those of
+    /// `spare` stay in the work folder, too.
     pub fn bind(
         self,
         scenes: &[SceneEntry],
         orders: &[Arc<Order>],
+        spare: &[Arc<Order>],
         resumed: usize,
         events: &Events,
         cancel: &Cancel,
@@ -152,6 +159,7 @@ impl Workshop {
         let binding = Binding {
             request: &self.request,
             info: &self.info,
+            sample_aspect: self.sample_aspect,
             fps: self.fps,
             color: &color,
             work: &self.work,
@@ -160,7 +168,8 @@ impl Workshop {
             cancel,
         };
         let contents = binding.bind(&files)?;
-        let counts = (self.info.frames, orders.len(), resumed);
-        bind::finish(&self.request, self.work, &contents, counts, events)
+        let chunks: Vec<&Path> = orders.iter().chain(spare).map(|order| order.file.as_path()).collect();
+        let counts = Counts { frames: self.info.frames, chunks: orders.len(), resumed };
+        bind::finish(&self.request, self.work, &contents, &chunks, counts, events)
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::settings::EncoderFamily;
 use crate::support::cancel::Cancel;
@@ -18,7 +18,7 @@ use crate::support::process::capture;
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// An encoder as it describes itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     pub path: PathBuf,
     pub family: EncoderFamily,

@@ -13,6 +13,8 @@ use anyhow::{Context, Result, bail};
 /// Bytes of the file in front of its frames.
 pub const HEADER: usize = 32;
 const FRAME_HEADER: usize = 12;
+/// A temporal delimiter opens every frame of AV1 in IVF; Matroska has none.
+const DELIMITER: usize = 2;
 
 /// What the first 32 bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +118,11 @@ impl Header {
         bytes[24..28].copy_from_slice(&self.frames.to_le_bytes());
         bytes
     }
+}
+
+/// Bytes of a file's frames in Matroska, of a file of `bytes` with one AV1 frame shown by each.
+pub fn bare(bytes: u64, frames: usize) -> u64 {
+    bytes.saturating_sub((HEADER + frames * (FRAME_HEADER + DELIMITER)) as u64)
 }
 
 /// Writes one frame, at `time` in the file's time base.

@@ -6,10 +6,14 @@
 //! [`Slopes`] from the pilot scenes, an [`Offset`] from the calibration encodes.
 
 pub mod adaptive;
+pub mod allocate;
 mod curve;
+pub mod estimate;
 pub mod offset;
+pub mod predict;
 pub mod qstep;
 pub mod reference;
+pub mod size;
 mod slopes;
 
 pub use crate::options::round_crf;
@@ -51,6 +55,10 @@ pub struct Goal {
 /// Score of a frame that cannot be told from its source, where higher is better.
 const PERFECT: f64 = 100.0;
 
+/// A probe is far from the target when the ratio of their damage has a larger
+/// logarithm: 30 % of damage.
+const FAR: f64 = 0.3;
+
 /// Distortion below this counts as this, so that it has a logarithm.
 const LEAST_DISTORTION: f64 = 0.001;
 
@@ -81,10 +89,13 @@ impl Goal {
         if self.higher_is_better { PERFECT - distortion } else { distortion }
     }
 
-    /// CRF of the probe that is nearest to the target.
+    /// CRF of the probe that is nearest to the target; `None` where all are far
+    /// from it, as those of scenes at a limit of the CRF are.
     pub fn nearest(&self, scored: &[Scored]) -> Option<f64> {
-        let distance = |probe: &Scored| self.surplus(probe.score).abs();
-        scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|probe| probe.crf)
+        let distance =
+            |probe: &Scored| (self.distortion(probe.score) / self.distortion(self.target)).ln().abs();
+        let nearest = scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        (distance(nearest) <= FAR).then_some(nearest.crf)
     }
 
     fn clamp(&self, crf: f64) -> f64 {

@@ -12,7 +12,7 @@ use super::selection::{FrameScores, Measured, Scores, Selection};
 use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
 use crate::model::{Lessons, Model, Next, Pair, Role, Scored};
-use crate::score::{self, Backend, SceneReference, select};
+use crate::score::{Backend, SceneReference, select};
 use crate::settings::Pooling;
 use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
@@ -194,6 +194,12 @@ impl<'a> Candidate<'a> {
         Probed { scored: progress.scored.clone(), unreliable: progress.unreliable }
     }
 
+    /// The encodes that were entered, in the order they were made.
+    pub fn entered(&self) -> Vec<Take> {
+        let progress = self.progress();
+        progress.takes[..progress.scored.len() + progress.finals.len()].to_vec()
+    }
+
     /// The encode as the final one beside the probe at the same CRF, when both are there.
     pub fn pairs(&self) -> Option<Pair> {
         let progress = self.progress();
@@ -304,7 +310,7 @@ impl<'a> Candidate<'a> {
     pub fn frame_scores(&self, measured: &Measured) -> Result<FrameScores> {
         let metric = &self.planned.settings.metric;
         let place = (self.planned.index, self.planned.scene.start);
-        FrameScores::of(measured, metric, place, &*self.backend)
+        FrameScores::of(measured, metric, place, || self.backend.describe())
     }
 
     /// The score of an encode by the scene's settings.
@@ -313,16 +319,7 @@ impl<'a> Candidate<'a> {
     /// When the score of a frame is not a number.
     pub fn scores(&self, measured: &Measured) -> Result<Scores> {
         let scores = self.frame_scores(measured)?;
-        match &self.selection {
-            Selection::Picked(_) => {
-                let frames: Vec<f64> = scores.frames.iter().map(|(_, score)| *score).collect();
-                Ok(Scores { pooled: score::pool(&frames, &self.planned.settings.metric)?, error: 0.0 })
-            }
-            Selection::Sampled(sample) => {
-                let estimate = sample.estimate(&scores, &measured.errors);
-                Ok(Scores { pooled: estimate.parts.pooled, error: estimate.error })
-            }
-        }
+        self.selection.score(&scores, &measured.errors, &self.planned.settings.metric)
     }
 
     /// Whether what an earlier run measured is as much as this one would.

@@ -7,12 +7,14 @@ use anyhow::Result;
 
 use super::backends::{Backends, scoring_pool};
 use super::candidate::{Candidate, PictureFacts, Probed, Take};
+use super::curves::{GroupRecord, Taken};
 use super::encoding::Encoding;
 use super::finish::SceneOutcome;
 use super::input::picture_bytes;
 use super::learning::Learning;
 use super::plan::PlannedScene;
 use super::probing::Probing;
+use super::remembered::Memory;
 use super::scheduler::{self, Chain, Limits};
 use super::store::Store;
 use super::{Request, modelling};
@@ -36,6 +38,8 @@ pub struct Chains<'a> {
     pub store: &'a Store,
     /// Bytes for frames that wait to be measured and for prepared references.
     pub memory: u64,
+    /// What earlier titles taught.
+    pub memory_of_others: &'a Memory,
     pub events: &'a Events,
 }
 
@@ -45,6 +49,10 @@ pub struct Probings {
     pub outcomes: Vec<SceneOutcome>,
     /// Sentences about what scenes taught each other.
     pub learned: Vec<String>,
+    /// By scene, what was measured of it.
+    pub taken: Vec<Vec<(Purpose, Taken)>>,
+    /// Who learned from whom.
+    pub groups: Vec<GroupRecord>,
 }
 
 impl Chains<'_> {
@@ -52,11 +60,12 @@ impl Chains<'_> {
     pub fn run(&self, planned: &[PlannedScene<'_>], luma: &LumaStats, cancel: &Cancel) -> Result<Probings> {
         if planned.iter().all(|scene| self.backends.of_zone(scene.zone).is_none()) {
             let outcomes = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
-            return Ok(Probings { outcomes, learned: Vec::new() });
+            let taken = planned.iter().map(|_| Vec::new()).collect();
+            return Ok(Probings { outcomes, learned: Vec::new(), taken, groups: Vec::new() });
         }
         self.with_probing(planned, luma, false, cancel, |probing, chains, limits| {
             let failed = scheduler::run(chains, limits, &probing, cancel)?;
-            Ok(collect(planned, &probing, failed))
+            collect(planned, &probing, failed)
         })
     }
 
@@ -74,6 +83,7 @@ impl Chains<'_> {
         let picture = self.picture();
         let mut candidates = self.candidates(planned, luma, &picture)?;
         let mut learning = Learning::plan(&mut candidates);
+        learning.remember(&mut candidates, self.memory_of_others);
         if closed {
             learning.close(&mut candidates);
         }
@@ -145,7 +155,7 @@ fn collect(
     planned: &[PlannedScene<'_>],
     probing: &Probing<'_>,
     failed: Vec<(usize, anyhow::Error)>,
-) -> Probings {
+) -> Result<Probings> {
     let (candidates, learning) = (&probing.candidates, &probing.learning);
     let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
     for (number, candidate) in candidates.iter().enumerate() {
@@ -153,10 +163,15 @@ fn collect(
         let (model, learned) = (candidate.model, learning.learned(candidates, number));
         outcomes[candidate.planned.index] = SceneOutcome::Probed { model, scored, unreliable, learned };
     }
+    let mut taken: Vec<Vec<_>> = planned.iter().map(|_| Vec::new()).collect();
+    for (number, candidate) in candidates.iter().enumerate() {
+        taken[candidate.planned.index] = probing.taken(number)?;
+    }
     for (number, error) in failed {
         outcomes[candidates[number].planned.index] = SceneOutcome::Failed(error);
     }
-    Probings { outcomes, learned: learning.describe(candidates) }
+    let (learned, groups) = (learning.describe(candidates), learning.record(candidates));
+    Ok(Probings { outcomes, learned, taken, groups })
 }
 
 fn format(clip: &Clip, bits: u8) -> y4m::Format {

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use anyhow::{Error, Result, bail};
 
 use super::Request;
-use super::boost::{Clock, Ready, roi_folder, writable};
+use super::boost::{roi_folder, writable, write_record};
 use super::chains::Chains;
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
+use super::ready::{Clock, Ready};
 use super::redo::{self, Miss, Tolerance};
+use super::remembered::Memory;
 use super::scheduler;
 use crate::analysis::LumaStats;
 use crate::encode::{self, Order, Outcome, Workshop};
@@ -46,8 +48,10 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     check(&ready)?;
     let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
     let (info, encoder) = (ready.working.info(), ready.encoding.encoder.clone());
-    let workshop = Workshop::open(encode, info, &ready.input.key, encoder, events)?;
+    let sample_aspect = ready.input.clip.info().sample_aspect;
+    let mut workshop = Workshop::open(encode, info, sample_aspect, &ready.input.key, encoder, events)?;
     ready.analyse(events, cancel)?;
+    workshop.begin(events)?;
     let planned = ready.planned()?;
     let luma = &ready.analysis()?.luma;
     let mut clock = Clock::default();
@@ -55,7 +59,8 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     let masks = clock.time("segmentation", || ready.masks(&planned, events, cancel))?;
     let roi_folder = roi_folder(&boost.output)?;
     let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
-    let chains = ready.chains(boost, events);
+    let remembered = Memory::default();
+    let chains = ready.chains(boost, &remembered, events);
     let parts = Parts { request, workshop: &workshop, finisher: &finisher, events };
     let made = clock.time("probing and encoding", || parts.chunks(&chains, &planned, luma, cancel))?;
 
@@ -65,12 +70,13 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
+    write_record(boost, &ready, entries.len())?;
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
-    let outcome =
-        clock.time("making the file", || workshop.bind(&entries, &orders, resumed, events, cancel))?;
+    let outcome = clock
+        .time("making the file", || workshop.bind(&entries, &orders, &made.spare, resumed, events, cancel))?;
     let boosted = ready.summary(boost.output.clone(), results, made.learned, clock);
     let summary = ClosedSummary { boosted, chunks: made.results, redone: made.redone };
     if request.encode.clean {
@@ -105,6 +111,9 @@ struct Parts<'a> {
 /// The chunks of all scenes, in order.
 struct MadeChunks {
     kept: Vec<Chunk>,
+    /// Those that another encode of the scene is better than; a run that resumes
+    /// would make them again to find that out.
+    spare: Vec<Arc<Order>>,
     results: Vec<ChunkResult>,
     redone: Redone,
     learned: Vec<String>,
@@ -167,6 +176,7 @@ fn complete(chunks: &Chunks<'_>, failed: &[(usize, Error)]) -> Result<()> {
 fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
     let mut kept: Vec<(usize, Chunk, ChunkResult)> = Vec::with_capacity(scenes);
     let mut redone = Redone { left, ..Redone::default() };
+    let mut spare = Vec::new();
     for number in 0..scenes {
         let made = chunks.made(number);
         let planned = chunks.planned(number);
@@ -190,10 +200,12 @@ fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
             clamped: chunks.is_clamped(number, best),
         };
         kept.push((planned.index, best.clone(), result));
+        let worse = made.iter().filter(|chunk| chunk.order.key != best.order.key);
+        spare.extend(worse.map(|chunk| Arc::clone(&chunk.order)));
     }
     kept.sort_by_key(|(index, ..)| *index);
     let (kept, results) = kept.into_iter().map(|(_, chunk, result)| (chunk, result)).unzip();
-    MadeChunks { kept, results, redone, learned: chunks.describe() }
+    MadeChunks { kept, spare, results, redone, learned: chunks.describe() }
 }
 
 /// Where the scenes file of a result lies: `ep01.mkv` has `ep01.scenes.json` beside it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
@@ -27,7 +28,29 @@ pub struct Encoding {
     color: ColorInfo,
 }
 
+/// An [`Encoding`] as it is kept: all that the encoder was asked, and no need to ask again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    pub encoder: Encoder,
+    pub bits: u8,
+    pub color: ColorInfo,
+}
+
 impl Encoding {
+    pub fn record(&self) -> Recorded {
+        Recorded { encoder: self.encoder.clone(), bits: self.bits, color: self.color.clone() }
+    }
+
+    /// For other settings of the same clip and encoder, which need no trial: their
+    /// parameter lists are those that were tried.
+    pub fn recorded(recorded: &Recorded, zones: &[Zone]) -> Result<Self> {
+        let rules = zones.iter().map(|z| Rules::compile(&z.settings.dynamic)).collect::<Result<_>>()?;
+        let Recorded { encoder, bits, color } = recorded.clone();
+        let encoding = Self { encoder, bits, rules, color };
+        zones.iter().try_for_each(|zone| encoding.check_crfs(&zone.settings))?;
+        Ok(encoding)
+    }
+
     /// Finds the encoder and tries the parameter lists of all zones on it.
     pub fn open(zones: &[Zone], clip: &ClipInfo, events: &Events, cancel: &Cancel) -> Result<Self> {
         let stage = events.stage("Checking the encoder", 0, "trials");
@@ -95,7 +118,7 @@ impl Encoding {
         }
     }
 
-    fn family<'a>(&self, settings: &'a Settings) -> Result<&'a FamilyParams> {
+    pub(super) fn family<'a>(&self, settings: &'a Settings) -> Result<&'a FamilyParams> {
         let family = self.encoder.identity.family;
         settings
             .encoder

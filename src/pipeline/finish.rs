@@ -30,6 +30,12 @@ pub enum SceneOutcome {
         unreliable: bool,
         learned: Learned,
     },
+    /// Its CRF was chosen among those of all scenes.
+    Chosen {
+        crf: f64,
+        scored: Vec<Scored>,
+        unreliable: bool,
+    },
     Failed(Error),
 }
 
@@ -131,6 +137,10 @@ impl<'a> Finisher<'a> {
                 let final_preset = preset(crf)?;
                 return Ok(Ok(Solved { crf, final_preset, probes: Vec::new(), doubtful: false }));
             }
+            SceneOutcome::Chosen { crf, scored, unreliable } => {
+                let probes = scored.iter().map(|s| (s.crf, s.score)).collect();
+                return Ok(Ok(Solved { crf, final_preset: preset(crf)?, probes, doubtful: unreliable }));
+            }
             SceneOutcome::Probed { model, scored, unreliable, learned } => {
                 (model, scored, unreliable, learned)
             }
@@ -189,6 +199,14 @@ impl<'a> Finisher<'a> {
             events.detail(format!("scene {}: {note}", scene.index));
         }
         Ok(Boosted { crf: boost.crf, map: boost.roi })
+    }
+
+    /// The CRF that is written for a scene whose model or allocation says `crf`.
+    pub fn final_crf(&self, scene: &PlannedScene<'_>, crf: f64) -> Result<f64> {
+        let has_roi = self.encoding.encoder.capabilities.roi_map;
+        let crf = self.encoding.rules[scene.zone].crf(&scene.facts(self.luma), crf)?;
+        let crf = self.boost(scene, crf, has_roi, &Events::silent())?.crf;
+        Ok(self.encoding.encoder.round_crf(crf.max(scene.settings.output.min_crf)))
     }
 
     /// Writes a scene's ROI map and returns its path.

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::candidate::Candidate;
+use super::curves::GroupRecord;
 use super::modelling;
+use super::remembered::{Memory, Remembered};
 use crate::model::{Learned, Lessons, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
@@ -24,9 +26,9 @@ const MOST_PILOTS: usize = 12;
 const CALIBRATION_SHARE: f64 = 0.15;
 /// Probes a scene that are reckoned with for that.
 const PROBES: f64 = 1.4;
-/// A preset slower by one takes this many times the work: measured 1.5 (7 to 5)
-/// to 1.7 (7 to 2).
-const WORK_BY_PRESET: f64 = 1.6;
+/// A preset slower by one takes this many times the work: 1.1 to 1.4 with SVT-AV1
+/// 4.2.0 (from 7 or 8 to 5 or 2), 1.6 to 1.8 with 1.4.1.
+const WORK_BY_PRESET: f64 = 1.5;
 /// Scenes that are calibrated unasked, at most.
 const MOST_CALIBRATED: usize = 8;
 /// Shorter scenes show little of how an encoder works.
@@ -50,6 +52,8 @@ struct Group {
     /// the shortest first.
     teachers: Vec<usize>,
     lessons: OnceLock<Lessons>,
+    /// What an earlier title taught.
+    remembered: Option<Remembered>,
 }
 
 impl Learning {
@@ -135,7 +139,9 @@ impl Learning {
         if !group.pilots.iter().all(|&pilot| candidates[pilot].has_taught()) {
             return None;
         }
-        let scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let mut scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let goal = &candidates[group.members[0]].model.goal;
+        scored.extend(group.remembered.map(|remembered| remembered.pilot(goal)));
         let lessons = candidates[group.members[0]].model.learn(&scored)?;
         Some(*group.lessons.get_or_init(|| lessons))
     }
@@ -144,7 +150,8 @@ impl Learning {
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
         let pairs = group.calibrated.iter().filter_map(|&number| candidates[number].pairs());
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        let offset = group.remembered.and_then(|remembered| remembered.offset);
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
         Learned { lessons: self.lessons(candidates, number), ratios, own: None }
     }
 
@@ -167,6 +174,31 @@ impl Learning {
             group.taught_slopes(learned.lessons.as_ref(), &zone).into_iter().chain(offset)
         });
         sentences.collect()
+    }
+
+    /// Takes up what an earlier title taught, which is known by zone.
+    pub fn remember(&mut self, candidates: &mut [Candidate<'_>], memory: &Memory) {
+        for group in &mut self.groups {
+            let first = &candidates[group.members[0]];
+            let Some(remembered) = memory.of_zone(first.planned.zone).filter(|_| first.model.learns()) else {
+                continue;
+            };
+            group.remembered = Some(remembered);
+            for &number in &group.members {
+                candidates[number].model = remembered.begin(candidates[number].model);
+            }
+        }
+    }
+
+    /// Who learned from whom, to be kept.
+    pub fn record(&self, candidates: &[Candidate<'_>]) -> Vec<GroupRecord> {
+        let scene = |number: &usize| candidates[*number].planned.index;
+        let group = |group: &Group| GroupRecord {
+            members: group.members.iter().map(scene).collect(),
+            pilots: group.pilots.iter().map(|n| (scene(n), candidates[*n].lesson().len())).collect(),
+            remembered: group.remembered,
+        };
+        self.groups.iter().map(group).collect()
     }
 
     /// A sentence for each group about what it learned.

@@ -8,6 +8,7 @@ mod chains;
 mod chunk_work;
 mod chunks;
 mod closed;
+pub mod curves;
 pub mod encoding;
 mod finish;
 mod frames;
@@ -15,9 +16,13 @@ pub mod input;
 pub mod learning;
 mod measuring;
 pub mod modelling;
+pub mod outlook;
 pub mod plan;
 pub mod probing;
+mod ready;
 mod redo;
+pub mod remembered;
+pub mod retarget;
 pub mod scheduler;
 mod segmentation;
 pub mod selection;
@@ -33,6 +38,7 @@ pub use redo::Tolerance;
 use crate::character::Options;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 
 /// A boosting run.
 #[derive(Debug, Clone)]
@@ -48,14 +54,16 @@ pub struct Request {
     pub settings: Resolved,
     /// How the segmentation network runs, where zones boost characters.
     pub segmentation: Options,
-    /// Continue what an earlier run left in the work folder.
-    pub resume: bool,
+    /// What becomes of probes that an earlier run left in the work folder.
+    pub earlier: Earlier,
     pub keep_probes: bool,
     /// Bytes for frames that wait to be scored; `None`: a quarter of the RAM.
     pub memory: Option<u64>,
     pub on_scene_failure: OnSceneFailure,
     /// After this long without input or output an encoder counts as hung.
     pub stall: Option<Duration>,
+    /// A file of what earlier titles taught, to begin with and to add to.
+    pub learned: Option<PathBuf>,
     /// Barriers between the phases of probing, for comparison.
     pub staged: bool,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result};
 
 use super::candidate::{Candidate, References, Take};
+use super::curves::Taken;
 use super::frames::{self, Keep};
 use super::learning::Learning;
 use super::measuring::Measuring;
@@ -58,6 +59,19 @@ impl Probing<'_> {
         let encode = self.encode_key(candidate, take)?;
         let first = candidate.first_take().unwrap_or(take);
         Ok(candidate.measured_key(&encode, &self.encode_key(candidate, first)?))
+    }
+
+    /// What was measured of all scenes, to be kept. Number `index` of the candidates.
+    pub fn taken(&self, index: usize) -> Result<Vec<(Purpose, Taken)>> {
+        let candidate = &self.candidates[index];
+        let known = |take: Take| {
+            let place = || place(candidate, 0, take);
+            let probe = self.store.probe(&self.encode_key(candidate, take)?).with_context(place)?;
+            let record = self.store.measured(&self.measured_key(candidate, take)?).with_context(place)?;
+            let bytes = ivf::bare(probe.bytes, candidate.planned.scene.frames());
+            Ok((take.purpose, Taken { crf: take.crf, bytes, measured: record.measured }))
+        };
+        candidate.entered().into_iter().map(known).collect()
     }
 
     /// The next step of a scene.

@@ -56,6 +56,12 @@ impl Segmentation {
         &self.key
     }
 
+    /// Under which a scene's masks are kept.
+    pub fn key_of(&self, scene: &PlannedScene<'_>, source: &Source<'_>) -> Fingerprint {
+        let diff = &source.luma.diff[scene.scene.start..scene.scene.end];
+        Fingerprint::of(&(PROGRAM, source.key, &self.key, scene.scene, diff))
+    }
+
     /// One sentence for the summary.
     pub fn describe(&self) -> String {
         format!("characters: {}", self.model.display())
@@ -78,7 +84,7 @@ impl Segmentation {
         for scene in wanted {
             let frames = scene.scene.start..scene.scene.end;
             let diff = &source.luma.diff[frames];
-            let key = Fingerprint::of(&(PROGRAM, source.key, &self.key, scene.scene, diff));
+            let key = self.key_of(scene, source);
             let path = store.masks_path(&key);
             let known = path.is_file().then(|| SceneMasks::load(&path).ok()).flatten();
             let made = if let Some(known) = known {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::scenes::Scene;
 use crate::score::estimate::{self, Estimate};
 use crate::score::functional::Functional;
-use crate::score::{self, Backend, Measurement, Pooled, sample, select};
+use crate::score::{self, Measurement, Pooled, sample, select};
 use crate::settings::{FrameSelection, Metric, MetricSettings, Pooling, Repeats};
 
 /// Frames that are expected to be worst and measured besides the sample. Two
@@ -91,6 +91,20 @@ impl Selection {
             order,
             precision: sampling.precision.unwrap_or_else(|| precision(settings)),
         })
+    }
+
+    /// The score of an encode whose frames scored so.
+    pub fn score(&self, scores: &FrameScores, errors: &[f32], settings: &MetricSettings) -> Result<Scores> {
+        match self {
+            Self::Picked(_) => {
+                let frames: Vec<f64> = scores.frames.iter().map(|(_, score)| *score).collect();
+                Ok(Scores { pooled: score::pool(&frames, settings)?, error: 0.0 })
+            }
+            Self::Sampled(sample) => {
+                let estimate = sample.estimate(scores, errors);
+                Ok(Scores { pooled: estimate.parts.pooled, error: estimate.error })
+            }
+        }
     }
 
     /// The offsets that can be told before anything is encoded, rising; `None`
@@ -203,11 +217,11 @@ impl FrameScores {
         measured: &Measured,
         settings: &MetricSettings,
         (index, start): (usize, usize),
-        backend: &dyn Backend,
+        describe: impl Fn() -> String,
     ) -> Result<Self> {
         let of_frame = |(offset, measurement): &(usize, Measurement)| {
             let score = score::frame_score(measurement, settings.metric, &settings.mix);
-            let score = score::check_finite(score, index, start + offset, || backend.describe())?;
+            let score = score::check_finite(score, index, start + offset, &describe)?;
             Ok((*offset, score))
         };
         let all = |frames: &[(usize, Measurement)]| frames.iter().map(of_frame).collect::<Result<Vec<_>>>();

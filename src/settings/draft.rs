@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::problem::{Origin, Place};
+use super::schema;
 use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
     Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, Repeats,
@@ -74,6 +75,16 @@ impl Draft {
                 dynamic: DynamicRules::default(),
             },
         }
+    }
+
+    /// From settings that were finished before; `place` is where their keys come from.
+    pub fn of(source: SourceSettings, settings: Settings, place: &Place) -> Self {
+        let percentile = match settings.metric.pooling {
+            Pooling::Percentile(percentile) => percentile,
+            _ => 0.0,
+        };
+        let places = schema::paths().map(|key| (key, (0, place.clone()))).collect();
+        Self { source, settings, percentile, places, written: 0 }
     }
 
     /// The settings as the stages get them: with what follows from who wrote a value.

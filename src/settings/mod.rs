@@ -17,6 +17,7 @@ mod names;
 mod nearest;
 mod params;
 mod problem;
+mod recorded;
 mod resolve;
 mod schema;
 mod shipped;

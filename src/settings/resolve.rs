@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::conflicts;
@@ -65,7 +66,7 @@ impl Typed {
 }
 
 /// Valid settings for a clip whose length is not known yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resolved {
     /// The preset's name or path as asked for.
     pub preset: String,
@@ -75,7 +76,7 @@ pub struct Resolved {
     pub base: Settings,
     /// Allowed, but hardly meant.
     pub warnings: Vec<String>,
-    zones: Vec<ZoneEntry>,
+    pub(super) zones: Vec<ZoneEntry>,
 }
 
 impl Resolved {
@@ -223,7 +224,7 @@ impl Stack {
 
 /// What was typed, as TOML when the key wants that, else as it stands: words
 /// need no quotes on the command line.
-fn typed_value(path: &str, text: &str) -> Value {
+pub(super) fn typed_value(path: &str, text: &str) -> Value {
     let as_toml = toml::de::DeValue::parse(text).ok().and_then(|value| owned(value.get_ref()).ok());
     let wants_text = schema::lookup(path).first().is_some_and(|key| key.kind.is_text());
     match as_toml {

@@ -1,5 +1,6 @@
 //! Validated settings, one struct a stage. Stages take these and nothing that
-//! was typed; they serialise so that results can be keyed by what made them.
+//! was typed; they serialise so that results can be keyed by what made them, and
+//! so that what a scenes file was made with can be read again.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 /// Everything that may differ from zone to zone.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     pub scenes: SceneSettings,
     pub encoder: EncoderSettings,
@@ -21,7 +22,7 @@ pub struct Settings {
 
 /// A part of the clip and the settings that hold there. A list of zones is in
 /// order and covers the clip exactly.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Zone {
     /// Name of the `[zones.NAME]` table or preset; `None` outside all zones.
     pub name: Option<String>,
@@ -31,7 +32,7 @@ pub struct Zone {
 }
 
 /// How scenes are found (spec 01).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SceneSettings {
     pub method: SceneMethod,
     /// The user asked for `method` by name: do not fall back to another.
@@ -62,7 +63,7 @@ pub enum SceneMethod {
 }
 
 /// The encoder and its parameters (spec 02, 09).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderSettings {
     /// File name or path of the encoder; looked up on the PATH.
     pub program: PathBuf,
@@ -90,7 +91,7 @@ pub enum EncoderFamily {
 }
 
 /// Command-line words, without CRF, preset, `--lp` and colour flags.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FamilyParams {
     pub probing: Vec<String>,
     #[serde(rename = "final")]
@@ -103,7 +104,7 @@ pub struct FamilyParams {
 }
 
 /// What is measured and how it becomes a target (spec 03).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricSettings {
     pub enable: bool,
     pub metric: Metric,
@@ -246,7 +247,7 @@ pub enum ModelKind {
 }
 
 /// From scores to a CRF (spec 02).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSettings {
     pub kind: ModelKind,
     /// Scenes that are also encoded as in the final encode; 0 = none, `None`: as
@@ -261,7 +262,7 @@ pub struct ModelSettings {
 }
 
 /// Character Boost (spec 04).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CharacterSettings {
     pub enable: bool,
     pub backend: CharacterBackend,
@@ -286,7 +287,7 @@ pub enum CharacterBackend {
 }
 
 /// How an input that is no script is opened; the same for the whole clip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceSettings {
     pub provider: SourceProvider,
 }
@@ -303,7 +304,7 @@ pub enum SourceProvider {
 }
 
 /// What the final encode gets besides the CRF.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FinalSettings {
     /// Lowest CRF written, after all boosts.
     pub min_crf: f64,
@@ -315,7 +316,7 @@ pub struct FinalSettings {
 }
 
 /// Expressions evaluated per scene (spec 05); `None` = no rule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicRules {
     pub crf: Option<String>,
     pub final_preset: Option<String>,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Settings;
 use super::problem::{Origin, Place, Problems};
 
@@ -26,7 +28,7 @@ pub struct Listed {
 }
 
 /// A zone with its settings, before the clip's length is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZoneEntry {
     pub start: usize,
     pub end: Option<usize>,

@@ -98,6 +98,11 @@ impl Picture {
 }
 
 impl PackedPicture {
+    /// Whether both show the same luma.
+    pub fn same_luma(&self, other: &Self) -> bool {
+        self.bits == other.bits && self.planes[0] == other.planes[0]
+    }
+
     /// The picture that was packed, sample by sample.
     pub fn unpack(&self) -> Picture {
         let shift = self.bits - 8;

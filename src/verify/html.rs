@@ -42,6 +42,7 @@ pub fn page(verification: &Verification) -> String {
         escape(&text::what(verification)),
         text::video(verification)
     );
+    let _ = writeln!(page, "<p>{}</p>", escape(&verification.judged_by));
     for metric in &verification.metrics {
         let _ = writeln!(page, "<p>{}</p>", escape(metric));
     }
@@ -61,9 +62,10 @@ fn metric(verification: &Verification, summary: &MetricSummary, page: &mut Strin
     } else {
         "lower is better, 0 is identical"
     };
+    let near: String = text::near(summary).iter().map(|line| format!("<p>{line}</p>\n")).collect();
     let _ = write!(
         page,
-        "<h2>{name}</h2>\n<p>Mean absolute error <b>{:.3}</b> ({:.3} by frames)</p>\n<p>Errors of scenes: \
+        "<h2>{name}</h2>\n<p>Mean absolute error <b>{:.3}</b> ({:.3} by frames)</p>\n{near}<p>Errors of scenes: \
          {}</p>\n<p>Scores of frames: {}</p>\n<h2>Scenes: <span class=\"key score\">score</span> and <span \
          class=\"key target\">target</span></h2>\n<p class=\"faint\">{name}, {direction}; across: \
          frames</p>\n{}\n<h2>Frames</h2>\n{}\n",

@@ -60,6 +60,7 @@ impl Measuring<'_> {
             failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         };
         let permits = Permits::new(2 * pool.current_num_threads());
+        let mut before = Before::new(self.every == 1);
         pool.in_place_scope(|scope| -> Result<()> {
             for &(index, frame) in &order {
                 let permit = permits.acquire()?;
@@ -68,6 +69,8 @@ impl Measuring<'_> {
                     break;
                 }
                 let reference = references.next().context("the source ends early")??.to_picture().pack();
+                let reference = Arc::new(reference);
+                let repeats = before.repeated_by(&reference, frame > open[index].scene.scene.start);
                 let picture = distorted
                     .next()
                     .with_context(|| format!("the encode ends before frame {frame}"))?
@@ -75,7 +78,7 @@ impl Measuring<'_> {
                 let (open, stage, fail) = (&open[index], &stage, &fail);
                 scope.spawn(move |_| {
                     let _permit = permit;
-                    match self.frame(open, frame, reference, picture) {
+                    match self.frame(open, (frame, repeats), reference, picture) {
                         Ok(()) => stage.advance(1),
                         Err(error) => fail(error),
                     }
@@ -107,24 +110,46 @@ impl Measuring<'_> {
     fn frame(
         &self,
         open: &Open<'_>,
-        frame: usize,
-        reference: PackedPicture,
+        (frame, repeats): (usize, bool),
+        reference: Arc<PackedPicture>,
         distorted: Picture,
     ) -> Result<()> {
         let (index, metric) = (open.scene.index, &open.scene.settings.metric);
-        let references = open.backend.scene(&[Arc::new(reference)])?;
+        let references = open.backend.scene(&[reference])?;
         let measured = references
             .measure(0, 0, &Arc::new(distorted))
             .with_context(|| format!("scene {index}, frame {frame}"))?;
         let score = score::frame_score(&measured, metric.metric, &metric.mix);
         let score = score::check_finite(score, index, frame, || open.backend.describe())?;
         let mut scores = open.scores.lock().unwrap_or_else(PoisonError::into_inner);
-        scores.push(FrameScore { frame, score });
+        scores.push(FrameScore { frame, score, repeats });
         if scores.len() < open.frames {
             return Ok(());
         }
         let mut scores = std::mem::take(&mut *scores);
         scores.sort_by_key(|score| score.frame);
         (self.finished)(index, scores)
+    }
+}
+
+/// The source picture before, where all are read.
+struct Before {
+    followed: bool,
+    picture: Option<Arc<PackedPicture>>,
+}
+
+impl Before {
+    fn new(followed: bool) -> Self {
+        Self { followed, picture: None }
+    }
+
+    /// Whether `next` has the luma of the picture before, which counts where that is
+    /// in its scene.
+    fn repeated_by(&mut self, next: &Arc<PackedPicture>, inside: bool) -> bool {
+        if !self.followed {
+            return false;
+        }
+        let before = self.picture.replace(Arc::clone(next));
+        inside && before.is_some_and(|before| before.same_luma(next))
     }
 }

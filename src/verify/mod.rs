@@ -17,14 +17,16 @@ use anyhow::{Context, Result, bail, ensure};
 
 use self::encoded::Encoded;
 use self::measure::Measuring;
-pub use self::report::{Distribution, FrameScore, MetricSummary, SceneReport, Verification};
+pub use self::report::{
+    Distribution, FrameScore, MetricSummary, SceneReport, Unclamped, Unit, Verification, Within,
+};
 use crate::formats::scenes_json::{self, SceneEntry};
 use crate::options::{Options, Origin};
 use crate::pipeline::backends::Backends;
 use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
 use crate::scenes::Scene;
-use crate::settings::{Resolved, Zone};
+use crate::settings::{Pooling, Repeats, Resolved, Zone};
 use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
@@ -44,6 +46,10 @@ pub struct Request {
     /// The av1an scenes.json that it was made with.
     pub scenes: PathBuf,
     pub settings: Resolved,
+    /// What `settings` are, a sentence.
+    pub judged_by: String,
+    /// By scene, the score that it was to have, where that is not its zone's target.
+    pub targets: Option<Vec<f64>>,
     /// Measure every n-th frame of a scene, from its first one; ≥ 1.
     pub every: usize,
     /// Read the encode's samples as the source's, whatever colour it declares.
@@ -67,6 +73,10 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
         events.warn(warning);
     }
     let listed = scenes_json::read(&request.scenes, frames)?;
+    if let Some(targets) = &request.targets {
+        let (found, wanted) = (targets.len(), listed.len());
+        ensure!(found == wanted, "{found} targets for the {wanted} scenes of {}", request.scenes.display());
+    }
     let encoded = Encoded::open(&request.encoded, &request.open, events)?;
     ensure!(
         encoded.frames == frames,
@@ -83,6 +93,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);
     warn_about_boundaries(&planned, &zones, events);
+    tell_of_repeats(request.every, &zones, events);
     let run = Run { request, encoded: &encoded, listed: &listed, events };
     let scenes = run.measure(&working, &planned, &backends, cancel)?;
     let info = working.info();
@@ -91,6 +102,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
         source: request.source.clone(),
         encoded: request.encoded.clone(),
         scenes_file: request.scenes.clone(),
+        judged_by: request.judged_by.clone(),
         metrics: backends.describe(),
         every: request.every,
         frames,
@@ -130,6 +142,20 @@ fn warn_about_boundaries(planned: &[PlannedScene<'_>], zones: &[Zone], events: &
     }
 }
 
+/// Whether a frame repeats the one before is seen only where both are read.
+fn tell_of_repeats(every: usize, zones: &[Zone], events: &Events) {
+    let skips = |zone: &&Zone| {
+        let metric = &zone.settings.metric;
+        metric.enable && metric.pooling == Pooling::Mean && metric.sample.repeats == Repeats::Skip
+    };
+    if every > 1 && zones.iter().any(|zone| skips(&zone)) {
+        events.note(format!(
+            "--every {every}: frames that repeat the one before count like all others, because not all frames \
+             are read (metric.repeats is skip)"
+        ));
+    }
+}
+
 struct Run<'a> {
     request: &'a Request,
     encoded: &'a Encoded,
@@ -151,7 +177,9 @@ impl Run<'_> {
         let finished = |index: usize, scores: Vec<FrameScore>| {
             let mut reports = reports.lock().unwrap_or_else(PoisonError::into_inner);
             let report = &mut reports[index];
-            report.measured(scores, &planned[index].settings.metric)?;
+            let settings = &planned[index].settings.metric;
+            let target = self.request.targets.as_ref().map_or(settings.target, |targets| targets[index]);
+            report.measured(scores, settings, target)?;
             self.tell(report);
             Ok(())
         };

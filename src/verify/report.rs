@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::pipeline::plan::PlannedScene;
 use crate::score;
-use crate::settings::{Metric, MetricSettings};
+use crate::score::functional::Functional;
+use crate::settings::{Metric, MetricSettings, Pooling, Repeats, Settings};
 use crate::support::statistics::percentile;
 
 /// Frames named for every scene, the worst first.
@@ -21,6 +22,8 @@ pub struct Verification {
     pub source: PathBuf,
     pub encoded: PathBuf,
     pub scenes_file: PathBuf,
+    /// By which settings the scenes are judged, a sentence.
+    pub judged_by: String,
     /// A sentence for each metric back end.
     pub metrics: Vec<String>,
     /// Of every scene the first frame was measured and every n-th after it.
@@ -48,7 +51,8 @@ pub struct SceneReport {
     pub end: usize,
     pub zone: Option<String>,
     pub metric: Option<Metric>,
-    /// Pooled over the measured frames as the settings say.
+    /// Pooled over the measured frames as the settings say; with pooling `mean` and
+    /// repeats `skip`, those that repeat the frame before count nothing.
     pub score: Option<f64>,
     pub target: Option<f64>,
     /// `score - target`.
@@ -57,6 +61,9 @@ pub struct SceneReport {
     pub unreliable: bool,
     /// As the scenes file says; `None` for encoders without `--crf`.
     pub crf: Option<f64>,
+    /// The CRF is the lowest or the highest that the settings allow, so the target may
+    /// have been out of reach.
+    pub clamped: bool,
     /// Of the packets; `None` when they could not be read.
     pub bytes: Option<u64>,
     /// The worst first.
@@ -70,6 +77,10 @@ pub struct SceneReport {
 pub struct FrameScore {
     pub frame: usize,
     pub score: f64,
+    /// Its picture is that of the frame before, in the same scene; told only where
+    /// every frame is measured.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeats: bool,
 }
 
 /// How far the scenes of one metric are from their targets.
@@ -85,7 +96,49 @@ pub struct MetricSummary {
     pub errors: Distribution,
     /// Of the scores of the measured frames.
     pub frame_scores: Distribution,
+    /// Of the scenes that are not clamped; `None` when all are.
+    pub unclamped: Option<Unclamped>,
+    /// Numbers of the scenes at the lowest or highest CRF that they may have.
+    pub clamped: Vec<usize>,
 }
+
+/// How near the scenes come whose CRF was free.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Unclamped {
+    pub scenes: usize,
+    pub mean_absolute_error: f64,
+    /// Mean of score − target.
+    pub mean_error: f64,
+    /// The nearer one first.
+    pub within: [Within; 2],
+}
+
+/// How many scenes are near their target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Within {
+    /// The largest distance that counts.
+    pub limit: f64,
+    pub unit: Unit,
+    /// Of the scenes, 0 to 1.
+    pub share: f64,
+}
+
+/// What a distance is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Of SSIMULACRA2.
+    Points,
+    /// Of the target.
+    Percent,
+}
+
+/// One point of SSIMULACRA2 about 80 and 5 % of Butteraugli are equally easy to see.
+const NEAR_POINTS: [f64; 2] = [1.0, 2.0];
+const NEAR_PERCENT: [f64; 2] = [5.0, 10.0];
+
+/// A score at the very limit is within it, however it was rounded.
+const SLACK: f64 = 1e-9;
 
 /// Statistics of some values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -101,7 +154,9 @@ pub struct Distribution {
 impl SceneReport {
     /// What is known without measuring.
     pub fn unmeasured(scene: &PlannedScene<'_>, crf: Option<f64>, bytes: Option<u64>) -> Self {
+        let measured = scene.settings.metric.enable;
         Self {
+            clamped: measured && crf.is_some_and(|crf| is_clamped(crf, scene.settings)),
             scene: scene.index,
             start: scene.scene.start,
             end: scene.scene.end,
@@ -118,10 +173,14 @@ impl SceneReport {
         }
     }
 
-    /// Adds the scores of its frames, in order.
-    pub fn measured(&mut self, frames: Vec<FrameScore>, settings: &MetricSettings) -> Result<()> {
-        let scores: Vec<f64> = frames.iter().map(|frame| frame.score).collect();
-        let pooled = score::pool(&scores, settings)?;
+    /// Adds the scores of its frames, in order, and what it was to have.
+    pub fn measured(
+        &mut self,
+        frames: Vec<FrameScore>,
+        settings: &MetricSettings,
+        target: f64,
+    ) -> Result<()> {
+        let pooled = pooled(&frames, settings)?;
         let mut worst = frames.clone();
         worst.sort_by(|a, b| a.score.total_cmp(&b.score));
         if !settings.metric.higher_is_better() {
@@ -130,8 +189,8 @@ impl SceneReport {
         worst.truncate(WORST);
         self.metric = Some(settings.metric);
         self.score = Some(pooled.score);
-        self.target = Some(settings.target);
-        self.error = Some(pooled.score - settings.target);
+        self.target = Some(target);
+        self.error = Some(pooled.score - target);
         self.unreliable = pooled.unreliable;
         self.worst = worst;
         self.frames = frames;
@@ -141,6 +200,25 @@ impl SceneReport {
     pub fn length(&self) -> usize {
         self.end - self.start
     }
+}
+
+/// The score of a scene all of whose frames are known, or every n-th of them.
+fn pooled(frames: &[FrameScore], settings: &MetricSettings) -> Result<score::Pooled> {
+    if settings.pooling == Pooling::Mean && settings.sample.repeats == Repeats::Skip {
+        let weighted = |frame: &FrameScore| (if frame.repeats { 0.0 } else { 1.0 }, frame.score);
+        let mut weighted: Vec<_> = frames.iter().map(weighted).collect();
+        return Ok(Functional::new(settings.metric, settings.tail).over(&mut weighted).pooled);
+    }
+    let scores: Vec<f64> = frames.iter().map(|frame| frame.score).collect();
+    score::pool(&scores, settings)
+}
+
+/// At the end of what the settings allow, or beyond it, where a rule or Character Boost
+/// went. Encoders without quarter steps round the ends.
+fn is_clamped(crf: f64, settings: &Settings) -> bool {
+    let (lowest, highest) = (settings.metric.min_crf.max(settings.output.min_crf), settings.metric.max_crf);
+    let at = |end: f64| (crf - end).abs() < SLACK || (crf - end.round()).abs() < SLACK;
+    crf < lowest || crf > highest || at(lowest) || at(highest)
 }
 
 /// A summary for each metric, in the order in which the scenes use them.
@@ -168,6 +246,33 @@ fn summary(metric: Metric, scenes: &[SceneReport]) -> Option<MetricSummary> {
         mean_absolute_error_by_frames: weighted / lengths.iter().sum::<f64>(),
         errors: Distribution::of(errors)?,
         frame_scores: Distribution::of(frames)?,
+        unclamped: unclamped(metric, &of_metric),
+        clamped: of_metric.iter().filter(|scene| scene.clamped).map(|scene| scene.scene).collect(),
+    })
+}
+
+fn unclamped(metric: Metric, scenes: &[&SceneReport]) -> Option<Unclamped> {
+    let free = scenes.iter().filter(|scene| !scene.clamped);
+    let pairs: Vec<(f64, f64)> = free.filter_map(|scene| Some((scene.error?, scene.target?))).collect();
+    let count = pairs.len() as f64;
+    let mean = |value: fn(f64) -> f64| pairs.iter().map(|(error, _)| value(*error)).sum::<f64>() / count;
+    let (limits, unit) = match metric {
+        Metric::Ssimu2 => (NEAR_POINTS, Unit::Points),
+        _ => (NEAR_PERCENT, Unit::Percent),
+    };
+    let within = |limit: f64| {
+        let distance = |(error, target): &(f64, f64)| match unit {
+            Unit::Points => error.abs(),
+            Unit::Percent => 100.0 * (error / target).abs(),
+        };
+        let near = pairs.iter().filter(|pair| distance(pair) <= limit + SLACK).count();
+        Within { limit, unit, share: near as f64 / count }
+    };
+    (!pairs.is_empty()).then(|| Unclamped {
+        scenes: pairs.len(),
+        mean_absolute_error: mean(f64::abs),
+        mean_error: mean(|error| error),
+        within: limits.map(within),
     })
 }
 
@@ -206,9 +311,10 @@ mod tests {
             error: Some(error),
             unreliable: false,
             crf: None,
+            clamped: false,
             bytes: None,
             worst: Vec::new(),
-            frames: vec![FrameScore { frame: start, score: 80.0 + error }],
+            frames: vec![FrameScore { frame: start, score: 80.0 + error, repeats: false }],
         }
     }
 
@@ -235,5 +341,53 @@ mod tests {
         close(ssimu2.frame_scores.mean, 80.0);
         close(butteraugli.mean_absolute_error, 0.5);
         assert!(summarise(&[]).is_empty());
+    }
+
+    #[test]
+    fn scenes_near_their_target_are_counted_without_clamped_ones() {
+        let mut scenes = [
+            scene(0, 10, Metric::Ssimu2, -1.0),
+            scene(10, 20, Metric::Ssimu2, 1.5),
+            scene(20, 30, Metric::Ssimu2, -2.1),
+            scene(30, 40, Metric::Ssimu2, 9.0),
+        ];
+        (scenes[3].scene, scenes[3].clamped) = (3, true);
+        let [summary] = &summarise(&scenes)[..] else { panic!() };
+        assert_eq!(summary.clamped, [3]);
+        let free = summary.unclamped.as_ref().unwrap();
+        assert_eq!(free.scenes, 3);
+        assert!((free.mean_error - -1.6 / 3.0).abs() < 1e-12);
+        assert!((free.mean_absolute_error - 4.6 / 3.0).abs() < 1e-12);
+        let shares = free.within.map(|within| (within.limit, within.unit, (within.share * 3.0).round()));
+        assert_eq!(shares, [(1.0, Unit::Points, 1.0), (2.0, Unit::Points, 2.0)]);
+        // Five and ten per cent of 80 are 4 and 8.
+        let butteraugli = [4.0, -7.9, 8.1].map(|error| scene(0, 1, Metric::Butteraugli3Norm, error));
+        let shares = summarise(&butteraugli)[0].unclamped.as_ref().unwrap().within.map(|within| within.share);
+        assert!((shares[0] - 1.0 / 3.0).abs() < 1e-12 && (shares[1] - 2.0 / 3.0).abs() < 1e-12);
+        scenes.iter_mut().for_each(|scene| scene.clamped = true);
+        assert_eq!(summarise(&scenes)[0].unclamped, None);
+    }
+
+    #[test]
+    fn the_ends_of_the_crf_range_are_clamped_as_encoders_round_them() {
+        let request = crate::settings::Request::default();
+        let mut settings = crate::settings::resolve(&request).unwrap().base;
+        (settings.metric.min_crf, settings.metric.max_crf, settings.output.min_crf) = (8.25, 50.0, 6.0);
+        let found = [6.0, 8.0, 8.25, 8.5, 49.75, 50.0, 51.0].map(|crf| is_clamped(crf, &settings));
+        assert_eq!(found, [true, true, true, false, false, true, true]);
+    }
+
+    /// Harmonic mean of 60 and 30: 40; with the repeated 30, of 60, 30, 30: 36.
+    #[test]
+    fn repeated_frames_count_as_the_settings_say() {
+        let mut settings =
+            crate::settings::resolve(&crate::settings::Request::default()).unwrap().base.metric;
+        (settings.metric, settings.pooling, settings.tail.weight) = (Metric::Ssimu2, Pooling::Mean, 0.0);
+        let frame = |frame, score, repeats| FrameScore { frame, score, repeats };
+        let frames = [frame(0, 60.0, false), frame(1, 30.0, false), frame(2, 30.0, true)];
+        for (repeats, wanted) in [(Repeats::Skip, 40.0), (Repeats::Count, 36.0)] {
+            settings.sample.repeats = repeats;
+            assert!((pooled(&frames, &settings).unwrap().score - wanted).abs() < 1e-12);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{Distribution, FrameScore, MetricSummary, SceneReport, Verification};
+use super::report::{Distribution, FrameScore, MetricSummary, SceneReport, Unit, Verification, Within};
 
 const HEADER: &str = "scene           frames     score    target     error    crf        size  worst frames";
 
@@ -20,6 +20,7 @@ pub fn text(verification: &Verification) -> String {
     }
     lines.push(String::new());
     lines.push(what(verification));
+    lines.push(verification.judged_by.clone());
     lines.extend(verification.metrics.iter().cloned());
     lines.extend(verification.summary.iter().map(summary));
     lines.push(format!("video: {}", video(verification)));
@@ -66,11 +67,41 @@ fn summary(summary: &MetricSummary) -> String {
     let MetricSummary { metric, mean_absolute_error, mean_absolute_error_by_frames, .. } = summary;
     format!(
         "{}: mean absolute error {mean_absolute_error:.3} ({mean_absolute_error_by_frames:.3} by frames)\n  \
-         errors of scenes: {}\n  scores of frames: {}",
+         errors of scenes: {}\n  scores of frames: {}\n  {}",
         metric.name(),
         distribution(&summary.errors),
-        distribution(&summary.frame_scores)
+        distribution(&summary.frame_scores),
+        near(summary).join("\n  ")
     )
+}
+
+/// How many scenes are near their target, and which could not be.
+pub fn near(summary: &MetricSummary) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(free) = &summary.unclamped {
+        let within = free.within.iter().map(within).collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "{} scenes with a free CRF: {within}; mean absolute error {:.3}, mean error {:+.3}",
+            free.scenes, free.mean_absolute_error, free.mean_error
+        ));
+    }
+    if !summary.clamped.is_empty() {
+        let names: Vec<String> = summary.clamped.iter().map(usize::to_string).collect();
+        lines.push(format!(
+            "{} scenes at the end of their CRF range, not counted there: {}",
+            names.len(),
+            names.join(", ")
+        ));
+    }
+    lines
+}
+
+fn within(within: &Within) -> String {
+    let unit = match within.unit {
+        Unit::Points => "",
+        Unit::Percent => " %",
+    };
+    format!("{:.1} % within ±{}{unit}", 100.0 * within.share, within.limit)
 }
 
 pub fn distribution(values: &Distribution) -> String {
