@@ -162,7 +162,7 @@ impl<'a> Chunks<'a> {
         for &teacher in learning.teachers_of(number) {
             let slot = self.slot(teacher);
             match slot.made.first() {
-                Some(chunk) => pairs.extend(chunk.pair()),
+                Some(chunk) => pairs.extend(self.lesson(teacher, chunk)),
                 None if slot.failed => return Taught::Never,
                 None => return Taught::Later,
             }
@@ -171,13 +171,19 @@ impl<'a> Chunks<'a> {
         Taught::Now(Learned { lessons, ratios, own: None })
     }
 
+    /// What a teacher's chunk shows. One at a limit is far from its target, and
+    /// there the final encode may differ from the probes otherwise than at it.
+    fn lesson(&self, teacher: usize, chunk: &Chunk) -> Option<Pair> {
+        chunk.pair().filter(|_| !self.is_clamped(teacher, chunk))
+    }
+
     /// What all but the teachers of a candidate's group learned.
     fn learned(&self, number: usize) -> Learned {
         let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
         let pairs: Vec<Pair> = learning
             .teachers(number)
             .iter()
-            .filter_map(|&teacher| self.slot(teacher).made.first()?.pair())
+            .filter_map(|&teacher| self.lesson(teacher, self.slot(teacher).made.first()?))
             .collect();
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
         Learned { lessons: learning.lessons(candidates, number), ratios, own: None }
