@@ -277,7 +277,7 @@ pub fn beside(input: &Path, extension: &str) -> PathBuf {
 }
 
 /// Bytes for waiting frames, as [`parse_bytes`] reads them.
-fn parse_memory(text: &str) -> Result<u64> {
+pub fn parse_memory(text: &str) -> Result<u64> {
     let bytes = parse_bytes(text).with_context(|| text.to_owned())?;
     if bytes < 64 << 20 {
         bail!("{text}: must be at least 64MiB");

@@ -4,8 +4,11 @@
 //! [`scenes`] finds the scenes, [`recipe`] says what each is encoded with and
 //! tries it out, [`plan`] joins short ones to chunks, [`queue`] encodes these
 //! side by side into the folder of [`work`], which remembers what is finished,
-//! [`join`] and [`mux`] put them together, and [`check`] reads the result back.
+//! [`join`] and [`mux`] put them together, and [`check`] reads the result back,
+//! all three called by [`bind`]. [`Workshop`] has the same parts for someone who
+//! decides himself what is encoded when.
 
+mod bind;
 mod check;
 mod detect;
 mod grain;
@@ -18,6 +21,7 @@ mod recipe;
 mod run;
 mod scenes;
 mod work;
+mod workshop;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +32,7 @@ use crate::support::lock::Earlier;
 pub use mux::MuxerChoice;
 pub use run::run;
 pub use scenes::{DetectBy, SceneSource};
+pub use workshop::{Order, Workshop};
 
 /// What to encode, and how; everything in it has been checked as far as that
 /// goes without opening the clip or the encoder.
@@ -73,4 +78,15 @@ pub struct Request {
     pub muxer: MuxerChoice,
     /// A file whose audio, subtitles, chapters and attachments are copied.
     pub copy_from: Option<PathBuf>,
+}
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub output: PathBuf,
+    pub frames: usize,
+    pub bytes: u64,
+    pub chunks: usize,
+    /// Chunks that an earlier run had finished.
+    pub resumed: usize,
 }

@@ -25,7 +25,7 @@ const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds, in this run or in the
 /// one that it continues, means that all will.
 const HOPELESS: usize = 3;
-const STAGE: &str = "Encoding";
+pub const STAGE: &str = "Encoding";
 
 /// A chunk to encode.
 #[derive(Debug)]
@@ -175,14 +175,7 @@ impl Board<'_> {
         let Some(tool) = shop.tools.iter().find(|tool| tool.coder() == recipe.coder) else {
             bail!("the encoder of chunk {} was not opened", job.number)
         };
-        let mut options = recipe.options.clone();
-        if let Some(grain) = &recipe.grain {
-            let table = shop.work.grain_file(&job.chunk);
-            if grain.write(&table, &job.chunk.frames, shop.fps)? {
-                options.set_ours(recipe.coder.table_option(), table.display().to_string());
-            }
-        }
-        let words = options.words(recipe.coder);
+        let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let plain = tool.stream(&words, shop.format, &job.file);
         let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
         let frames = Counted {
@@ -235,6 +228,18 @@ impl Board<'_> {
         }
         self.stop.cancel();
     }
+}
+
+/// The words of a chunk's encode; its grain table is written.
+pub fn words(recipe: &Recipe, chunk: &Chunk, work: &WorkFolder, fps: (u32, u32)) -> Result<Vec<String>> {
+    let mut options = recipe.options.clone();
+    if let Some(grain) = &recipe.grain {
+        let table = work.grain_file(chunk);
+        if grain.write(&table, &chunk.frames, fps)? {
+            options.set_ours(recipe.coder.table_option(), table.display().to_string());
+        }
+    }
+    Ok(options.words(recipe.coder))
 }
 
 fn may_succeed(error: &Error) -> bool {

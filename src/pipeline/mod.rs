@@ -5,6 +5,9 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+mod chunk_work;
+mod chunks;
+mod closed;
 pub mod curves;
 pub mod encoding;
 mod finish;
@@ -16,6 +19,7 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+mod redo;
 pub mod remembered;
 pub mod retarget;
 pub mod scheduler;
@@ -27,6 +31,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use boost::run;
+pub use closed::{EncodeRequest, run as encode, scenes_file};
+pub use redo::Tolerance;
 
 use crate::character::Options;
 use crate::settings::Resolved;

@@ -136,6 +136,19 @@ impl Store {
         &self.folder
     }
 
+    /// Removes what this and earlier runs left; nothing more can be added.
+    pub fn remove(self) -> Result<()> {
+        let folder = self.folder.clone();
+        clear(&folder, &QUICKLY_REDONE)?;
+        clear(&folder, &[JOURNAL, PROBES])?;
+        // The lock is released before its file goes, which Windows wants.
+        drop(self);
+        let _ = fs::remove_file(folder.join("lock"));
+        // Other files of the user's keep the folder alive.
+        let _ = fs::remove_dir(&folder);
+        Ok(())
+    }
+
     /// Compares with the parts of the earlier run, says what changed and keeps
     /// the new ones.
     pub fn update_manifest(&self, manifest: &Manifest, events: &Events) -> Result<()> {
