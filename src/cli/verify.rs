@@ -8,6 +8,7 @@ use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::encode::{self, SceneSource};
 use crate::settings::{self, Resolved, Typed};
+use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::verify::{self, Verification};
@@ -80,6 +81,9 @@ pub fn run(args: VerifyArgs, events: &Events, cancel: &Cancel) -> Result<()> {
         source: args.source,
         encoded: args.encoded,
     };
+    for path in args.json.iter().chain(&args.html).filter(|path| path.as_os_str() != "-") {
+        atomic::check_writable(path)?;
+    }
     let verification = measure(&request, events, cancel)?;
     report(&verification, args.json.as_deref(), args.html.as_deref(), events)?;
     judge(&verification, args.max_error)
