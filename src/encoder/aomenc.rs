@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::color;
-use crate::options::EncoderOption;
+use super::trial::{Trial, Verdict};
+use crate::options::{Coder, EncoderOption};
 use crate::source::ColorInfo;
 use crate::support::cancel::Cancel;
 use crate::support::process::capture;
+
+/// Frames of lookahead.
+pub const LAG: &str = "--lag-in-frames";
+/// What the shipped presets ask for.
+const MUCH: u32 = 64;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
@@ -25,6 +31,8 @@ pub struct Aomenc {
     /// The names it takes for each option, by long and short option; empty where
     /// it lists none.
     options: BTreeMap<String, Vec<String>>,
+    /// The most frames it looks ahead, where that is known to be less than 3.6 does.
+    pub max_lag: Option<u32>,
 }
 
 impl Aomenc {
@@ -42,12 +50,23 @@ impl Aomenc {
         let mut found = Self::parse(&String::from_utf8_lossy(&help))
             .with_context(|| format!("{} does not work as an encoder", path.display()))?;
         found.path = path;
+        found.max_lag = found.find_max_lag(cancel)?;
         Ok(found)
+    }
+
+    /// Its help does not tell: 3.6 takes 64 and more, 3.12 not above 48.
+    fn find_max_lag(&self, cancel: &Cancel) -> Result<Option<u32>> {
+        const FEWER: u32 = 48;
+        let trial = Trial::new(Coder::Aom, self.path.clone(), 8, cancel)?;
+        let looking_ahead = |frames: u32| trial.run(&[format!("{LAG}={frames}"), "--cpu-used=6".to_owned()]);
+        let refuses = |frames: u32| Ok::<_, Error>(matches!(looking_ahead(frames)?, Verdict::Refused(_)));
+        Ok((refuses(MUCH)? && !refuses(FEWER)?).then_some(FEWER))
     }
 
     /// What `aomenc --help` tells; the path is left empty.
     fn parse(help: &str) -> Result<Self> {
-        let mut found = Self { path: PathBuf::new(), version: String::new(), options: BTreeMap::new() };
+        let mut found =
+            Self { path: PathBuf::new(), version: String::new(), options: BTreeMap::new(), max_lag: None };
         let mut current: Vec<String> = Vec::new();
         for line in help.lines() {
             let text = line.trim();
