@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 
 use super::check::{Expected, check};
 use super::mux::{MuxJob, Muxer};
@@ -19,7 +19,7 @@ use crate::formats::scenes_json::SceneEntry;
 use crate::options::Coder;
 use crate::source::{self, Clip, ClipInfo, OpenOptions};
 use crate::support::atomic;
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine;
@@ -67,7 +67,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
 
     let run = Run { request, input, work, tools, resolved, events, cancel };
     let (chunks, resumed) = run.encode()?;
-    let contents = run.mux(&muxer, &chunks)?;
+    let contents = run.mux(&muxer, &chunks).map_err(|error| run.out_of_space(error))?;
     run.finish(&contents, &chunks, resumed)
 }
 
@@ -259,6 +259,14 @@ impl Run<'_> {
             events: self.events,
             cancel: self.cancel,
         }
+    }
+
+    /// A full disk in place of what came of it.
+    fn out_of_space(&self, error: Error) -> Error {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        self.work.check_space().err().unwrap_or(error)
     }
 
     /// Joins and muxes into a temporary file, checks it and gives it its name.
