@@ -74,7 +74,7 @@ fn judge(command: Command, fault: &Fault, cell: &Cell) -> Result<String, String>
         return Err(format!("{name}: {left:?} stay behind"));
     }
     let code = code.map_or("killed".to_owned(), |code| code.to_string());
-    let kept = kept.iter().filter(|&&byte| byte == b'\n').count();
+    let kept = String::from_utf8_lossy(&kept).lines().count();
     let resumed = match command {
         Command::Verify => "same report from the start".to_owned(),
         _ => format!("same result, {kept} finished steps kept"),

@@ -214,7 +214,7 @@ impl Place {
             Trouble::ClockJumpsAfter(trick) => {
                 std::fs::write(self.path("trick"), trick).unwrap();
                 let ended = self.run(command, false, &[]);
-                let century = Duration::from_secs(100 * 365 * 24 * 3600);
+                let century = Duration::from_hours(100 * 365 * 24);
                 dated(self.folder.path(), SystemTime::now() + century);
                 ended
             }
@@ -243,7 +243,7 @@ impl Place {
     fn killed(&self, command: Command, event: &str) -> Ended {
         let events = self.path("events");
         let seen = || std::fs::read_to_string(&events).is_ok_and(|text| text.contains(event));
-        self.killed_when(&mut self.command(command, false, &["--events", "events"]), seen)
+        killed_when(&mut self.command(command, false, &["--events", "events"]), seen)
     }
 
     /// The muxer stops in the middle of its file.
@@ -253,20 +253,7 @@ impl Place {
                      : > \"$HERE/events\"\nexec sleep 10\n";
         executable(&self.path("programs/mkvmerge"), stuck);
         let events = self.path("events");
-        self.killed_when(&mut self.command(command, false, &[]), || events.exists())
-    }
-
-    fn killed_when(&self, process: &mut Process, now: impl Fn() -> bool) -> Ended {
-        let mut child = process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
-        while !now() {
-            assert!(begun.elapsed() < Duration::from_mins(2), "the moment to kill it never came");
-            assert!(child.try_wait().unwrap().is_none(), "it ended before the moment to kill it");
-            sleep(Duration::from_millis(1));
-        }
-        child.kill().unwrap();
-        let code = child.wait().unwrap().code();
-        Ended { code, stdout: String::new(), stderr: String::new() }
+        killed_when(&mut self.command(command, false, &[]), || events.exists())
     }
 
     pub fn has_result(&self, command: Command) -> bool {
@@ -308,6 +295,19 @@ impl Place {
         }
         found
     }
+}
+
+fn killed_when(process: &mut Process, now: impl Fn() -> bool) -> Ended {
+    let mut child = process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !now() {
+        assert!(begun.elapsed() < Duration::from_mins(2), "the moment to kill it never came");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before the moment to kill it");
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    let code = child.wait().unwrap().code();
+    Ended { code, stdout: String::new(), stderr: String::new() }
 }
 
 fn result_of(command: Command) -> &'static str {

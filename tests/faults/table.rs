@@ -47,8 +47,7 @@ impl Trouble {
             Self::EncoderHangs => &["no progress"],
             Self::Filter(_) => &["gave up"],
             Self::Source => &["source ends"],
-            Self::LargestFile(_) | Self::ReadOnly(..) => &["error:"],
-            Self::Damage(_) => &["error:"],
+            Self::LargestFile(_) | Self::ReadOnly(..) | Self::Damage(_) => &["error:"],
             Self::KilledAfter(_) | Self::KilledWhileMuxing | Self::FilesOfTheFuture => &[],
         }
     }
@@ -173,9 +172,7 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "panic in a metric",
-        boost: Cell::Senseless(
-            "no input is known that makes one panic",
-        ),
+        boost: Cell::Senseless("no input is known that makes one panic"),
         encode: Cell::Senseless("it measures nothing"),
         verify: Cell::Senseless("no input is known that makes one panic"),
     },
