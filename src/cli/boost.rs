@@ -112,6 +112,8 @@ pub struct PresetArgs {
 
 /// How the run works.
 #[derive(Debug, clap::Args)]
+// Each is a flag that is given or not.
+#[allow(clippy::struct_excessive_bools)]
 struct RunArgs {
     /// Work folder, for --resume [default: INPUT's name with .boost, beside it]
     #[arg(long, value_name = "DIR")]

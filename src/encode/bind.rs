@@ -12,7 +12,7 @@ use super::{Outcome, Request, join};
 use crate::formats::matroska::{Contents, Kind};
 use crate::source::{ClipInfo, ColorInfo};
 use crate::support::atomic;
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::support::units::show_bytes;
 
@@ -34,7 +34,15 @@ pub struct Binding<'a> {
 
 impl Binding<'_> {
     /// Joins and muxes `files`, each with its frames, into a temporary file, checks it and gives it its name.
+    /// A full disk is the error in place of what came of it.
     pub fn bind(&self, files: &[(PathBuf, usize)]) -> Result<Contents> {
+        self.bound(files).map_err(|error| match self.work.check_space() {
+            Err(full) if !error.is::<Interrupted>() => full.into(),
+            _ => error,
+        })
+    }
+
+    fn bound(&self, files: &[(PathBuf, usize)]) -> Result<Contents> {
         let Self { info, fps, color, work, .. } = *self;
         let joined = work.joined();
         {
