@@ -63,7 +63,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
     let planned = plan(&detection.scenes, &zones);
 
-    let now = Now { zones: &zones, encoding: &encoding, backends: &backends };
+    let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
     let remembered = match &request.learned {
         Some(path) => Memory::read(path, &now, events)?,
         None => Memory::default(),
