@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::Request;
 use super::backends::Backends;
 use super::chains::{Chains, Probings};
-use super::curves::{Curves, SceneCurve};
+use super::curves::{Curves, SceneCurve, Taken};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
 use super::input::{Input, working};
@@ -20,6 +20,7 @@ use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
+use crate::encoder::Purpose;
 use crate::formats::scenes_json;
 use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::Summary;
@@ -84,21 +85,10 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         segmentation,
         source: segmentation::Source { clip, key, luma: &analysis.luma },
     });
-    let masks_of = |scene: &PlannedScene<'_>| {
-        let beside = beside.as_ref().filter(|_| scene.settings.character.enable)?;
-        Some(beside.segmentation.key_of(scene, &beside.source))
-    };
-    let masks_keys: Vec<_> = planned.iter().map(masks_of).collect();
+    let masks_keys = masks_keys(&planned, beside.as_ref());
     let (Probings { outcomes, learned, taken, groups }, masks) =
         clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
-    let scenes =
-        planned.iter().zip(taken).zip(masks_keys).zip(&outcomes).map(|(((scene, taken), masks), outcome)| {
-            SceneCurve {
-                masks,
-                failed: matches!(outcome, SceneOutcome::Failed(_)),
-                ..SceneCurve::new(scene.scene, taken)
-            }
-        });
+    let scenes = scene_curves(&planned, taken, masks_keys, &outcomes);
     let curves = Curves {
         input: std::path::absolute(&request.input)?,
         output: std::path::absolute(&request.output)?,
@@ -106,7 +96,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         settings: request.settings.clone(),
         encoding: encoding.record(),
         analysis: analysis_key(&input, &scene_plan),
-        scenes: scenes.collect(),
+        scenes,
         groups,
     };
     let roi_folder = roi_folder(&request.output)?;
@@ -115,17 +105,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 
     scenes_json::write(&request.output, &entries)?;
     curves.save(&store)?;
-    Sidecar::write(
-        &request.output,
-        Made {
-            input: &request.input,
-            folder: &request.folder,
-            scenes: entries.len(),
-            frames: input.clip.info().frames,
-            settings: &request.settings,
-            targets: None,
-        },
-    )?;
+    record(request, entries.len(), curves.frames)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let mut used = detectors(&detection.zones);
     used.extend(backends.describe());
@@ -133,15 +113,67 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     used.push(encoding.describe());
     used.extend(learned);
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
-    let known = curves.known(&planned, &analysis.luma)?;
-    let outlook = Outlook::of(&known, &crfs);
+    used.extend(hand_on(request, (&now, &remembered), &curves, &planned, &analysis.luma, &crfs)?);
+    Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
+}
+
+/// Under which the masks of every scene are kept; `None` where no characters are boosted.
+fn masks_keys(planned: &[PlannedScene<'_>], beside: Option<&Beside<'_>>) -> Vec<Option<Fingerprint>> {
+    let key = |scene: &PlannedScene<'_>| {
+        let Beside { segmentation, source } = beside.filter(|_| scene.settings.character.enable)?;
+        Some(segmentation.key_of(scene, source))
+    };
+    planned.iter().map(key).collect()
+}
+
+/// What is kept of every scene; all lists are by scene.
+fn scene_curves(
+    planned: &[PlannedScene<'_>],
+    taken: Vec<Vec<(Purpose, Taken)>>,
+    masks: Vec<Option<Fingerprint>>,
+    outcomes: &[SceneOutcome],
+) -> Vec<SceneCurve> {
+    let found = planned.iter().zip(taken).zip(masks).zip(outcomes);
+    let curve = |(((scene, taken), masks), outcome): (((&PlannedScene<'_>, _), _), &SceneOutcome)| {
+        let failed = matches!(outcome, SceneOutcome::Failed(_));
+        SceneCurve { masks, failed, ..SceneCurve::new(scene.scene, taken) }
+    };
+    found.map(curve).collect()
+}
+
+/// Leaves the settings beside the scenes file.
+fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
+    let made = Made {
+        input: &request.input,
+        folder: &request.folder,
+        scenes,
+        frames,
+        settings: &request.settings,
+        targets: None,
+    };
+    Sidecar::write(&request.output, made)
+}
+
+/// Adds what this title taught to the file of lessons. Returns sentences for the
+/// summary: what it began with, and how large the final encode will be.
+fn hand_on(
+    request: &Request,
+    (now, remembered): (&Now<'_>, &Memory),
+    curves: &Curves,
+    planned: &[PlannedScene<'_>],
+    luma: &LumaStats,
+    crfs: &[f64],
+) -> Result<Vec<String>> {
+    let known = curves.known(planned, luma)?;
+    let mut sentences = Vec::new();
     if let Some(path) = &request.learned {
         let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
-        now.write(path, &curves, &zones, &known)?;
-        used.extend(remembered.describe(path));
+        now.write(path, curves, &zones, &known)?;
+        sentences.extend(remembered.describe(path));
     }
-    used.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
-    Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
+    let outlook = Outlook::of(&known, crfs);
+    sentences.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
+    Ok(sentences)
 }
 
 /// A sentence for each scene detection method in use.

@@ -5,6 +5,7 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+mod changeable;
 pub mod curves;
 pub mod encoding;
 mod finish;
