@@ -45,16 +45,19 @@ base_system() {
     rm -rf --one-file-system "$folder"
 }
 
+# What this machine trusts, and where that goes in the room.
+bundle=/etc/ssl/certs/ca-certificates.crt
+host_bundle=/etc/host-ca-certificates.crt
+
 # carry ROOT: what this machine needs to reach its package registries.
 carry() {
     local root=$1 file
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
     # Of apt only how it reaches the mirror; what it installs is the room's affair.
     apt-config dump | grep -iE '^Acquire::(https?|retries|check-|forceipv)' >"$root/etc/apt/apt.conf.d/90host" || true
-    if [ -r /etc/ssl/certs/ca-certificates.crt ]; then
-        mkdir -p "$root/etc/ssl/certs"
-        cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-    fi
+    # Under a name of its own: the package ca-certificates, which others bring
+    # along, writes the usual one anew.
+    [ ! -r "$bundle" ] || cp -L "$bundle" "$root$host_bundle"
     for file in "${PIP_CONFIG_FILE:-}" "${XDG_CONFIG_HOME:-$HOME/.config}/pip/pip.conf" "$HOME/.pip/pip.conf" /etc/pip.conf; do
         if [ -n "$file" ] && [ -r "$file" ]; then
             cp -L "$file" "$root/etc/pip.conf"
@@ -70,9 +73,8 @@ carry() {
 # carried_environment: the variables of this machine that say how to reach registries.
 carried_environment() {
     env | grep -iE '^(https?|all|no|ftp)_proxy=|^PIP_(INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|DEFAULT_TIMEOUT|RETRIES)=|^CARGO_(NET|HTTP)_' || true
-    if [ -r /etc/ssl/certs/ca-certificates.crt ]; then
-        echo SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
-        echo PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+    if [ -r "$bundle" ]; then
+        printf '%s='"$host_bundle"'\n' SSL_CERT_FILE PIP_CERT REQUESTS_CA_BUNDLE CURL_CA_BUNDLE CARGO_HTTP_CAINFO
     fi
 }
 

@@ -26,6 +26,9 @@
 //! | [`output`] | scenes with what was found | the closing summary, for people; a record of the settings beside the scenes file |
 //! | [`pipeline`] | a request | runs the stages: preflight, schedule, journal, resume |
 //!
+//! `encode --boost` runs both in one loop: a scene's chain goes on with the chunk that
+//! goes into the file, and what chunks show is learned from (`pipeline/chunks.rs`).
+//!
 //! Within [`pipeline`], every scene is a chain probe → score → probe → score,
 //! and all chains run at once over a pool of encoder processes
 //! ([`pipeline::scheduler`]); where the model learns from pilot scenes, the others

@@ -158,6 +158,25 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
 }
 
 #[test]
+fn finished_probes_go_with_consent_only_and_not_before_all_else_is_right() {
+    let run = Run::new("clip[:40].set_output()");
+    run.run(&[]).ok();
+    let scenes = run.scenes();
+    let journal = || std::fs::read(run.path("clip.boost/journal.ndjson")).unwrap();
+    let before = journal();
+    // Other settings, and nobody said what is to become of the probes.
+    run.run(&["--target", "70"]).failed(1, &["an earlier run finished", "--resume", "--force", "--temp"]);
+    for wrong in [["--input-scenes", "no-such.json"], ["--encoder-path", "/nowhere/encoder"]] {
+        run.run(&[&wrong[..], &["--force"]].concat()).failed(1, &[wrong[1]]);
+    }
+    assert!(journal() == before && run.scenes() == scenes);
+    let ended = run.run(&["--force", "-v"]).ok();
+    assert!(ended.stderr.contains("starting over in"), "{}", ended.stderr);
+    assert!(journal() != before, "the seconds that the encodes took differ");
+    assert_eq!(list(&run.scenes()), list(&scenes));
+}
+
+#[test]
 fn very_short_clips_are_one_scene() {
     for frames in [1, 5] {
         let run = Run::new(&format!("clip[10:{}].set_output()", 10 + frames));

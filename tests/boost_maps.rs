@@ -43,22 +43,22 @@ fn map(scene: &Value) -> Option<String> {
 fn only_scenes_of_svt_av1_get_a_map() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("clip.vpy"), script(256, 192, "YUV420P8")).unwrap();
-    let crf = "dynamic.final_params='\"--crf \" + crf.to_string()'";
-    let other = ["--set", "dynamic.encoder='\"x265\"'", "--set", crf];
+    let crf = "dynamic.final_params='\"--quantizer \" + crf.to_string()'";
+    let other = ["--set", "dynamic.encoder='\"rav1e\"'", "--set", crf];
     let scenes = boost(folder.path(), &other);
-    assert!(scenes.iter().all(|scene| scene["zone_overrides"]["encoder"] == "x265"));
+    assert!(scenes.iter().all(|scene| scene["zone_overrides"]["encoder"] == "rav1e"));
     assert!(scenes.iter().all(|scene| map(scene).is_none()), "{scenes:?}");
     assert!(!folder.path().join("clip.roi").exists());
     // What the map would have done is in the CRF: it is below that beside a map.
-    let crf = |scene: &Value| {
+    let number = |scene: &Value, option: &str| {
         let words = scene["zone_overrides"]["video_params"].as_array().unwrap();
-        let at = words.iter().position(|word| word == "--crf").unwrap();
+        let at = words.iter().position(|word| word == option).unwrap();
         words[at + 1].as_str().unwrap().parse::<f64>().unwrap()
     };
-    let without = crf(&scenes[0]);
+    let without = number(&scenes[0], "--quantizer");
     let scenes = boost(folder.path(), &[]);
     assert!(map(&scenes[0]).is_some(), "{scenes:?}");
-    assert!(without < crf(&scenes[0]), "{without} {scenes:?}");
+    assert!(without < number(&scenes[0], "--crf"), "{without} {scenes:?}");
 }
 
 /// The grids are worked out by hand: columns × rows of 64 pixels, rounded up.

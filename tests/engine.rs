@@ -58,6 +58,7 @@ impl Run {
             .args(["--set", "metric.backend=native"])
             .args(["--set", "scenes.target_split=20", "--set", "scenes.extra_split=40"])
             .args(args)
+            .args((!args.contains(&"--resume")).then_some("--force"))
             .arg("clip.vpy");
         command
     }

@@ -4,32 +4,46 @@
 #![allow(clippy::float_cmp)]
 
 use progression_boost::model::{
-    Adaptive, Goal, How, Kind, Learned, Model, Next, Offset, Pair, Presets, Role, Scored, Slopes, qstep,
-    reference,
+    Adaptive, Goal, How, Kind, Learned, Lessons, Model, Next, Pair, Presets, Ratios, Role, Scored, Slopes,
+    qstep, reference,
 };
 use proptest::prelude::*;
 
 const GOAL: Goal =
     Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
-const ADAPTIVE: Adaptive = Adaptive { first_crf: 24.0, tolerance: 1.5, quarter_steps: true };
+const ADAPTIVE: Adaptive =
+    Adaptive { first_crf: Some(24.0), tolerance: 1.5, quarter_steps: true, expected_factor: 1.0 };
 const MODEL: Model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE) };
 const SLOPES: Slopes = Slopes { typical: 0.5, low: 0.25, high: 1.0 };
+const LESSONS: Lessons = Lessons { slopes: SLOPES, start: 27.1 };
 const PRESETS: Presets = Presets { probing: 7, final_: 2 };
+/// A final encode like the probes: there is nothing to correct by.
+const SAME: Presets = Presets { probing: 7, final_: 7 };
 
 fn at(crf: f64, score: f64) -> Scored {
     Scored::new(crf, score)
 }
 
 fn other(scored: &[Scored]) -> Next {
-    MODEL.next(scored, Role::Other, Some(&SLOPES))
+    MODEL.next(scored, Role::Other, Some(&LESSONS))
+}
+
+fn pilot(scored: &[Scored]) -> Next {
+    MODEL.next(scored, Role::Pilot, None)
 }
 
 #[track_caller]
 fn solved(scored: &[Scored]) -> (f64, How) {
-    let answer = MODEL.uncorrected(scored, Some(&SLOPES)).unwrap();
-    let learned = Learned { slopes: Some(SLOPES), offset: None };
-    assert_eq!(MODEL.solve(scored, &learned, PRESETS), Some(answer), "there is nothing to correct by");
+    let answer = MODEL.uncorrected(scored, Some(&LESSONS)).unwrap();
+    assert_eq!(MODEL.solve(scored, &learned(&[]), SAME), Some(answer), "there is nothing to correct by");
     (answer.crf, answer.how)
+}
+
+/// What the pilots taught, and calibrated scenes whose final encodes had so many times the damage.
+fn learned(factors: &[f64]) -> Learned {
+    let pair = |factor| Pair { crf: 24.0, probe: 80.0, final_: 100.0 - 20.0 * factor };
+    let ratios = Ratios::new(factors.iter().copied().map(pair), &GOAL);
+    Learned { lessons: Some(LESSONS), ratios }
 }
 
 #[track_caller]
@@ -41,13 +55,66 @@ fn assert_near(found: f64, expected: f64) {
 const Q24: f64 = 343.0;
 
 #[test]
-fn the_first_probe_is_where_the_preset_says_within_the_limits() {
-    assert_eq!(other(&[]), Next::Probe(24.0));
-    let with = |first_crf, goal| Model { goal, kind: Kind::Adaptive(Adaptive { first_crf, ..ADAPTIVE }) };
-    assert_eq!(with(28.0, GOAL).first_crf(), 28.0);
-    assert_eq!(with(28.0, Goal { max_crf: 20.0, ..GOAL }).first_crf(), 20.0);
-    let whole = Adaptive { first_crf: 24.25, quarter_steps: false, ..ADAPTIVE };
-    assert_eq!(Model { goal: GOAL, kind: Kind::Adaptive(whole) }.first_crf(), 24.0);
+fn a_pilot_begins_where_the_preset_says_within_the_limits() {
+    let first = |adaptive, goal| {
+        let model = Model { goal, kind: Kind::Adaptive(adaptive) };
+        match model.next(&[], Role::Pilot, None) {
+            Next::Probe(crf) => crf,
+            next => panic!("{next:?}"),
+        }
+    };
+    let at = |crf| Adaptive { first_crf: Some(crf), ..ADAPTIVE };
+    assert_eq!(first(at(28.0), GOAL), 28.0);
+    assert_eq!(first(at(28.0), Goal { max_crf: 20.0, ..GOAL }), 20.0);
+    assert_eq!(first(Adaptive { quarter_steps: false, ..at(24.25) }, GOAL), 24.0);
+    // Where the preset does not say: a usual picture has the damage 19 at 343, so that 20 is at
+    // 343 · (20 / 19)^(1 / 0.4) = 389.93; the table has 387 at CRF 25.75 and 394 at 26.
+    let unsaid = Adaptive { first_crf: None, ..ADAPTIVE };
+    assert_eq!(first(unsaid, GOAL), 25.75);
+    // Where the final encode is expected to have a fifth less damage, 25 of a probe are wanted:
+    // 343 · (25 / 19)^2.5 = 681.2, between 676 (35.25) and 687 (35.5).
+    assert_eq!(first(Adaptive { expected_factor: 0.8, ..unsaid }, GOAL), 35.25);
+    // Butteraugli: 0.9 at 343, so 0.95 at 392.6, which is nearest to CRF 26.
+    assert_eq!(first(unsaid, Goal { target: 0.95, higher_is_better: false, ..GOAL }), 26.0);
+}
+
+#[test]
+fn the_others_begin_where_the_pilots_were_solved() {
+    assert_eq!(MODEL.next(&[], Role::Other, None), Next::Lessons);
+    assert_eq!(other(&[]), Next::Probe(27.0));
+    let start = |start| {
+        let model = Model { goal: Goal { max_crf: 40.0, ..GOAL }, ..MODEL };
+        model.next(&[], Role::Other, Some(&Lessons { start, ..LESSONS }))
+    };
+    assert_eq!(
+        (start(27.2), start(60.0), start(3.0)),
+        (Next::Probe(27.25), Next::Probe(40.0), Next::Probe(8.0))
+    );
+}
+
+#[test]
+fn the_start_is_the_median_of_what_the_pilots_probes_say() {
+    let start = |model: &Model, pilots: &[&[Scored]]| {
+        let pilots: Vec<_> = pilots.iter().map(|pilot| pilot.to_vec()).collect();
+        model.learn(&pilots).unwrap().start
+    };
+    // Solved where they were probed: 343, 507 and 891.
+    let hit = [[at(40.0, 80.0)], [at(24.0, 80.0)], [at(30.5, 80.0)]];
+    assert_near(start(&MODEL, &[&hit[0], &hit[1], &hit[2]]), 30.5);
+    // Of two it is the middle of the logarithms.
+    assert_near(qstep::from_crf(start(&MODEL, &[&hit[0], &hit[1]])), (Q24 * 891.0).sqrt());
+    // One probe alone, along the slope that nobody contradicted: 343 · (20 / 25)^(1 / 0.4).
+    assert_near(qstep::from_crf(start(&MODEL, &[&[at(24.0, 75.0)]])), Q24 * 0.8_f64.powf(2.5));
+    // 10 at 343 and 40 at 891: 20 is half way in the logarithm.
+    let around = [at(24.0, 90.0), at(40.0, 60.0)];
+    assert_near(qstep::from_crf(start(&MODEL, &[&around])), (Q24 * 891.0).sqrt());
+    // Of a final encode with a fifth less damage, 25 of a probe are what is wanted.
+    let better = Model { kind: Kind::Adaptive(Adaptive { expected_factor: 0.8, ..ADAPTIVE }), ..MODEL };
+    assert_near(start(&better, &[&[at(24.0, 75.0)]]), 24.0);
+    // Where none could be probed it is where a pilot would have begun.
+    assert_near(start(&MODEL, &[]), 24.0);
+    assert_eq!(MODEL.learn(&[]).unwrap().slopes, Slopes::prior());
+    assert_eq!(Model { kind: Kind::Reference, ..MODEL }.learn(&[]), None);
 }
 
 #[test]
@@ -77,19 +144,45 @@ fn the_second_probe_goes_where_the_target_is_expected() {
     // Near, but not within the tolerance: kept e^0.2 away. 343 · e^0.2 = 418.9; the table has 418 at CRF 27.
     assert_eq!(other(&[at(24.0, 81.6)]), Next::Probe(27.0));
     // Without slopes it has to wait.
-    assert_eq!(MODEL.next(&[at(24.0, 75.0)], Role::Other, None), Next::Slopes);
+    assert_eq!(MODEL.next(&[at(24.0, 75.0)], Role::Other, None), Next::Lessons);
 }
 
 #[test]
-fn a_pilot_takes_two_probes_whatever_the_first_says_and_waits_for_nobody() {
-    let pilot = |scored: &[Scored]| MODEL.next(scored, Role::Pilot, None);
-    // e^0.4 away from 343 is 511.7: the table has 507 at 30.5 and 516 at 30.75.
-    assert_eq!(pilot(&[at(24.0, 80.1)]), Next::Probe(30.75));
-    // The other way: 343 / e^0.4 = 229.9, which is CRF 16.
-    assert_eq!(pilot(&[at(24.0, 79.9)]), Next::Probe(16.0));
+fn probes_are_placed_where_the_final_encode_is_expected_to_hit() {
+    let model = Model { kind: Kind::Adaptive(Adaptive { expected_factor: 0.8, ..ADAPTIVE }), ..MODEL };
+    let other = |scored: &[Scored]| model.next(scored, Role::Other, Some(&LESSONS));
+    // A probe of 75 is a final encode of 80.
+    assert_eq!((other(&[at(24.0, 75.0)]), other(&[at(24.0, 76.5)])), (Next::Done, Next::Done));
+    // From 30 to 25: 343 · (25 / 30)² = 238.2; the table has 237 at CRF 16.5 and 241 at 16.75.
+    assert_eq!(other(&[at(24.0, 70.0)]), Next::Probe(16.5));
+    // What hits the target as a probe does not: 343 · (25 / 20)² = 535.9, between 533 (31.25) and 542.
+    assert_eq!(other(&[at(24.0, 80.0)]), Next::Probe(31.25));
+    // It is solved by what is measured of the final encode, not by what was expected.
+    assert_eq!(model.solve(&[at(24.0, 80.0)], &learned(&[]), SAME).unwrap().crf, 24.0);
+}
+
+#[test]
+fn a_pilot_takes_a_second_probe_only_when_its_first_missed_and_waits_for_nobody() {
+    assert_eq!((pilot(&[at(24.0, 80.1)]), pilot(&[at(24.0, 78.5)])), (Next::Done, Next::Done));
+    // From 21.6 to 20 by what is usual, 343 · (20 / 21.6)^2.5 = 283, is nearer than e^0.2, so
+    // 343 / e^0.2 = 280.8: CRF 19.5 has 280.
+    assert_eq!(pilot(&[at(24.0, 78.4)]), Next::Probe(19.5));
+    // From 30: 343 · (20 / 30)^2.5 = 124.5; the table has 124 at CRF 9 and 128 at 9.25.
+    assert_eq!(pilot(&[at(24.0, 70.0)]), Next::Probe(9.0));
     // Its third depends on what all pilots taught.
-    assert_eq!(pilot(&[at(24.0, 90.0), at(40.0, 91.0)]), Next::Slopes);
+    assert_eq!(pilot(&[at(24.0, 90.0), at(40.0, 91.0)]), Next::Lessons);
     assert_eq!(pilot(&[at(24.0, 90.0), at(40.0, 80.5)]), Next::Done);
+}
+
+#[test]
+fn the_final_encode_is_compared_with_the_probe_that_is_nearest_to_the_target() {
+    let nearest = |scored: &[Scored]| GOAL.nearest(scored);
+    assert_eq!(nearest(&[at(24.0, 90.0), at(40.0, 78.0), at(30.0, 84.0)]), Some(40.0));
+    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 81.9)]), Some(16.0));
+    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0), "the first of equals");
+    let damage = Goal { target: 1.0, higher_is_better: false, ..GOAL };
+    assert_eq!(damage.nearest(&[at(24.0, 1.3), at(40.0, 0.8)]), Some(40.0));
+    assert_eq!(nearest(&[]), None);
 }
 
 #[test]
@@ -138,9 +231,9 @@ fn a_third_probe_is_for_scenes_whose_two_disagree_with_the_others() {
 #[test]
 fn where_a_limit_leaves_no_room_no_probe_is_made() {
     let narrow = Model { goal: Goal { min_crf: 23.0, ..GOAL }, ..MODEL };
-    assert_eq!(narrow.next(&[at(24.0, 60.0)], Role::Other, Some(&SLOPES)), Next::Done);
+    assert_eq!(narrow.next(&[at(24.0, 60.0)], Role::Other, Some(&LESSONS)), Next::Done);
     assert_eq!(narrow.next(&[at(24.0, 60.0)], Role::Pilot, None), Next::Done);
-    let answer = narrow.uncorrected(&[at(24.0, 60.0)], Some(&SLOPES)).unwrap();
+    let answer = narrow.uncorrected(&[at(24.0, 60.0)], Some(&LESSONS)).unwrap();
     assert_eq!((answer.crf, answer.how), (23.0, How::Slope));
 }
 
@@ -170,19 +263,23 @@ fn a_black_scene_goes_to_the_coarsest_crf_and_is_not_doubtful() {
     assert_eq!(solved(&probes), (50.0, How::Probes));
 }
 
-fn offset(factor: f64) -> Offset {
-    let pair = |crf| Pair { crf, probe: 80.0, final_: 100.0 - 20.0 * factor };
-    Offset::measure([&[pair(24.0), pair(40.0)][..]], &GOAL).unwrap()
-}
-
 #[test]
-fn a_measured_offset_moves_the_scene_by_what_the_final_encode_is_better() {
-    // 10 at 343, 40 at 891 for a probe; a fifth less for the final encode, so
-    // that 25 of a probe are 20.
-    let learned = Learned { slopes: Some(SLOPES), offset: Some(offset(0.8)) };
-    let answer = MODEL.solve(&[at(24.0, 90.0), at(40.0, 60.0)], &learned, PRESETS).unwrap();
+fn what_calibration_measured_is_weighed_against_what_presets_usually_do() {
+    // 10 at 343, 40 at 891 for a probe.
+    let probes = [at(24.0, 90.0), at(40.0, 60.0)];
     let slope = 4.0_f64.ln() / (891.0 / Q24).ln();
-    assert_near(qstep::from_crf(answer.crf), Q24 * 2.5_f64.powf(1.0 / slope));
+    let moved = |factors: &[f64], presets| {
+        let answer = MODEL.solve(&probes, &learned(factors), presets).unwrap();
+        // 20 of a final encode are this much of a probe.
+        (10.0 * (qstep::from_crf(answer.crf) / Q24).powf(slope) / 20.0).ln()
+    };
+    // Nothing measured: five presets of 0.03 each.
+    assert_near(moved(&[], PRESETS), 0.15);
+    // One scene shows 0.2. The prior weighs 1 / 0.11² = 82.645, a scene 1 / 0.035² = 816.327:
+    // (82.645 · 0.15 + 816.327 · 0.2) / 898.971.
+    assert_near(moved(&[(-0.2_f64).exp()], PRESETS), 0.195_403_38);
+    // The same preset is trusted more: 1 / 0.01² = 10000, so 816.327 · 0.2 / 10816.327.
+    assert_near(moved(&[(-0.2_f64).exp()], SAME), 0.015_094_35);
 }
 
 #[test]
@@ -190,7 +287,7 @@ fn a_measured_offset_takes_the_place_of_the_references_constants() {
     let model = Model { kind: Kind::Reference, ..MODEL };
     let probes = [at(24.0, 90.0), at(40.0, 60.0)];
     // Corrected: 92 and 68. A straight line: 343 + 548 · 12 / 24 = 617, CRF 33.75.
-    let learned = Learned { slopes: None, offset: Some(offset(0.8)) };
+    let learned = Learned { lessons: None, ..learned(&[0.8, 0.8]) };
     let answer = model.solve(&probes, &learned, PRESETS).unwrap();
     assert_near(answer.crf, 33.75);
     assert_eq!(answer.how, How::Line);
@@ -237,10 +334,12 @@ proptest! {
         goal in goals(), probes in probes(), factor in 0.5..1.5_f64, pilots in prop::collection::vec(probes(), 0..5),
     ) {
         let pilots: Vec<_> = pilots.iter().map(|pilot| scored(&goal, pilot)).collect();
-        let slopes = Slopes::learn(pilots.iter().map(Vec::as_slice), &goal);
+        let lessons = model(goal, true).learn(&pilots).unwrap();
+        let Lessons { slopes, start } = lessons;
         prop_assert!(0.0 < slopes.low && slopes.low < slopes.typical && slopes.typical < slopes.high);
-        for offset in [None, Some(offset(factor))] {
-            let learned = Learned { slopes: Some(slopes), offset };
+        prop_assert!((goal.min_crf - 0.125..=goal.max_crf + 0.125).contains(&start), "{start}");
+        for factors in [&[][..], &[factor]] {
+            let learned = Learned { lessons: Some(lessons), ..learned(factors) };
             let answer = model(goal, true).solve(&scored(&goal, &probes), &learned, PRESETS).unwrap();
             prop_assert!((goal.min_crf..=goal.max_crf).contains(&answer.crf), "{answer:?}");
         }
@@ -248,12 +347,9 @@ proptest! {
 
     #[test]
     fn a_better_target_never_gets_a_coarser_crf(
-        goal in goals(), probes in probes(), other in 0.05..0.95_f64, trend in -0.3..0.3_f64,
+        goal in goals(), probes in probes(), other in 0.05..0.95_f64, factor in 0.5..1.5_f64,
     ) {
-        let pair = |crf, factor: f64| Pair { crf, probe: 1.0, final_: factor.exp() };
-        let butteraugli = Goal { higher_is_better: false, ..goal };
-        let offset = Offset::measure([&[pair(20.0, 0.0), pair(40.0, trend)][..]], &butteraugli);
-        let learned = Learned { slopes: Some(SLOPES), offset };
+        let learned = learned(&[factor]);
         let probes = scored(&goal, &probes);
         let second = Goal { target: if goal.higher_is_better { 100.0 * other } else { 5.0 * other }, ..goal };
         let crf = |goal| model(goal, true).solve(&probes, &learned, PRESETS).unwrap().crf;
@@ -271,7 +367,7 @@ proptest! {
         let model = model(goal, quarter_steps);
         let role = if pilot { Role::Pilot } else { Role::Other };
         let mut made: Vec<Scored> = Vec::new();
-        while let Next::Probe(crf) = model.next(&made, role, Some(&SLOPES)) {
+        while let Next::Probe(crf) = model.next(&made, role, Some(&LESSONS)) {
             let steps = if quarter_steps { 4.0 } else { 1.0 };
             prop_assert_eq!((crf * steps).fract(), 0.0);
             prop_assert!(crf >= goal.min_crf - 0.5 && crf <= goal.max_crf + 0.5);
@@ -287,7 +383,7 @@ proptest! {
         goal in goals(), pilots in prop::collection::vec(probes(), 0..6), turn in 0..6_usize,
     ) {
         let mut pilots: Vec<_> = pilots.iter().map(|pilot| scored(&goal, pilot)).collect();
-        let learn = |pilots: &[Vec<Scored>]| Slopes::learn(pilots.iter().map(Vec::as_slice), &goal);
+        let learn = |pilots: &[Vec<Scored>]| model(goal, true).learn(pilots);
         let before = learn(&pilots);
         pilots.reverse();
         let turn = turn.min(pilots.len());

@@ -113,7 +113,7 @@ fn wrong_types_say_what_is_allowed() {
             "[model]\ntolerance = \"some\"\n",
             "2:13 tolerance \"some\": must be a number, 0 to 20, or \"auto\"",
         ),
-        ("[model]\ncalibrate = 1.5\n", "2:13 calibrate 1.5: must be an integer, 0 to 1000"),
+        ("[model]\ncalibrate = 1.5\n", "2:13 calibrate 1.5: must be an integer, 0 to 1000, or \"auto\""),
         (
             "[model]\nkind = \"adaptiv\"\n",
             "2:8 kind \"adaptiv\": must be one of reference, adaptive; did you mean adaptive?",
@@ -142,7 +142,7 @@ fn values_out_of_range_say_the_range() {
         ),
         (
             "[metric]\npooling = \"means\"\n",
-            "2:11 pooling \"means\": must be one of worst, mean, percentile; did you mean mean?",
+            "2:11 pooling \"means\": must be one of mean, worst, reference-mean, percentile; did you mean mean?",
         ),
     ] {
         assert_eq!(problem_of(text), expected);

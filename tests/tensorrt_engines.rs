@@ -7,6 +7,7 @@ mod drawn;
 use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use progression_boost::character::{Engine, Network, find_trtexec};
@@ -66,13 +67,28 @@ fn a_kept_engine_that_is_refused_is_built_anew_once() {
     assert_eq!(tries.take(), 1);
 }
 
+/// Says in which folder the test looks when it is run with another PATH.
+const FOLDER: &str = "TENSORRT_ENGINES_FOLDER";
+
 #[test]
-fn the_trtexec_beside_the_plugin_comes_first() {
+fn the_trtexec_beside_the_plugin_comes_before_that_on_the_path() {
+    if let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) {
+        let plugin = folder.join("libvstrt.so");
+        assert_eq!(find_trtexec(None, Some(&plugin)).unwrap(), folder.join("vsmlrt-cuda/trtexec"));
+        assert_eq!(find_trtexec(None, None).unwrap(), folder.join("path/trtexec"));
+        let named = folder.join("named/trtexec");
+        assert_eq!(find_trtexec(Some(&named), Some(&plugin)).unwrap(), named);
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let beside = trtexec(&folder.path().join("vsmlrt-cuda"), "");
-    let plugin = folder.path().join("libvstrt.so");
-    assert_eq!(find_trtexec(None, Some(&plugin)).unwrap(), beside);
-    // One on the PATH would be another; which is found there depends on the PATH alone.
-    let named = trtexec(&folder.path().join("named"), "");
-    assert_eq!(find_trtexec(Some(&named), Some(&plugin)).unwrap(), named);
+    for name in ["vsmlrt-cuda", "path", "named"] {
+        trtexec(&folder.path().join(name), "");
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_trtexec_beside_the_plugin_comes_before_that_on_the_path"])
+        .env(FOLDER, folder.path())
+        .env("PATH", folder.path().join("path"))
+        .status()
+        .unwrap();
+    assert!(status.success());
 }

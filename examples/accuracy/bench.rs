@@ -35,7 +35,7 @@ pub struct Row {
     pub variant: String,
     /// Probe encodes a scene; `None` where they are not told.
     pub probes: Option<f64>,
-    /// Final encodes made to learn the offset, a scene; part of the boost's cost.
+    /// Final encodes made to learn the offset, or again because they missed, a scene.
     pub calibrations: f64,
     /// `None` where boosting and encoding are one step.
     pub boost: Option<Cost>,
@@ -99,18 +99,30 @@ impl Bench {
     /// Boosts and encodes `clip`, and scores all of it. `bare` is filled by the
     /// first variant of a clip.
     pub fn row(&self, clip: &Clip, variant: &Variant, bare: &mut Option<Cost>) -> Result<Row> {
-        let (scenes_file, events) = (self.path("scenes.json"), self.path("events"));
-        let (boost, _) = measured(|| self.boost(clip, variant, &scenes_file, &events))?;
-        let events: Vec<Value> =
-            std::fs::read_to_string(events)?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        let (scenes_file, output) = (self.path("scenes.json"), self.path("boosted.mkv"));
+        let (boost, encode) = match variant.closed() {
+            None => {
+                let (boost, _) = measured(|| self.boost(clip, &variant.args, &scenes_file))?;
+                let (encode, _) = measured(|| self.encode(clip, &scenes_file, &output))?;
+                (Some(boost), encode)
+            }
+            Some(args) => {
+                let (both, _) = measured(|| self.closed(clip, args, &output))?;
+                std::fs::rename(self.path("boosted.scenes.json"), &scenes_file)?;
+                (None, both)
+            }
+        };
+        let events: Vec<Value> = std::fs::read_to_string(self.path("events"))?
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
         let of = |kind: &'static str| events.iter().filter(move |event| event["event"] == kind);
         let mut scenes: Vec<Scene> = of("scene").map(Scene::of_event).collect();
         scenes.sort_unstable_by_key(|scene| scene.start);
         ensure!(!scenes.is_empty(), "no event tells a scene");
         let calibrations = of("probe").filter(|event| event["calibration"] == true).count();
         let probes = of("probe").count() - calibrations;
-        let output = self.path("boosted.mkv");
-        let (encode, _) = measured(|| self.encode(clip, &scenes_file, &output))?;
+        let again = of("chunk_score").filter(|event| event["again"] == true).count();
         let bare = match *bare {
             Some(cost) => cost,
             None => *bare.insert(self.bare(clip, &scenes)?),
@@ -122,30 +134,48 @@ impl Bench {
             clip: clip.name.clone(),
             variant: variant.name.clone(),
             probes: Some(probes as f64 / scenes.len() as f64),
-            calibrations: calibrations as f64 / scenes.len() as f64,
-            boost: Some(boost),
+            calibrations: (calibrations + again) as f64 / scenes.len() as f64,
+            boost,
             bare,
-            total: Cost { wall: boost.wall + encode.wall, cpu: boost.cpu + encode.cpu },
+            total: boost
+                .map_or(encode, |boost| Cost { wall: boost.wall + encode.wall, cpu: boost.cpu + encode.cpu }),
             bytes: output.metadata()?.len(),
             judged: judge(self.metric()?, self.options.target, bounds, scenes, scores)?,
         })
     }
 
-    fn boost(&self, clip: &Clip, variant: &Variant, scenes: &Path, events: &Path) -> Result<Vec<u8>> {
-        let Options { preset, target, probing, last, workers, .. } = &self.options;
-        let backend = if self.metric()? == Metric::Ssimu2 { "vszip" } else { "native" };
+    fn boost(&self, clip: &Clip, args: &[String], scenes: &Path) -> Result<Vec<u8>> {
         let mut command = self.command();
-        command.args(["--preset", preset, "--lp", "1", "--quiet"]);
-        command.args(["--target", &target.to_string(), "--workers", &workers.to_string()]);
+        command.args(["--preset", &self.options.preset, "--lp", "1"]);
+        command.args(["--workers", &self.options.workers.to_string()]);
+        command.arg("--temp").arg(self.fresh("boost")?).arg("-o").arg(scenes);
+        self.boosting(&mut command)?;
+        run(command.args(args).arg(&clip.script))
+    }
+
+    /// Boosts and encodes in one run.
+    fn closed(&self, clip: &Clip, args: &[String], output: &Path) -> Result<Vec<u8>> {
+        let mut command = self.command();
+        command.args(["encode", "--boost", &self.options.preset, "--threads", "1", "--force"]);
+        command.args(["--max-parallel-encodes", &self.options.workers.to_string()]);
+        command.arg("--temp").arg(self.fresh("boost")?).arg("-o").arg(output);
+        self.boosting(&mut command)?;
+        run(command.args(args).arg(&clip.script))
+    }
+
+    /// What all runs that boost are told.
+    fn boosting(&self, command: &mut Command) -> Result<()> {
+        let Options { target, probing, last, .. } = &self.options;
+        let backend = if self.metric()? == Metric::Ssimu2 { "vszip" } else { "native" };
+        command.args(["--target", &target.to_string(), "--quiet"]);
         command.args(["--probing-preset", &probing.to_string(), "--final-preset", &last.to_string()]);
         command.args(["--set", &format!("metric.backend={backend}")]);
         if let Some(weight) = self.options.tail_weight {
             command.args(["--set", &format!("metric.tail_weight={weight}")]);
         }
-        let temp = self.fresh("boost")?;
-        command.arg("--temp").arg(temp).arg("-o").arg(scenes).arg("--events").arg(events);
-        self.with_encoder(&mut command);
-        run(command.args(&variant.args).arg(&clip.script))
+        command.arg("--events").arg(self.path("events"));
+        self.with_encoder(command);
+        Ok(())
     }
 
     /// The final encode of `scenes` to `output`.

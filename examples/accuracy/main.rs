@@ -58,7 +58,8 @@ pub struct Options {
     #[arg(long)]
     pub tail_weight: Option<f64>,
     /// Something to compare: a name and further arguments of progression-boost, such as
-    /// "reference=--set model.kind=reference"; repeatable [default: the preset as it is]
+    /// "reference=--set model.kind=reference"; with "--boost" as the first argument by `encode --boost`, in one
+    /// run ("closed=--boost --max-redo 10%"); repeatable [default: the preset as it is]
     #[arg(long, value_name = "NAME=ARGS")]
     pub variant: Vec<String>,
     /// progression-boost to measure [default: the one beside this example's folder]
@@ -86,6 +87,13 @@ pub struct Options {
 pub struct Variant {
     pub name: String,
     pub args: Vec<String>,
+}
+
+impl Variant {
+    /// The other arguments of a variant that boosts and encodes in one run.
+    pub fn closed(&self) -> Option<&[String]> {
+        self.args.split_first().filter(|(first, _)| *first == "--boost").map(|(_, rest)| rest)
+    }
 }
 
 fn main() -> ExitCode {

@@ -18,6 +18,7 @@ use progression_boost::scenes::Scene;
 use progression_boost::source::{self, LumaGrid, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
+use progression_boost::support::lock::Earlier;
 
 use super::{Bench, Row, resolved, some_luma};
 
@@ -34,7 +35,7 @@ impl Bench {
         let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
         let working = clip.working(encoding.bits)?.clip;
         let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
-        let store = Store::open(&self.path("plan.boost"), false, &events)?;
+        let store = Store::open(&self.path("plan.boost"), Earlier::Discard)?;
         let luma = some_luma(FRAMES);
         let mut scenes = Vec::new();
         while scenes.last().map_or(0, |scene: &Scene| scene.end) < FRAMES {

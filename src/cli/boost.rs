@@ -16,6 +16,7 @@ use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 use crate::support::units::parse_bytes;
 
 /// Arguments of boosting.
@@ -121,6 +122,11 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
+    /// Replace an output that exists, even if this program did not write it; without --resume also
+    /// start over where an earlier run finished probes
+    #[arg(long)]
+    force: bool,
+
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -186,7 +192,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             trtexec: args.run.trtexec,
             ..Options::default()
         },
-        resume: args.run.resume,
+        earlier: Earlier::of(args.run.resume, args.run.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
         on_scene_failure: match args.run.on_scene_failure {
@@ -273,7 +279,7 @@ pub fn beside(input: &Path, extension: &str) -> PathBuf {
 }
 
 /// Bytes for waiting frames, as [`parse_bytes`] reads them.
-fn parse_memory(text: &str) -> Result<u64> {
+pub fn parse_memory(text: &str) -> Result<u64> {
     let bytes = parse_bytes(text).with_context(|| text.to_owned())?;
     if bytes < 64 << 20 {
         bail!("{text}: must be at least 64MiB");

@@ -2,23 +2,30 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::Usage;
+use super::encode_boost::BoostArgs;
 use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
+use super::{Usage, say};
 use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
 use crate::options::{Coder, Options, Origin};
+use crate::pipeline;
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::lock::Earlier;
 
 /// Scenes found for encoding alone, with the usual lengths.
 const DETECTION_PRESET: &str = "scene-detection";
+
+/// Shorter scenes are joined unless said otherwise, in frames.
+const MIN_CHUNK_LENGTH: usize = 64;
 
 /// Scene score of ffmpeg's filter that counts as a cut, of 1.
 const FFMPEG_THRESHOLD: f64 = 0.3;
@@ -40,6 +47,9 @@ pub struct EncodeArgs {
 
     #[command(flatten)]
     encoder: EncoderArgs,
+
+    #[command(flatten)]
+    boost: BoostArgs,
 
     #[command(flatten)]
     result: ResultArgs,
@@ -69,9 +79,9 @@ struct ChunkArgs {
     #[arg(long)]
     downscale_scd: bool,
 
-    /// Join scenes shorter than so many frames with the following ones
-    #[arg(long, value_name = "FRAMES", default_value_t = 64)]
-    min_chunk_length: usize,
+    /// Join scenes shorter than so many frames with the following ones [default: 64]
+    #[arg(long, value_name = "FRAMES")]
+    min_chunk_length: Option<usize>,
 
     /// Encoders at once [default: logical CPUs / threads]
     #[arg(long, value_name = "N")]
@@ -123,9 +133,14 @@ struct EncoderArgs {
     #[arg(long, value_name = "FILE")]
     graintable: Option<PathBuf>,
 
-    /// Bits per sample of the result, 8 or 10
-    #[arg(long, value_name = "BITS", default_value_t = 10)]
-    bit_depth: u8,
+    /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never. Slow presets
+    /// with a long lookahead are silent for minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    encoder_timeout: u64,
+
+    /// Bits per sample of the result, 8 or 10 [default: 10]
+    #[arg(long, value_name = "BITS")]
+    bit_depth: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -150,7 +165,7 @@ struct ResultArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace the output if it exists
+    /// Replace the output if it exists; without --resume also throw away finished chunks
     #[arg(long)]
     force: bool,
 
@@ -163,17 +178,32 @@ struct ResultArgs {
     clean: bool,
 
     /// Measure the result with the metric of this preset at the end, as `verify` does
-    #[arg(long, value_name = "PRESET", requires = "scenes")]
+    #[arg(long, value_name = "PRESET")]
     verify: Option<String>,
 }
 
 pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+    if args.boost.is_given() {
+        return closed(args, out, events, cancel);
+    }
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
     let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     encode::run(&request, events, cancel)?;
     at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
+}
+
+/// `encode --boost`.
+fn closed(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+    let request = args.closed_request().map_err(|error| Usage::from_error(&error))?;
+    for warning in &request.boost.settings.warnings {
+        events.warn(warning);
+    }
+    let scenes = request.boost.output.display().to_string();
+    let (summary, outcome) = pipeline::encode(&request, events, cancel)?;
+    let wrote = format!("wrote {} ({} bytes) and {scenes}", outcome.output.display(), outcome.bytes);
+    say(out, &format!("{}{wrote}", summary.text()))
 }
 
 impl EncodeArgs {
@@ -188,11 +218,72 @@ impl EncodeArgs {
         files.reads("--graintable", &encoder.graintable);
         files.reads("--copy-from", &self.result.copy_from);
         files.writes("-o", [&self.output], Kind::Guarded);
+        if self.boost.is_given() {
+            self.boost.reads(&self.script, &mut files);
+            files.writes("the scenes file beside -o", [&pipeline::scenes_file(&self.output)], Kind::Scenes);
+        }
         files
     }
 
+    fn closed_request(mut self) -> Result<pipeline::EncodeRequest> {
+        self.refuse_with_boost()?;
+        let boost = std::mem::take(&mut self.boost);
+        let open = self.script.options(SourceProvider::Auto)?;
+        let scenes = pipeline::scenes_file(&self.output);
+        // Where the scenes come from is not asked: each chunk is ordered by itself.
+        self.chunks.scenes = Some(scenes.clone());
+        let (lp, workers) = (self.encoder.threads.take(), self.chunks.max_parallel_encodes.take());
+        let program = self.encoder.encoder_path.take();
+        // From the environment; there are no scenes that they would be for.
+        self.encoder.encoder_presets = None;
+        let encode = self.request()?;
+        boost.request(encode, open, scenes, [lp, workers], program)
+    }
+
+    /// Options that have no meaning with --boost are errors, each with what to do instead.
+    fn refuse_with_boost(&self) -> Result<()> {
+        let (chunks, encoder, result) = (&self.chunks, &self.encoder, &self.result);
+        let quality = "the preset and --target decide the quality of every scene";
+        let found = "the preset finds the scenes: --set scenes.method=METHOD, or external with \
+                     --set scenes.input_scenes=FILE";
+        let params =
+            "the probes must be encoded alike: --probing-params and --final-params set the parameters";
+        let others = [
+            ("--scenes", chunks.scenes.is_some(), found),
+            ("--qpfile", chunks.qpfile.is_some(), found),
+            ("--scene-method", chunks.scene_method.is_some(), found),
+            ("--scd-thresh", chunks.scd_thresh.is_some(), found),
+            ("--downscale-scd", chunks.downscale_scd, found),
+            ("--min-chunk-length", chunks.min_chunk_length.is_some(), "every scene is a chunk of its own"),
+            ("--encoder aom", encoder.encoder == Some(CoderName::Aom), "boosting is for SVT-AV1"),
+            ("--q", encoder.q.is_some(), quality),
+            (
+                "--encoder-preset",
+                encoder.encoder_preset.is_some(),
+                "--final-preset sets the encoder's preset",
+            ),
+            ("--params", encoder.params.is_some(), params),
+            ("--bit-depth", encoder.bit_depth.is_some(), "--input-depth in the parameters sets it"),
+            (
+                "--verify",
+                result.verify.is_some(),
+                "chunks are measured already; `verify` measures every frame",
+            ),
+        ];
+        match others.iter().find(|(_, given, _)| *given) {
+            Some((option, _, why)) => bail!("{option} does not go with --boost: {why}"),
+            None => Ok(()),
+        }
+    }
+
     fn request(self) -> Result<Request> {
-        let Self { input, output, script, chunks, encoder, result } = self;
+        let Self { input, output, script, chunks, encoder, boost, result } = self;
+        if boost.has_zones() {
+            bail!("--zones go with --boost: the scenes of a file have their parameters already");
+        }
+        if result.verify.is_some() && chunks.scenes.is_none() {
+            bail!("--verify needs --scenes: without it there is nothing to judge the result by");
+        }
         if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("mkv")) {
             bail!("-o {}: the result is Matroska, its name must end in .mkv", output.display());
         }
@@ -204,10 +295,13 @@ impl EncodeArgs {
             open: script.options(SourceProvider::Auto)?,
             work: result.temp.clone().unwrap_or_else(|| input.with_extension("chunks")),
             output,
-            resume: result.resume,
+            earlier: Earlier::of(result.resume, result.force),
             clean: result.clean,
             scenes: chunks.source(&input)?,
-            min_chunk_length: at_least_one("--min-chunk-length", chunks.min_chunk_length)?,
+            min_chunk_length: at_least_one(
+                "--min-chunk-length",
+                chunks.min_chunk_length.unwrap_or(MIN_CHUNK_LENGTH),
+            )?,
             parallel: chunks
                 .max_parallel_encodes
                 .map(|n| at_least_one("--max-parallel-encodes", n))
@@ -225,9 +319,11 @@ impl EncodeArgs {
             noise: encoder.noiselevel,
             grain_table: encoder.graintable,
             bits: match encoder.bit_depth {
-                bits @ (8 | 10) => bits,
-                other => bail!("--bit-depth {other}: must be 8 or 10"),
+                None => 10,
+                Some(bits @ (8 | 10)) => bits,
+                Some(other) => bail!("--bit-depth {other}: must be 8 or 10"),
             },
+            stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
             muxer: match result.muxer {
                 MuxerName::Auto => MuxerChoice::Auto,
                 MuxerName::Mkvmerge => MuxerChoice::Mkvmerge,

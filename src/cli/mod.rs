@@ -4,6 +4,7 @@
 mod boost;
 mod dispatch;
 mod encode;
+mod encode_boost;
 mod files;
 mod input;
 mod models;

@@ -131,6 +131,16 @@ impl State {
                     ),
                 );
             }
+            Event::ChunkScore { chunk, again, crf, score, target, .. } => {
+                let again = if *again { ", once more" } else { "" };
+                let by = score - target;
+                self.detail(
+                    1,
+                    &format!(
+                        "chunk {chunk}{again} at CRF {crf:.2}: scores {score:.3}, {by:+.3} from {target:.3}"
+                    ),
+                );
+            }
             Event::EstimatedSize { stage, bytes } => self.estimate(stage, *bytes),
             Event::EncoderLine { scene, line } => {
                 self.detail(2, &format!("scene {scene}: encoder: {line}"));

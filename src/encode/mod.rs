@@ -4,8 +4,11 @@
 //! [`scenes`] finds the scenes, [`recipe`] says what each is encoded with and
 //! tries it out, [`plan`] joins short ones to chunks, [`queue`] encodes these
 //! side by side into the folder of [`work`], which remembers what is finished,
-//! [`join`] and [`mux`] put them together, and [`check`] reads the result back.
+//! [`join`] and [`mux`] put them together, and [`check`] reads the result back,
+//! all three called by [`bind`]. [`Workshop`] has the same parts for someone who
+//! decides himself what is encoded when.
 
+mod bind;
 mod check;
 mod detect;
 mod grain;
@@ -18,14 +21,18 @@ mod recipe;
 mod run;
 mod scenes;
 mod work;
+mod workshop;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 pub use mux::MuxerChoice;
 pub use run::run;
 pub use scenes::{DetectBy, SceneSource};
+pub use workshop::{Order, Workshop};
 
 /// What to encode, and how; everything in it has been checked as far as that
 /// goes without opening the clip or the encoder.
@@ -37,8 +44,8 @@ pub struct Request {
     pub output: PathBuf,
     /// The work folder.
     pub work: PathBuf,
-    /// Keep what an earlier run finished.
-    pub resume: bool,
+    /// What becomes of chunks that an earlier run finished.
+    pub earlier: Earlier,
     /// Remove the work folder once the result is checked.
     pub clean: bool,
     pub scenes: SceneSource,
@@ -66,7 +73,20 @@ pub struct Request {
     pub grain_table: Option<PathBuf>,
     /// Bits per sample of the result, 8 or 10.
     pub bits: u8,
+    /// An encoder that neither reads nor writes for so long is ended; `None`: never.
+    pub stall: Option<Duration>,
     pub muxer: MuxerChoice,
     /// A file whose audio, subtitles, chapters and attachments are copied.
     pub copy_from: Option<PathBuf>,
+}
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub output: PathBuf,
+    pub frames: usize,
+    pub bytes: u64,
+    pub chunks: usize,
+    /// Chunks that an earlier run had finished.
+    pub resumed: usize,
 }

@@ -31,6 +31,10 @@ pub struct MuxJob<'a> {
     /// An IVF with right time stamps.
     pub video: &'a Path,
     pub fps: (u32, u32),
+    /// Width and height of the picture in samples.
+    pub size: (usize, usize),
+    /// Width and height of a sample, where they differ; AV1 itself cannot tell.
+    pub sample_aspect: Option<(u32, u32)>,
     pub color: &'a ColorInfo,
     /// Audio, subtitles, chapters, attachments and tags come from here.
     pub copy_from: Option<&'a Path>,
@@ -94,21 +98,29 @@ impl Muxer {
 fn mkvmerge(program: &Path, job: &MuxJob<'_>) -> Command {
     let mut command = Command::new(program);
     command.args(["--quiet", "--ui-language", if cfg!(windows) { "en" } else { "en_US" }]);
-    command.arg("--output").arg(job.output);
+    command.arg("--output").arg(plain(job.output));
     let (numerator, denominator) = job.fps;
     command.args(["--default-duration", &format!("0:{numerator}/{denominator}p")]);
     for (option, value) in color_arguments(job.color) {
         command.args([option, &format!("0:{value}")]);
     }
-    command.arg(job.video);
+    if let Some((width, height)) = job.sample_aspect {
+        command.args(["--aspect-ratio-factor", &format!("0:{width}/{height}")]);
+    }
+    command.arg(plain(job.video));
     if let Some(source) = job.copy_from {
-        command.arg("--no-video").arg(source);
+        command.arg("--no-video").arg(plain(source));
     }
     command
 }
 
-/// What mkvmerge writes beside the stream, for players that read the container
-/// only, and for HDR10 metadata, which aomenc cannot write.
+/// A name that means nothing but a file: `@x` would be mkvmerge's list of
+/// options, `+x` a file to append, and `a:b` ffmpeg's file `b` of protocol `a`.
+fn plain(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// What mkvmerge writes beside the stream, for players that read the container only.
 fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
     let mut arguments = Vec::new();
     for (option, value) in [
@@ -148,9 +160,9 @@ fn color_arguments(color: &ColorInfo) -> Vec<(&'static str, String)> {
 
 fn ffmpeg(program: &Path, job: &MuxJob<'_>) -> Command {
     let mut command = Command::new(program);
-    command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-i"]).arg(job.video);
+    command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-i"]).arg(plain(job.video));
     if let Some(source) = job.copy_from {
-        command.arg("-i").arg(source);
+        command.arg("-i").arg(plain(source));
     }
     command.args(["-map", "0:v:0"]);
     if job.copy_from.is_some() {
@@ -167,6 +179,11 @@ fn ffmpeg(program: &Path, job: &MuxJob<'_>) -> Command {
             "1",
         ]);
     }
-    command.args(["-c", "copy", "-f", "matroska"]).arg(job.output);
+    if let Some((width, height)) = job.sample_aspect {
+        let shown = |side: usize, factor: u32| side as u64 * u64::from(factor);
+        let (width, height) = (shown(job.size.0, width), shown(job.size.1, height));
+        command.args(["-aspect", &format!("{width}:{height}")]);
+    }
+    command.args(["-c", "copy", "-f", "matroska"]).arg(plain(job.output));
     command
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,12 +21,11 @@ use crate::support::space::NoRoom;
 
 /// Frames rendered ahead for each encoder.
 const PREFETCH: usize = 8;
-/// Slow presets with a long lookahead may be silent for minutes, not for this long.
-const STALL: Duration = Duration::from_mins(30);
 const ATTEMPTS: u32 = 2;
-/// So many chunks failing before a single one succeeds means that all will.
+/// So many chunks failing before a single one succeeds, in this run or in the
+/// one that it continues, means that all will.
 const HOPELESS: usize = 3;
-const STAGE: &str = "Encoding";
+pub const STAGE: &str = "Encoding";
 
 /// A chunk to encode.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub struct Shop<'a> {
     pub full_range: bool,
     /// Frame rate for the times in grain tables.
     pub fps: (u32, u32),
+    /// An encoder that neither reads nor writes for so long is ended.
+    pub stall: Option<Duration>,
     /// Opens the clip once more: source plugins are good at reading on from
     /// where they are, so every worker has its own.
     pub open: &'a (dyn Fn() -> Result<Clip> + Sync),
@@ -55,9 +56,11 @@ pub struct Shop<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// Frames and bytes of the whole clip, for the estimate of the size.
+/// What is finished of the whole clip; frames and bytes are for the estimate of
+/// the size.
 #[derive(Debug, Clone, Copy)]
 pub struct Done {
+    pub chunks: usize,
     pub frames: usize,
     pub bytes: u64,
     pub of_frames: usize,
@@ -69,7 +72,6 @@ struct Board<'a> {
     stage: Stage,
     next: AtomicUsize,
     done: Mutex<Done>,
-    succeeded: AtomicUsize,
     failed: Mutex<Vec<(usize, Error)>>,
     fatal: Mutex<Option<Error>>,
     /// Set by a fatal error besides the user's.
@@ -87,7 +89,6 @@ pub fn run(jobs: &[Job], parallel: usize, first: Clip, done: Done, shop: &Shop<'
         stage: shop.events.stage(STAGE, frames as u64, "frames"),
         next: AtomicUsize::new(0),
         done: Mutex::new(done),
-        succeeded: AtomicUsize::new(0),
         failed: Mutex::new(Vec::new()),
         fatal: Mutex::new(None),
         stop: Cancel::new(),
@@ -174,16 +175,9 @@ impl Board<'_> {
         let Some(tool) = shop.tools.iter().find(|tool| tool.coder() == recipe.coder) else {
             bail!("the encoder of chunk {} was not opened", job.number)
         };
-        let mut options = recipe.options.clone();
-        if let Some(grain) = &recipe.grain {
-            let table = shop.work.grain_file(&job.chunk);
-            if grain.write(&table, &job.chunk.frames, shop.fps)? {
-                options.set_ours(recipe.coder.table_option(), table.display().to_string());
-            }
-        }
-        let words = options.words(recipe.coder);
+        let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let plain = tool.stream(&words, shop.format, &job.file);
-        let stream = Stream { full_range: shop.full_range, stall: Some(STALL), ..plain };
+        let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
         let frames = Counted {
             frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
             sent: 0,
@@ -201,14 +195,18 @@ impl Board<'_> {
         let &Encoded { frames, bytes, seconds, .. } = encoded;
         let (start, end) = (job.chunk.frames.start, job.chunk.frames.end);
         self.shop.work.record(&Finished { key: job.key.clone(), start, end, bytes, seconds })?;
-        self.succeeded.fetch_add(1, Ordering::SeqCst);
         self.shop.events.emit(&Event::ChunkFinished { worker, chunk: job.number, frames, bytes, seconds });
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = self.done();
+        done.chunks += 1;
         done.frames += frames;
         done.bytes += bytes;
         let bytes = (done.bytes as f64 / done.frames as f64 * done.of_frames as f64) as u64;
         self.shop.events.emit(&Event::EstimatedSize { stage: STAGE, bytes });
         Ok(())
+    }
+
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fail(&self, index: usize, error: Error) {
@@ -222,7 +220,7 @@ impl Board<'_> {
             *fatal = Some(error);
         } else if let Err(full) = self.shop.work.check_space() {
             *fatal = Some(full.into());
-        } else if failed.len() + 1 >= HOPELESS && self.succeeded.load(Ordering::SeqCst) == 0 {
+        } else if failed.len() + 1 >= HOPELESS && self.done().chunks == 0 {
             *fatal = Some(error.context("the first chunks all failed, so the run stops here"));
         } else {
             failed.push((index, error));
@@ -230,6 +228,18 @@ impl Board<'_> {
         }
         self.stop.cancel();
     }
+}
+
+/// The words of a chunk's encode; its grain table is written.
+pub fn words(recipe: &Recipe, chunk: &Chunk, work: &WorkFolder, fps: (u32, u32)) -> Result<Vec<String>> {
+    let mut options = recipe.options.clone();
+    if let Some(grain) = &recipe.grain {
+        let table = work.grain_file(chunk);
+        if grain.write(&table, &chunk.frames, fps)? {
+            options.set_ours(recipe.coder.table_option(), table.display().to_string());
+        }
+    }
+    Ok(options.words(recipe.coder))
 }
 
 fn may_succeed(error: &Error) -> bool {

@@ -1,26 +1,25 @@
 //! A run from the input to the checked Matroska file.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use super::check::{Expected, check};
-use super::mux::{MuxJob, Muxer};
+use super::bind::{self, Binding};
+use super::mux::Muxer;
 use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
 use super::scenes;
 use super::work::WorkFolder;
-use super::{Request, join};
+use super::{Outcome, Request};
 use crate::encoder::{Program, y4m};
-use crate::formats::matroska::{Contents, Kind};
+use crate::formats::matroska::Contents;
 use crate::formats::scenes_json::SceneEntry;
 use crate::options::Coder;
 use crate::source::{self, Clip, ClipInfo, OpenOptions};
-use crate::support::atomic;
 use crate::support::cancel::Cancel;
-use crate::support::events::{Event, Events};
+use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine;
 
@@ -28,26 +27,12 @@ use crate::support::machine;
 /// so it only serves filters that look back and ahead.
 const CACHE_LIMIT: u64 = 1 << 30;
 
-/// A finished run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    pub output: PathBuf,
-    pub frames: usize,
-    pub bytes: u64,
-    pub chunks: usize,
-    /// Chunks that an earlier run had finished.
-    pub resumed: usize,
-}
-
 /// Encodes as `request` says. On failure and interruption the finished chunks
 /// are kept for a run that resumes; the output appears checked or not at all.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcome> {
-    check_paths(request)?;
+    bind::check_paths(request)?;
     let muxer = Muxer::find(request.muxer)?;
-    let work = WorkFolder::open(&request.work, request.resume)?;
-    if work.cleared > 0 {
-        events.note(format!("{} chunks of an earlier run were cleared; --resume keeps them", work.cleared));
-    }
+    let mut work = WorkFolder::open(&request.work, request.earlier)?;
     let input = Input::open(request, &work, events)?;
     events.note(request.scenes.describe());
     let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
@@ -61,11 +46,18 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
     let resolver = Resolver { request, base, tools: &tools, info: input.info(), events };
     let resolved = resolver.resolve(&found)?;
     recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
+    // Nothing that is finished goes before all the rest has proved right.
+    let cleared = work.begin()?;
+    if cleared > 0 {
+        events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+    }
 
     let run = Run { request, input, work, tools, resolved, events, cancel };
     let (chunks, resumed) = run.encode()?;
     let contents = run.mux(&muxer, &chunks)?;
-    run.finish(&contents, chunks.len(), resumed)
+    let counts = (run.input.info().frames, resumed);
+    let files: Vec<&Path> = chunks.iter().map(|job| job.file.as_path()).collect();
+    bind::finish(request, run.work, &contents, &files, counts, events)
 }
 
 /// The clip as it is encoded.
@@ -85,14 +77,7 @@ impl Input {
         let clip = source::open(&request.input, &options)?;
         let key = source::fingerprint(&request.input, &options, clip.info())?;
         let info = clip.info();
-        let Some(fps) = info.fps.and_then(|(n, d)| Some((u32::try_from(n).ok()?, u32::try_from(d).ok()?)))
-        else {
-            bail!(
-                "{} has no constant frame rate, so its frames have no times in the result; \
-                 give it one with `core.std.AssumeFPS` in a script",
-                request.input.display()
-            );
-        };
+        let fps = bind::frame_rate(&request.input, info)?;
         let working = clip.working(request.bits)?.clip;
         let (from, to) = (info, working.info());
         if from.format != to.format || (from.width, from.height) != (to.width, to.height) {
@@ -118,24 +103,6 @@ impl Input {
         );
         Ok(clip)
     }
-}
-
-fn check_paths(request: &Request) -> Result<()> {
-    let output = &request.output;
-    let same = |path: &Path| match (std::fs::canonicalize(path), std::fs::canonicalize(output)) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    };
-    ensure!(!same(&request.input), "the output {} is the input; choose another name", output.display());
-    if let Some(source) = &request.copy_from {
-        ensure!(source.is_file(), "--copy-from {}: there is no such file", source.display());
-        ensure!(!same(source), "the output {} is --copy-from's file; choose another name", output.display());
-    }
-    // Hours later would be late to find out.
-    let folder = atomic::folder_of(output);
-    tempfile::tempfile_in(&folder)
-        .with_context(|| format!("cannot write {} into {}", output.display(), folder.display()))?;
-    Ok(())
 }
 
 fn open_tools(
@@ -180,11 +147,12 @@ impl Run<'_> {
         let recipes = &self.resolved.recipes;
         let jobs = self.jobs()?;
         let frames = self.input.info().frames;
-        let mut done = Done { frames: 0, bytes: 0, of_frames: frames };
+        let mut done = Done { chunks: 0, frames: 0, bytes: 0, of_frames: frames };
         let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());
         for job in jobs {
             match self.work.finished(&job.chunk, &job.key) {
                 Some(record) => {
+                    done.chunks += 1;
                     done.frames += job.chunk.frames.len();
                     done.bytes += record.bytes;
                     ready.push(job);
@@ -250,70 +218,26 @@ impl Run<'_> {
             },
             full_range: info.color.is_full_range(),
             fps: y4m::frame_rate(info.fps),
+            stall: self.request.stall,
             open,
             events: self.events,
             cancel: self.cancel,
         }
     }
 
-    /// Joins and muxes into a temporary file, checks it and gives it its name.
     fn mux(&self, muxer: &Muxer, jobs: &[Job]) -> Result<Contents> {
-        let info = self.input.info();
         let files: Vec<_> = jobs.iter().map(|job| (job.file.clone(), job.chunk.frames.len())).collect();
-        let joined = self.work.joined();
-        {
-            let stage = self.events.stage("Joining", info.frames as u64, "frames");
-            join::join(&files, self.input.fps, &joined, &stage, self.cancel)?;
-        }
-        let output = &self.request.output;
-        let partial = atomic::ordinary(&mut tempfile::Builder::new())
-            .prefix(".progression-boost-")
-            .suffix(".mkv")
-            .tempfile_in(atomic::folder_of(&atomic::followed(output)))
-            .with_context(|| format!("cannot write beside {}", output.display()))?
-            .into_temp_path();
-        let color = &self.resolved.color;
-        let copy_from = self.request.copy_from.as_deref();
-        let job = MuxJob { video: &joined, fps: self.input.fps, color, copy_from, output: &partial };
-        {
-            let _stage = self.events.stage("Muxing", 0, "files");
-            muxer.run(&job, self.cancel)?.iter().for_each(|warning| self.events.warn(warning));
-        }
-        let expected = Expected {
-            frames: info.frames,
+        let binding = Binding {
+            request: self.request,
+            info: self.input.info(),
+            sample_aspect: self.input.clip.info().sample_aspect,
             fps: self.input.fps,
-            width: info.width,
-            height: info.height,
-            bits: self.request.bits,
-            color,
+            color: &self.resolved.color,
+            work: &self.work,
+            muxer,
+            events: self.events,
+            cancel: self.cancel,
         };
-        let contents = check(&partial, &expected)?;
-        atomic::keep(partial, output)?;
-        // As large as the result; the chunks it came from are kept.
-        let _ = std::fs::remove_file(&joined);
-        Ok(contents)
-    }
-
-    fn finish(self, contents: &Contents, chunks: usize, resumed: usize) -> Result<Outcome> {
-        let output = self.request.output.clone();
-        let bytes = std::fs::metadata(&output).map_or(0, |file| file.len());
-        if let Some(source) = &self.request.copy_from {
-            self.events.note(format!(
-                "from {}: {} audio, {} subtitle tracks, {} chapters, {} attachments",
-                source.display(),
-                contents.count(Kind::Audio),
-                contents.count(Kind::Subtitles),
-                contents.chapters,
-                contents.attachments
-            ));
-        }
-        if self.request.clean {
-            self.work.remove()?;
-        } else {
-            self.events
-                .note(format!("the chunks stay in {}; --clean removes them", self.work.path().display()));
-        }
-        self.events.emit(&Event::Result { path: output.display().to_string() });
-        Ok(Outcome { output, frames: self.input.info().frames, bytes, chunks, resumed })
+        binding.bind(&files)
     }
 }

@@ -1,6 +1,6 @@
 //! The work folder: finished chunks and the journal that says which they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,11 +8,14 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Chunk;
+use crate::encoder::is_cache_file;
 use crate::formats::ivf;
+use crate::support::atomic;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
-use crate::support::lock::FolderLock;
+use crate::support::lock::{Earlier, FolderLock, LOCK_FILE};
 use crate::support::space::{self, NoRoom};
+use crate::support::units::show_bytes;
 
 // Names that nothing else in a folder of the user's is likely to have.
 const CHUNKS: &str = "encoded-chunks";
@@ -21,6 +24,7 @@ const JOURNAL: &str = "encode.journal";
 const SCENES: &str = "detected-scenes.json";
 const JOINED: &str = "joined.ivf";
 const INDEX: &str = "source-index";
+const PARTIAL: &str = "partial-result";
 
 /// A finished chunk. It counts when its file is there, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,29 +50,65 @@ pub struct WorkFolder {
     path: PathBuf,
     finished: HashMap<Fingerprint, Finished>,
     journal: Mutex<Journal<Finished>>,
-    /// Chunks that a fresh run threw away.
-    pub cleared: usize,
+    /// Finished chunks that [`WorkFolder::begin`] throws away.
+    unwanted: usize,
     _lock: FolderLock,
 }
 
 impl WorkFolder {
-    /// Locks `path` and reads what is finished; a fresh run (`resume` false)
-    /// clears it. The source's index stays.
-    pub fn open(path: &Path, resume: bool) -> Result<Self> {
+    /// Locks `path` and reads what is finished there. Nothing finished is removed
+    /// before [`WorkFolder::begin`]: what else the run needs may yet prove wrong.
+    pub fn open(path: &Path, earlier: Earlier) -> Result<Self> {
         let lock = FolderLock::acquire(path)?;
         let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
-        let mut cleared = 0;
-        if !resume {
-            cleared = clear(&path)?;
-        }
         for folder in [CHUNKS, GRAIN, INDEX] {
             std::fs::create_dir_all(path.join(folder))
                 .with_context(|| format!("cannot create the work folder {}", path.display()))?;
         }
-        remove_partial_files(&path.join(CHUNKS));
+        remove_remains(&path);
         let (journal, records) = Journal::open(&path.join(JOURNAL))?;
         let finished = records.into_iter().map(|record: Finished| (record.key.clone(), record)).collect();
-        Ok(Self { path, finished, journal: Mutex::new(journal), cleared, _lock: lock })
+        let mut folder = Self { path, finished, journal: Mutex::new(journal), unwanted: 0, _lock: lock };
+        if earlier != Earlier::Resume {
+            folder.disown(earlier)?;
+        }
+        Ok(folder)
+    }
+
+    /// Takes no notice of what is finished, which is an error unless that was asked for.
+    fn disown(&mut self, earlier: Earlier) -> Result<()> {
+        let sizes = self.finished.values().map(|record| std::fs::metadata(self.file_of(record)));
+        let sizes: Vec<u64> = sizes.flatten().map(|file| file.len()).collect();
+        if earlier == Earlier::Refuse && !sizes.is_empty() {
+            let (path, bytes) = (self.path.display(), show_bytes(sizes.iter().sum()));
+            bail!(
+                "an earlier run finished {} chunks, {bytes}, in {path}: --resume continues it, also with other \
+                 settings (what does not fit them is encoded anew), --force starts over without them, and \
+                 --temp names another folder; nothing was changed",
+                sizes.len()
+            );
+        }
+        self.unwanted = sizes.len();
+        self.finished.clear();
+        Ok(())
+    }
+
+    /// The run has all that it needs. Removes what it is to start without, and
+    /// returns the number of finished chunks among it.
+    pub fn begin(&mut self) -> Result<usize> {
+        if self.unwanted > 0 {
+            clear(&self.path)?;
+            for folder in [CHUNKS, GRAIN] {
+                std::fs::create_dir_all(self.path.join(folder))
+                    .with_context(|| format!("cannot create the work folder {}", self.path.display()))?;
+            }
+            self.journal = Mutex::new(Journal::open(&self.path.join(JOURNAL))?.0);
+        }
+        Ok(std::mem::take(&mut self.unwanted))
+    }
+
+    fn file_of(&self, record: &Finished) -> PathBuf {
+        self.named(record.start, record.end, &record.key)
     }
 
     pub fn path(&self) -> &Path {
@@ -86,8 +126,12 @@ impl WorkFolder {
 
     /// The final name of a chunk's file. Chunks of other settings have other names.
     pub fn chunk_file(&self, chunk: &Chunk, key: &Fingerprint) -> PathBuf {
+        self.named(chunk.frames.start, chunk.frames.end, key)
+    }
+
+    fn named(&self, start: usize, end: usize, key: &Fingerprint) -> PathBuf {
         let short = &key.to_string()[..8];
-        self.path.join(CHUNKS).join(format!("{:07}-{:07}.{short}.ivf", chunk.frames.start, chunk.frames.end))
+        self.path.join(CHUNKS).join(format!("{start:07}-{end:07}.{short}.ivf"))
     }
 
     pub fn grain_file(&self, chunk: &Chunk) -> PathBuf {
@@ -117,12 +161,37 @@ impl WorkFolder {
 
     pub fn store_detected(&self, key: &Fingerprint, starts: Vec<usize>) -> Result<()> {
         let detected = Detected { key: key.clone(), starts };
-        crate::support::atomic::write(&self.path.join(SCENES), &serde_json::to_vec(&detected)?)
+        atomic::write(&self.path.join(SCENES), &serde_json::to_vec(&detected)?)
     }
 
     /// An error when nothing more can be written here: then every chunk would fail.
     pub fn check_space(&self) -> Result<(), NoRoom> {
         space::check(&self.path)
+    }
+
+    /// Notes that an unfinished file is about to appear under `path`, outside of
+    /// this folder: should the run be killed, the next one removes it.
+    pub fn note_partial(&self, path: &Path) -> Result<()> {
+        let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+        atomic::write(&self.path.join(PARTIAL), path.as_os_str().as_encoded_bytes())
+    }
+
+    /// The file of [`WorkFolder::note_partial`] has become a result, or is gone.
+    pub fn forget_partial(&self) {
+        let _ = std::fs::remove_file(self.path.join(PARTIAL));
+    }
+
+    /// Removes finished chunks other than `needed`: those of other settings,
+    /// which pile up over runs that resume. Returns how many there were, and
+    /// their bytes.
+    pub fn prune(&self, needed: &HashSet<&Path>) -> (usize, u64) {
+        let Ok(entries) = std::fs::read_dir(self.path.join(CHUNKS)) else { return (0, 0) };
+        let old = entries.flatten().filter(|entry| !needed.contains(entry.path().as_path()));
+        let removed = old.filter_map(|entry| {
+            let bytes = entry.metadata().ok()?.len();
+            std::fs::remove_file(entry.path()).ok().map(|()| bytes)
+        });
+        removed.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes))
     }
 
     /// Removes the whole folder, index included.
@@ -132,25 +201,26 @@ impl WorkFolder {
         // The lock is released before its file goes, which Windows wants.
         drop(self);
         let _ = std::fs::remove_dir_all(path.join(INDEX));
-        let _ = std::fs::remove_file(path.join("lock"));
+        for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+            if is_ours(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
         // Other files of the user's keep the folder alive.
         let _ = std::fs::remove_dir(&path);
         Ok(())
     }
 }
 
-/// Removes what earlier runs left and returns the number of finished chunks among it.
-fn clear(path: &Path) -> Result<usize> {
-    let chunks = std::fs::read_dir(path.join(CHUNKS)).map_or(0, |entries| {
-        entries.flatten().filter(|e| !e.file_name().to_string_lossy().starts_with('.')).count()
-    });
+/// Removes chunks and what belongs to them.
+fn clear(path: &Path) -> Result<()> {
     for folder in [CHUNKS, GRAIN] {
         gone(std::fs::remove_dir_all(path.join(folder)), &path.join(folder))?;
     }
-    for file in [JOURNAL, SCENES, JOINED] {
+    for file in [JOURNAL, JOINED] {
         gone(std::fs::remove_file(path.join(file)), &path.join(file))?;
     }
-    Ok(chunks)
+    Ok(())
 }
 
 fn gone(removed: std::io::Result<()>, path: &Path) -> Result<()> {
@@ -162,13 +232,33 @@ fn gone(removed: std::io::Result<()>, path: &Path) -> Result<()> {
     }
 }
 
-/// What a killed run was writing. An encoder that outlived it may still hold
-/// its file open; that one is dealt with when the chunk is encoded.
-fn remove_partial_files(folder: &Path) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            let _ = std::fs::remove_file(entry.path());
+/// Files of a run besides the chunks: the lock, detected scenes, and what was
+/// learned of encoders.
+fn is_ours(name: &str) -> bool {
+    [SCENES, PARTIAL, LOCK_FILE].contains(&name) || is_cache_file(name) || atomic::is_temporary(name)
+}
+
+/// What a killed run was writing: a part of a chunk, the joined stream, or the
+/// result, the last two as large as the film. An encoder that outlived it may
+/// still hold its file open; that one is dealt with when the chunk is encoded.
+fn remove_remains(path: &Path) {
+    let in_folder = |folder: &Path, is_partial: fn(&str) -> bool| {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if is_partial(&entry.file_name().to_string_lossy()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
+    };
+    in_folder(&path.join(CHUNKS), |name| name.starts_with('.'));
+    in_folder(path, |name| name == JOINED || atomic::is_temporary(name));
+    let note = path.join(PARTIAL);
+    let Some(partial) = std::fs::read(&note).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return;
+    };
+    let partial = Path::new(&partial);
+    // Only a file that can be no result of anybody's.
+    if partial.file_name().is_some_and(|name| atomic::is_temporary(&name.to_string_lossy())) {
+        let _ = std::fs::remove_file(partial);
     }
+    let _ = std::fs::remove_file(note);
 }

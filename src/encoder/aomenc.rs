@@ -201,7 +201,7 @@ const COLOR_NAMES: [Names; 4] = [
 
 /// The options that keep the clip's colour, and a note for what AV1 cannot
 /// carry. The range is not among them: aomenc reads it from the y4m header, and
-/// has no place for HDR10 metadata, which the muxer writes. Chroma on the left
+/// has no option for HDR10 metadata, which goes into the joined stream. Chroma on the left
 /// it takes only with 8 bits (3.6.0: "only supported for 420mpeg2 input").
 pub fn color_options(color: &ColorInfo, bits: u8) -> (Vec<(&'static str, String)>, Vec<String>) {
     let (flags, notes) = color::flags(color);

@@ -172,6 +172,14 @@ impl Capabilities {
     }
 }
 
+/// Names of the entries begin and end so.
+const ENTRY: (&str, &str) = ("encoder-", ".json");
+
+/// Whether a file of this name is an entry of a cache folder.
+pub fn is_cache_file(name: &str) -> bool {
+    name.starts_with(ENTRY.0) && name.ends_with(ENTRY.1)
+}
+
 /// One binary's entry in the cache folder.
 struct CacheFile {
     path: PathBuf,
@@ -209,7 +217,7 @@ impl CacheFile {
             hash: identity.hash.clone(),
         };
         let name = blake3::hash(identity.path.as_os_str().as_encoded_bytes()).to_hex();
-        Ok(Self { path: folder.join(format!("encoder-{}.json", &name[..16])), key })
+        Ok(Self { path: folder.join(format!("{}{}{}", ENTRY.0, &name[..16], ENTRY.1)), key })
     }
 
     /// An unreadable or foreign entry is none.

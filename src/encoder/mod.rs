@@ -17,7 +17,7 @@ mod run;
 mod trial;
 pub mod y4m;
 
-pub use capabilities::{Capabilities, Encoder};
+pub use capabilities::{Capabilities, Encoder, is_cache_file};
 pub use identify::{Identity, identify};
 pub use params::{ParameterList, Purpose, Request};
 pub use preflight::preflight;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::y4m;
-use crate::formats::ivf;
+use crate::formats::{ivf, sequence};
 use crate::options::Coder;
 use crate::source::Picture;
 use crate::support::cancel::{Cancel, Interrupted};
@@ -209,7 +209,7 @@ fn judge(process: &Process, ended: &Ended, output: &Path, sent: usize) -> Result
     if ended.stopped.is_some() {
         return Err(EncodeError::Stalled(process.failure(ended)));
     }
-    let found = ivf::verify(output);
+    let found = ivf::verify(output).and_then(|found| sequence::verify(output).map(|()| found));
     match &found {
         Ok((frames, bytes)) if ended.status.success() && *frames == sent && sent > 0 => return Ok(*bytes),
         _ => {}

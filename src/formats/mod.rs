@@ -9,6 +9,7 @@
 //! | [`roi_map`] | ROI maps over a grid of [`blocks`] | `cli` (`roi`) | `character`, `pipeline` |
 //! | [`ivf`] | IVF with AV1 | `encoder`, `probe`, `pipeline`, `encode`, `verify` | `encode` (joined chunks) |
 //! | [`sequence`] | the sequence header of an AV1 stream | `encode`, `verify` | – |
+//! | [`hdr`] | HDR10 metadata of an AV1 stream | – | `encode` |
 //! | [`matroska`] | Matroska and WebM | `encode`, `verify` | – |
 //!
 //! Readers take hostile files: what is wrong is an error that names the place,
@@ -16,6 +17,7 @@
 
 pub mod av1an_zones;
 pub mod blocks;
+pub mod hdr;
 pub mod ivf;
 pub mod matroska;
 pub mod qpfile;

@@ -1,9 +1,47 @@
 //! The colour an AV1 stream says it has: its sequence header (AV1 Bitstream &
 //! Decoding Process Specification, section 5.5), read as far as that needs.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail, ensure};
 
-const OBU_SEQUENCE_HEADER: u8 = 1;
+use super::ivf;
+
+pub(super) const OBU_SEQUENCE_HEADER: u8 = 1;
+const OBU_FRAME_HEADER: u8 = 3;
+const OBU_FRAME: u8 = 6;
+
+/// A part of a temporal unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Obu<'a> {
+    /// `obu_type`.
+    pub kind: u8,
+    /// Whether it tells its size; else it is the unit's last one.
+    pub sized: bool,
+    pub payload: &'a [u8],
+    /// Where in the unit it ends.
+    pub end: usize,
+}
+
+/// The parts of a temporal unit; an error is the last thing that comes.
+pub(super) fn obus(unit: &[u8]) -> impl Iterator<Item = Result<Obu<'_>>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = unit.get(at..).filter(|rest| !rest.is_empty())?;
+        let obu = first_obu(rest).map(|obu| Obu { end: at + obu.end, ..obu });
+        at = obu.as_ref().map_or(unit.len(), |obu| obu.end);
+        Some(obu)
+    })
+}
+
+fn first_obu(unit: &[u8]) -> Result<Obu<'_>> {
+    let (&header, rest) = unit.split_first().context("an OBU is cut off")?;
+    let (kind, extended, sized) = ((header >> 3) & 15, header & 4 != 0, header & 2 != 0);
+    let rest = rest.get(usize::from(extended)..).context("an OBU is cut off")?;
+    let (size, rest) = if sized { leb128(rest)? } else { (rest.len(), rest) };
+    let payload = rest.get(..size).context("an OBU is cut off")?;
+    Ok(Obu { kind, sized, payload, end: unit.len() - rest.len() + size })
+}
 
 /// What all frames of a stream share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +60,12 @@ pub struct Sequence {
 
 impl Sequence {
     /// Of a temporal unit that begins a stream.
-    pub fn of_unit(mut unit: &[u8]) -> Result<Self> {
-        while let Some((&header, rest)) = unit.split_first() {
-            let (kind, extended, sized) = ((header >> 3) & 15, header & 4 != 0, header & 2 != 0);
-            let rest = rest.get(usize::from(extended)..).context("an OBU is cut off")?;
-            let (size, rest) = if sized { leb128(rest)? } else { (rest.len(), rest) };
-            let payload = rest.get(..size).context("an OBU is cut off")?;
-            if kind == OBU_SEQUENCE_HEADER {
-                return Self::parse(&mut Bits { bytes: payload, at: 0 });
+    pub fn of_unit(unit: &[u8]) -> Result<Self> {
+        for obu in obus(unit) {
+            let obu = obu?;
+            if obu.kind == OBU_SEQUENCE_HEADER {
+                return Self::parse(&mut Bits { bytes: obu.payload, at: 0 });
             }
-            unit = &rest[size..];
         }
         bail!("the stream does not begin with a sequence header")
     }
@@ -150,6 +184,31 @@ fn color_config(bits: &mut Bits<'_>, profile: u32, width: usize, height: usize) 
     })
 }
 
+/// Whether every frame of an IVF file is AV1 as far as its structure goes: that
+/// of a program which writes something else, or of a disk that lost a part, is
+/// not. What is coded inside is not decoded.
+pub fn verify(path: &Path) -> Result<()> {
+    let mut reader = ivf::Reader::open(path)?;
+    let mut frame = 0;
+    while let Some(packet) = reader.next_packet()? {
+        let sound = if frame == 0 { Sequence::of_unit(&packet.data).map(drop) } else { Ok(()) };
+        sound
+            .and_then(|()| holds_a_picture(&packet.data))
+            .with_context(|| format!("frame {frame} of {} is no AV1", path.display()))?;
+        frame += 1;
+    }
+    Ok(())
+}
+
+fn holds_a_picture(unit: &[u8]) -> Result<()> {
+    let mut found = false;
+    for obu in obus(unit) {
+        found |= [OBU_FRAME_HEADER, OBU_FRAME].contains(&obu?.kind);
+    }
+    ensure!(found, "it has no picture");
+    Ok(())
+}
+
 /// A little-endian base-128 number and what follows it.
 fn leb128(bytes: &[u8]) -> Result<(usize, &[u8])> {
     let mut value = 0u64;
@@ -213,6 +272,30 @@ mod tests {
         assert_eq!((sequence.width, sequence.height, sequence.bits), (320, 180, 10));
         assert_eq!((sequence.primaries, sequence.transfer, sequence.matrix), (2, 2, 2));
         assert!(!sequence.full_range && !sequence.film_grain);
+    }
+
+    #[test]
+    fn what_is_no_av1_is_told_from_what_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.ivf");
+        let frame = [0x12, 0, 0x32, 1, 0];
+        let first = [&UNSPECIFIED[..], &frame[2..]].concat();
+        let verdict = |units: &[&[u8]]| {
+            let header = ivf::Header { width: 320, height: 180, time_base: (1, 24), frames: 2 };
+            let mut bytes = header.to_bytes().to_vec();
+            units.iter().for_each(|unit| ivf::write_packet(&mut bytes, 0, unit).unwrap());
+            std::fs::write(&path, bytes).unwrap();
+            verify(&path).map_err(|error| format!("{error:#}"))
+        };
+        assert_eq!(verdict(&[&first, &frame]), Ok(()));
+        for (units, why) in [
+            ([&frame[..], &frame], "frame 0 of"),
+            ([&first[..], &frame[..2]], "it has no picture"),
+            ([&first[..], &frame[..4]], "frame 1 of"),
+            ([&first[..], b"garbage that is no AV1"], "frame 1 of"),
+        ] {
+            assert!(verdict(&units).unwrap_err().contains(why), "{why}");
+        }
     }
 
     #[test]

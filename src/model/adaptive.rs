@@ -31,6 +31,9 @@ const MOST: usize = 3;
 const APART_SECOND: f64 = 0.2;
 /// Between two probes there must be room for a third: about one CRF.
 const APART_THIRD: f64 = 0.07;
+/// Further than this from every probe, a curve through them is no longer known to
+/// half a point: its bend is that of nobody.
+const WITHIN_SIGHT: f64 = 0.6;
 
 /// Damage of a usual picture at the quantiser step of CRF 24: a pilot's first
 /// probe starts from it. SSIMULACRA2: 14 to 25 on Big Buck Bunny.
@@ -66,24 +69,35 @@ impl Adaptive {
             (_, _, None) => Next::Lessons,
             (_, [], Some(lessons)) => Next::Probe(self.round(goal.clamp(lessons.start))),
             (_, [_], Some(lessons)) => self.probe(scored, goal, &lessons.slopes, APART_SECOND),
-            (_, [a, b], Some(lessons))
-                if !between(*a, *b, goal).is_some_and(|slope| lessons.slopes.allow(slope)) =>
-            {
-                self.probe(scored, goal, &lessons.slopes, APART_THIRD)
+            (_, [a, b], Some(lessons)) => {
+                let slopes = &lessons.slopes;
+                let usual = between(*a, *b, goal).is_some_and(|slope| slopes.allow(slope));
+                if usual && Self::in_sight(scored, goal, slopes) {
+                    return Next::Done;
+                }
+                self.probe(scored, goal, slopes, APART_THIRD)
             }
             _ => Next::Done,
         }
     }
 
-    /// What the probes of the pilots teach.
+    /// Whether a probe is near where the target is expected.
+    fn in_sight(scored: &[Scored], goal: &Goal, slopes: &Slopes) -> bool {
+        let Some(answer) = solve(scored, goal, slopes, None) else { return false };
+        let aim = qstep::from_crf(answer.crf).ln();
+        scored.iter().any(|probe| (qstep::from_crf(probe.crf).ln() - aim).abs() <= WITHIN_SIGHT)
+    }
+
+    /// What the probes of the pilots teach. What was assumed before counts as one
+    /// pilot more: a few of them may all be odd.
     pub(super) fn learn(&self, pilots: &[Vec<Scored>], goal: &Goal) -> Lessons {
         let goal = &goal.of_damage(self.expected_factor.recip());
         let slopes = Slopes::learn(pilots.iter().map(Vec::as_slice), goal);
         let solved = |scored: &Vec<Scored>| solve(scored, goal, &slopes, None);
-        let steps: Vec<f64> =
-            pilots.iter().filter_map(solved).map(|answer| qstep::from_crf(answer.crf).ln()).collect();
-        let start = median(steps).map_or_else(|| self.first_crf(goal), |step| qstep::to_crf(step.exp()));
-        Lessons { slopes, start }
+        let assumed = self.first_crf(goal);
+        let crfs = pilots.iter().filter_map(solved).map(|answer| answer.crf).chain([assumed]);
+        let start = median(crfs.map(|crf| qstep::from_crf(crf).ln()).collect());
+        Lessons { slopes, start: start.map_or(assumed, |step| qstep::to_crf(step.exp())) }
     }
 
     /// A probe where the others say that the target is hit, `apart` from all of

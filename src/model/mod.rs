@@ -18,6 +18,7 @@ mod slopes;
 
 pub use crate::options::round_crf;
 pub use adaptive::Adaptive;
+use curve::Curve;
 pub use offset::{Offset, Pair, Ratios};
 pub use slopes::Slopes;
 
@@ -54,6 +55,10 @@ pub struct Goal {
 /// Score of a frame that cannot be told from its source, where higher is better.
 const PERFECT: f64 = 100.0;
 
+/// A probe is far from the target when the ratio of their damage has a larger
+/// logarithm: 30 % of damage.
+const FAR: f64 = 0.3;
+
 /// Distortion below this counts as this, so that it has a logarithm.
 const LEAST_DISTORTION: f64 = 0.001;
 
@@ -84,10 +89,13 @@ impl Goal {
         if self.higher_is_better { PERFECT - distortion } else { distortion }
     }
 
-    /// CRF of the probe that is nearest to the target.
+    /// CRF of the probe that is nearest to the target; `None` where all are far
+    /// from it, as those of scenes at a limit of the CRF are.
     pub fn nearest(&self, scored: &[Scored]) -> Option<f64> {
-        let distance = |probe: &Scored| self.surplus(probe.score).abs();
-        scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).map(|probe| probe.crf)
+        let distance =
+            |probe: &Scored| (self.distortion(probe.score) / self.distortion(self.target)).ln().abs();
+        let nearest = scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        (distance(nearest) <= FAR).then_some(nearest.crf)
     }
 
     fn clamp(&self, crf: f64) -> f64 {
@@ -143,6 +151,9 @@ pub struct Learned {
     pub lessons: Option<Lessons>,
     /// What the calibrated scenes showed.
     pub ratios: Ratios,
+    /// What the scene's own final encode showed, ln of (its damage / a probe's),
+    /// which then holds alone.
+    pub own: Option<f64>,
 }
 
 /// The presets that the reference model's constants are chosen by.
@@ -238,14 +249,36 @@ impl Model {
         }
     }
 
+    /// What a probe of a scene with these probes would score at `crf`; `None` without probes.
+    pub fn expected(&self, scored: &[Scored], lessons: Option<&Lessons>, crf: f64) -> Option<f64> {
+        let slopes = lessons.map_or_else(Slopes::prior, |lessons| lessons.slopes);
+        let curve = Curve::through(scored, &self.goal, &slopes)?;
+        Some(self.goal.score(curve.at(qstep::from_crf(crf).ln()).exp()))
+    }
+
+    /// ln of (damage of the final encode / damage of the probe).
+    pub fn ratio(&self, pair: Pair) -> f64 {
+        (self.goal.distortion(pair.final_) / self.goal.distortion(pair.probe)).ln()
+    }
+
+    /// The target, moved as the damage of a probe would be from one score to the other.
+    pub fn moved_target(&self, from: f64, to: f64) -> f64 {
+        let goal = &self.goal;
+        goal.score(goal.distortion(goal.target) * goal.distortion(to) / goal.distortion(from))
+    }
+
     /// The scene's CRF. A measured offset takes the place of the reference's
     /// constants, which are for `presets`. `None` as above.
     pub fn solve(&self, scored: &[Scored], learned: &Learned, presets: Presets) -> Option<Answer> {
         let goal = &self.goal;
+        let offset = match learned.own {
+            Some(level) => Some(Offset { level, error: 0.0 }),
+            None => self.offset(&learned.ratios, presets),
+        };
         match self.kind {
             Kind::Reference => {
                 let [first, second] = *scored else { return None };
-                Some(match self.offset(&learned.ratios, presets) {
+                Some(match offset {
                     Some(offset) => {
                         let corrected = [first, second].map(|probe| offset.corrected(probe, goal));
                         reference::uncorrected(corrected[0], corrected[1], goal)
@@ -254,9 +287,51 @@ impl Model {
                 })
             }
             Kind::Adaptive(_) => {
-                let offset = self.offset(&learned.ratios, presets);
                 adaptive::solve(scored, goal, &learned.lessons.as_ref()?.slopes, offset.as_ref())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> Model {
+        let goal =
+            Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
+        let kind = Kind::Adaptive(Adaptive {
+            first_crf: None,
+            tolerance: 1.0,
+            quarter_steps: true,
+            expected_factor: 1.0,
+        });
+        Model { goal, kind }
+    }
+
+    #[test]
+    fn the_own_final_encode_of_a_scene_decides_alone() {
+        let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
+        let ratios = Ratios::new([Pair { crf: 24.0, probe: 80.0, final_: 90.0 }], &model().goal);
+        // The final encode at CRF 36 has 20 of damage where the probe has 30: there it hits 80.
+        let own = model().ratio(Pair { crf: 36.0, probe: 70.0, final_: 80.0 });
+        assert!((own - (2.0_f64 / 3.0).ln()).abs() < 1e-12);
+        let lessons = Some(Lessons { slopes: Slopes::prior(), start: 30.0 });
+        let learned = Learned { lessons, ratios, own: Some(own) };
+        let answer = model().solve(&probes, &learned, Presets { probing: 10, final_: 2 }).unwrap();
+        assert!((answer.crf - 36.0).abs() < 1e-6, "{answer:?}");
+    }
+
+    #[test]
+    fn probes_are_expected_on_the_curve_and_targets_move_by_their_damage() {
+        let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
+        for probe in probes {
+            let expected = model().expected(&probes, None, probe.crf).unwrap();
+            assert!((expected - probe.score).abs() < 1e-9, "{expected}");
+        }
+        assert_eq!(model().expected(&[], None, 30.0), None);
+        // From 90 to 95 the damage is halved, so 80 becomes 90.
+        assert!((model().moved_target(90.0, 95.0) - 90.0).abs() < 1e-9);
+        assert!((model().moved_target(90.0, 90.0) - 80.0).abs() < 1e-9);
     }
 }

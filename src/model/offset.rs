@@ -38,9 +38,9 @@ pub struct Offset {
 const BY_PRESET: f64 = -0.01;
 /// How far an encoder and a title may be from that, a preset.
 const UNSURE_BY_PRESET: f64 = 0.025;
-/// How far a scene is from its title's level, its measurement included: scenes
-/// differ by 0.01 to 0.025, and two scores are known to one per cent each.
-const SCENE: f64 = 0.035;
+/// How far a scene is from its title's level, its measurement included: those of
+/// Big Buck Bunny differ by 0.02, shots of drawn clips by 0.05 and more.
+const SCENE: f64 = 0.06;
 /// A ratio further from the median than so many deviations is some accident's.
 const ODD: f64 = 3.0;
 
@@ -152,8 +152,8 @@ mod tests {
     #[test]
     fn one_odd_scene_among_several_moves_the_offset_a_little() {
         let offset = ratios(&[0.95, 0.95, 1.6, 0.95]).alone().unwrap();
-        // The odd one counts as 3 · 0.035 above the median: a quarter of that.
-        assert!((offset.level - (0.95_f64.ln() + 0.026_25)).abs() < 1e-6, "{offset}");
+        // The odd one counts as 3 · 0.06 above the median: a quarter of that.
+        assert!((offset.level - (0.95_f64.ln() + 0.045)).abs() < 1e-6, "{offset}");
     }
 
     #[test]

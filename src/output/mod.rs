@@ -1,5 +1,6 @@
 //! What a run leaves besides the scenes file: how that was made, and what it tells
 //! people at its end.
 
+pub mod closed;
 pub mod sidecar;
 pub mod summary;

@@ -23,7 +23,7 @@ use crate::character::SceneMasks;
 use crate::encoder::Purpose;
 use crate::formats::scenes_json;
 use crate::output::sidecar::{Made, Sidecar};
-use crate::output::summary::Summary;
+use crate::output::summary::{SceneResult, Summary};
 use crate::scenes;
 use crate::settings::Zone;
 use crate::source::Clip;
@@ -36,85 +36,41 @@ use crate::support::machine;
 /// Boosts as `request` says and writes its output. On failure or interruption
 /// everything finished is kept in the work folder.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summary> {
-    let mut clock = Clock::default();
     writable(&request.output)?;
-    let memory = machine::memory(request.memory);
-    let input = clock.time("opening", || Input::open(request, memory, events))?;
-    let mut warnings = Vec::new();
-    let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
-    for warning in &warnings {
-        events.warn(warning);
-    }
-    let encoding =
-        clock.time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
-    let working = working(&input.clip, encoding.bits, events)?;
-    let backends = clock
-        .time("opening the metric", || Backends::open(&zones, &working, encoding.bits, memory / 2, events))?;
-    let has_roi = encoding.encoder.capabilities.roi_map;
-    let segmentation = Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
-    let store = Store::open(&request.folder, request.resume, events)?;
-    let mut manifest = manifest(&input, &encoding, &backends, &zones);
-    if let Some(segmentation) = &segmentation {
-        manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
-    }
-    store.update_manifest(&manifest, events)?;
-
-    let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
-    let analysis = clock.time("analysis", || analysed(&store, &input, &scene_plan, events, cancel))?;
-    let detection = clock.time("scenes", || scenes::detect(&zones, &scene_plan, &analysis, events))?;
-    let planned = plan(&detection.scenes, &zones);
-
-    let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
-    let remembered = match &request.learned {
-        Some(path) => Memory::read(path, &now, events)?,
-        None => Memory::default(),
-    };
-    let chains = Chains {
-        request,
-        working: &working,
-        source_key: &input.key,
-        encoding: &encoding,
-        backends: &backends,
-        store: &store,
-        memory,
-        memory_of_others: &remembered,
-        events,
-    };
-    let looked_at = segmentation.as_ref().map(|_| looked_at(&input, &working, events));
-    let beside = segmentation.as_ref().zip(looked_at.as_ref()).map(|(segmentation, (clip, key))| Beside {
-        segmentation,
-        source: segmentation::Source { clip, key, luma: &analysis.luma },
-    });
+    let mut ready = Ready::open(request, events, cancel)?;
+    ready.analyse(events, cancel)?;
+    let planned = ready.planned()?;
+    let luma = &ready.analysis()?.luma;
+    let chains = ready.chains(request, events);
+    let looked_at = ready.looked_at(events);
+    let beside = ready.beside(looked_at.as_ref())?;
+    let mut clock = Clock::default();
     let masks_keys = masks_keys(&planned, beside.as_ref());
     let (Probings { outcomes, learned, taken, groups }, masks) =
-        clock.time("probing", || probe_and_segment(&chains, beside, &planned, &analysis.luma, cancel))?;
+        clock.time("probing", || probe_and_segment(&chains, beside, &planned, luma, cancel))?;
     let scenes = scene_curves(&planned, taken, masks_keys, &outcomes);
     let curves = Curves {
         input: std::path::absolute(&request.input)?,
         output: std::path::absolute(&request.output)?,
-        frames: input.clip.info().frames,
+        frames: ready.input.clip.info().frames,
         settings: request.settings.clone(),
-        encoding: encoding.record(),
-        analysis: analysis_key(&input, &scene_plan),
+        encoding: ready.encoding.record(),
+        analysis: analysis_key(&ready.input, &ready.scene_plan),
         scenes,
         groups,
     };
     let roi_folder = roi_folder(&request.output)?;
-    let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
+    let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
     let (entries, results) = finisher.finish(&planned, outcomes, request.on_scene_failure, events)?;
 
     scenes_json::write(&request.output, &entries)?;
-    curves.save(&store)?;
+    curves.save(&ready.store)?;
     record(request, entries.len(), curves.frames)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
-    let mut used = detectors(&detection.zones);
-    used.extend(backends.describe());
-    used.extend(segmentation.as_ref().map(Segmentation::describe));
-    used.push(encoding.describe());
-    used.extend(learned);
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
-    used.extend(hand_on(request, (&now, &remembered), &curves, &planned, &analysis.luma, &crfs)?);
-    Ok(Summary { output: request.output.clone(), scenes: results, used, stages: clock.stages })
+    let mut learned = learned;
+    learned.extend(hand_on(request, &ready, &curves, &planned, &crfs)?);
+    Ok(ready.summary(request.output.clone(), results, learned, clock))
 }
 
 /// Under which the masks of every scene are kept; `None` where no characters are boosted.
@@ -142,7 +98,7 @@ fn scene_curves(
 }
 
 /// Leaves the settings beside the scenes file.
-fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
+pub(super) fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
     let made = Made {
         input: &request.input,
         folder: &request.folder,
@@ -158,22 +114,179 @@ fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
 /// summary: what it began with, and how large the final encode will be.
 fn hand_on(
     request: &Request,
-    (now, remembered): (&Now<'_>, &Memory),
+    ready: &Ready,
     curves: &Curves,
     planned: &[PlannedScene<'_>],
-    luma: &LumaStats,
     crfs: &[f64],
 ) -> Result<Vec<String>> {
-    let known = curves.known(planned, luma)?;
+    let known = curves.known(planned, &ready.analysis()?.luma)?;
     let mut sentences = Vec::new();
     if let Some(path) = &request.learned {
         let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
-        now.write(path, curves, &zones, &known)?;
-        sentences.extend(remembered.describe(path));
+        ready.now().write(path, curves, &zones, &known)?;
+        sentences.extend(ready.remembered.describe(path));
     }
     let outlook = Outlook::of(&known, crfs);
     sentences.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
     Ok(sentences)
+}
+
+/// Everything that a run settles before its first probe.
+pub struct Ready {
+    clock: Clock,
+    memory: u64,
+    pub input: Input,
+    zones: Vec<Zone>,
+    pub encoding: Encoding,
+    pub working: Clip,
+    backends: Backends,
+    segmentation: Option<Segmentation>,
+    /// How scenes will be looked for.
+    scene_plan: scenes::Plan,
+    /// What an earlier title taught.
+    remembered: Memory,
+    pub store: Store,
+    found: Option<(Analysis, scenes::Detection)>,
+}
+
+impl Ready {
+    /// Opens and checks what `request` names.
+    pub fn open(request: &Request, events: &Events, cancel: &Cancel) -> Result<Self> {
+        let mut clock = Clock::default();
+        let memory = machine::memory(request.memory);
+        let input = clock.time("opening", || Input::open(request, memory, events))?;
+        let mut warnings = Vec::new();
+        let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
+        for warning in &warnings {
+            events.warn(warning);
+        }
+        let encoding = clock
+            .time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
+        let working = working(&input.clip, encoding.bits, events)?;
+        let open_backends = || Backends::open(&zones, &working, encoding.bits, memory / 2, events);
+        let backends = clock.time("opening the metric", open_backends)?;
+        let has_roi = encoding.encoder.capabilities.roi_map;
+        let segmentation =
+            Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
+        let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
+        let remembered = match &request.learned {
+            Some(path) => {
+                let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
+                Memory::read(path, &now, events)?
+            }
+            None => Memory::default(),
+        };
+        let store = Store::open(&request.folder, request.earlier)?;
+        let mut manifest = manifest(&input, &encoding, &backends, &zones);
+        if let Some(segmentation) = &segmentation {
+            manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
+        }
+        store.update_manifest(&manifest, events)?;
+        Ok(Self {
+            clock,
+            memory,
+            input,
+            zones,
+            encoding,
+            working,
+            backends,
+            segmentation,
+            scene_plan,
+            remembered,
+            store,
+            found: None,
+        })
+    }
+
+    /// Reads the clip and finds its scenes.
+    pub fn analyse(&mut self, events: &Events, cancel: &Cancel) -> Result<()> {
+        let Self { clock, store, input, zones, scene_plan, .. } = self;
+        let analysis = clock.time("analysis", || analysed(store, input, scene_plan, events, cancel))?;
+        let detection = clock.time("scenes", || scenes::detect(zones, scene_plan, &analysis, events))?;
+        store.begin(events)?;
+        self.found = Some((analysis, detection));
+        Ok(())
+    }
+
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    /// What [`Self::analyse`] found.
+    pub fn analysis(&self) -> Result<&Analysis> {
+        self.found.as_ref().map(|(analysis, _)| analysis).context("the clip was not analysed")
+    }
+
+    /// The scenes that [`Self::analyse`] found.
+    pub fn planned(&self) -> Result<Vec<PlannedScene<'_>>> {
+        let (_, detection) = self.found.as_ref().context("the clip was not analysed")?;
+        Ok(plan(&detection.scenes, &self.zones))
+    }
+
+    /// What memories of other titles are held against.
+    fn now(&self) -> Now<'_> {
+        let Self { zones, encoding, backends, input, .. } = self;
+        Now { title: &input.key, zones, encoding, backends }
+    }
+
+    pub fn chains<'a>(&'a self, request: &'a Request, events: &'a Events) -> Chains<'a> {
+        Chains {
+            request,
+            working: &self.working,
+            source_key: &self.input.key,
+            encoding: &self.encoding,
+            backends: &self.backends,
+            store: &self.store,
+            memory: self.memory,
+            memory_of_others: &self.remembered,
+            events,
+        }
+    }
+
+    /// Where characters are looked for, if anywhere.
+    fn looked_at(&self, events: &Events) -> Option<(&Clip, Fingerprint)> {
+        self.segmentation.as_ref().map(|_| looked_at(&self.input, &self.working, events))
+    }
+
+    fn beside<'a>(&'a self, looked_at: Option<&'a (&'a Clip, Fingerprint)>) -> Result<Option<Beside<'a>>> {
+        let Some((segmentation, (clip, key))) = self.segmentation.as_ref().zip(looked_at) else {
+            return Ok(None);
+        };
+        let source = segmentation::Source { clip, key, luma: &self.analysis()?.luma };
+        Ok(Some(Beside { segmentation, source }))
+    }
+
+    /// Character masks by scene, made now.
+    pub fn masks(
+        &self,
+        planned: &[PlannedScene<'_>],
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Vec<Option<SceneMasks>>> {
+        match self.beside(self.looked_at(events).as_ref())? {
+            None => Ok(planned.iter().map(|_| None).collect()),
+            Some(Beside { segmentation, source }) => {
+                segmentation.run(planned, &source, &self.store, events, cancel)
+            }
+        }
+    }
+
+    /// What was found and used; `later` is the time of what came after this.
+    pub fn summary(
+        &self,
+        output: PathBuf,
+        scenes: Vec<SceneResult>,
+        learned: Vec<String>,
+        later: Clock,
+    ) -> Summary {
+        let mut used = self.found.as_ref().map_or_else(Vec::new, |(_, found)| detectors(&found.zones));
+        used.extend(self.backends.describe());
+        used.extend(self.segmentation.as_ref().map(Segmentation::describe));
+        used.push(self.encoding.describe());
+        used.extend(learned);
+        let stages = self.clock.stages.iter().cloned().chain(later.stages).collect();
+        Summary { output, scenes, used, stages }
+    }
 }
 
 /// A sentence for each scene detection method in use.
@@ -285,7 +398,7 @@ fn probe_and_segment(
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path
 /// is absolute because the encoder runs in av1an's folders.
-pub(super) fn roi_folder(output: &Path) -> Result<PathBuf> {
+pub fn roi_folder(output: &Path) -> Result<PathBuf> {
     let name = output.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".json").unwrap_or(&name);
     let stem = stem.strip_suffix(".scenes").unwrap_or(stem);
@@ -293,7 +406,7 @@ pub(super) fn roi_folder(output: &Path) -> Result<PathBuf> {
 }
 
 /// Fails now, and not after hours of work, when `output` cannot be written.
-fn writable(output: &Path) -> Result<()> {
+pub fn writable(output: &Path) -> Result<()> {
     if output.is_dir() {
         bail!("cannot write {}: it is a folder; name a file with -o", output.display());
     }
@@ -304,12 +417,12 @@ fn writable(output: &Path) -> Result<()> {
 
 /// Time by stage for the summary.
 #[derive(Default)]
-struct Clock {
+pub struct Clock {
     stages: Vec<(String, f64)>,
 }
 
 impl Clock {
-    fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub fn time<T>(&mut self, stage: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let result = work();
         self.stages.push((stage.to_owned(), started.elapsed().as_secs_f64()));

@@ -42,6 +42,8 @@ pub struct Candidate<'a> {
     pub role: Role,
     /// It is also encoded as in the final encode.
     pub calibrated: bool,
+    /// In the closed loop: others wait for what its chunk shows.
+    pub teaches: bool,
     pub backend: Arc<dyn Backend>,
     /// Luma differences of the scene's frames, one entry a frame.
     pub diff: &'a [f64],
@@ -87,6 +89,11 @@ pub struct Progress {
 pub struct References(Vec<(Vec<usize>, Arc<dyn SceneReference>)>);
 
 impl References {
+    /// Whether nothing is prepared.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those of `offsets` that are not prepared.
     pub fn missing(&self, offsets: &[usize]) -> Vec<usize> {
         offsets.iter().copied().filter(|offset| self.find(*offset).is_none()).collect()
@@ -151,6 +158,7 @@ impl<'a> Candidate<'a> {
             model,
             role: Role::Other,
             calibrated: false,
+            teaches: false,
             backend,
             diff,
             selection,
@@ -172,7 +180,7 @@ impl<'a> Candidate<'a> {
         scheduler::Chain {
             weight: frames as u64,
             bytes: self.keep.bytes(frames, picture.bytes) + luma,
-            urgent: self.role == Role::Pilot || self.calibrated,
+            urgent: self.role == Role::Pilot || self.calibrated || self.teaches,
         }
     }
 

@@ -15,7 +15,7 @@ use super::learning::Learning;
 use super::plan::PlannedScene;
 use super::probing::Probing;
 use super::remembered::Memory;
-use super::scheduler::{self, Limits};
+use super::scheduler::{self, Chain, Limits};
 use super::store::Store;
 use super::{Request, modelling};
 use crate::analysis::LumaStats;
@@ -58,15 +58,35 @@ pub struct Probings {
 impl Chains<'_> {
     /// Probes every scene whose zone measures; the others need none.
     pub fn run(&self, planned: &[PlannedScene<'_>], luma: &LumaStats, cancel: &Cancel) -> Result<Probings> {
-        let picture = self.picture();
-        let mut candidates = self.candidates(planned, luma, &picture)?;
-        if candidates.is_empty() {
+        if planned.iter().all(|scene| self.backends.of_zone(scene.zone).is_none()) {
             let outcomes = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
             let taken = planned.iter().map(|_| Vec::new()).collect();
             return Ok(Probings { outcomes, learned: Vec::new(), taken, groups: Vec::new() });
         }
+        self.with_probing(planned, luma, false, cancel, |probing, chains, limits| {
+            let failed = scheduler::run(chains, limits, &probing, cancel)?;
+            collect(planned, &probing, failed)
+        })
+    }
+
+    /// Hands everything that probing needs to `work`: the chains, those of the
+    /// measured scenes in order, and what may be done at once. In the closed
+    /// loop (`closed`) nothing is encoded for calibration alone.
+    pub fn with_probing<T>(
+        &self,
+        planned: &[PlannedScene<'_>],
+        luma: &LumaStats,
+        closed: bool,
+        cancel: &Cancel,
+        work: impl FnOnce(Probing<'_>, &[Chain], &Limits) -> Result<T>,
+    ) -> Result<T> {
+        let picture = self.picture();
+        let mut candidates = self.candidates(planned, luma, &picture)?;
         let mut learning = Learning::plan(&mut candidates);
         learning.remember(&mut candidates, self.memory_of_others);
+        if closed {
+            learning.close(&mut candidates);
+        }
         let expected = candidates.iter().map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
@@ -91,8 +111,7 @@ impl Chains<'_> {
             stage: &stage,
             cancel,
         };
-        let failed = scheduler::run(&chains, &self.limits(), &probing, cancel)?;
-        collect(planned, &probing, failed)
+        work(probing, &chains, &self.limits())
     }
 
     /// The scenes to probe.

@@ -227,6 +227,7 @@ fn learned(model: &Model, group: &GroupRecord, scores: &[(Scores, Scores)]) -> L
     Learned {
         lessons: model.learn(&lessons),
         ratios: Ratios::new(group.members.iter().filter_map(pair), &model.goal).after(offset),
+        own: None,
     }
 }
 

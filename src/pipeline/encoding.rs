@@ -178,6 +178,20 @@ impl Encoding {
         Ok(list.words(&self.encoder, crf))
     }
 
+    /// An error unless the final encode is fed with the depth that is measured.
+    pub fn check_final_bits(&self, settings: &Settings) -> Result<()> {
+        let words = &self.family(settings)?.final_;
+        let bits = self.final_list(settings, words, settings.encoder.final_preset)?.bits();
+        if bits != self.bits {
+            bail!(
+                "--input-depth {bits} in the final parameters, {} in those of the probes: encode --boost compares \
+                 the two, so they must be the same",
+                self.bits
+            );
+        }
+        Ok(())
+    }
+
     fn check_calibration_bits(&self, bits: u8) -> Result<()> {
         if bits != self.bits {
             bail!(

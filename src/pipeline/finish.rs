@@ -47,6 +47,19 @@ struct Solved {
     doubtful: bool,
 }
 
+/// A scene with the entry that it is encoded by.
+#[derive(Debug)]
+pub struct Settled {
+    pub entry: SceneEntry,
+    pub result: SceneResult,
+    /// The model's CRF.
+    pub solved: f64,
+    /// After rules and Character Boost, before it is rounded to what the encoder has.
+    pub asked: f64,
+    /// Parts of its pictures are encoded at other qualities.
+    pub has_map: bool,
+}
+
 /// A scene's CRF after Character Boost, and its ROI map.
 struct Boosted {
     crf: f64,
@@ -100,7 +113,7 @@ impl<'a> Finisher<'a> {
         let mut entries = Vec::with_capacity(planned.len());
         let mut results = Vec::with_capacity(planned.len());
         for (scene, solved) in planned.iter().zip(solved.into_iter().flatten()) {
-            let (entry, result) = self.entry(scene, solved, events)?;
+            let Settled { entry, result, .. } = self.entry(scene, solved, events)?;
             let (start, end) = (scene.scene.start, scene.scene.end);
             events.emit(&Event::Scene { scene: scene.index, start, end, crf: result.crf });
             entries.push(entry);
@@ -208,28 +221,39 @@ impl<'a> Finisher<'a> {
         Ok(path.to_owned())
     }
 
-    fn entry(
+    /// One scene by itself.
+    ///
+    /// # Errors
+    /// Those of the scene's probes among them.
+    pub fn settle(
         &self,
         scene: &PlannedScene<'_>,
-        solved: Solved,
+        outcome: SceneOutcome,
         events: &Events,
-    ) -> Result<(SceneEntry, SceneResult)> {
+    ) -> Result<Settled> {
+        let solved = self.solve(scene, outcome)??;
+        self.entry(scene, solved, events)
+    }
+
+    fn entry(&self, scene: &PlannedScene<'_>, solved: Solved, events: &Events) -> Result<Settled> {
         let settings = scene.settings;
         let rules = &self.encoding.rules[scene.zone];
         let facts = scene.facts(self.luma);
         let crf = rules.crf(&facts, solved.crf)?;
         let finish = |has_roi: bool| -> Result<_> {
             let Boosted { crf, map } = self.boost(scene, crf, has_roi, events)?;
-            let crf = self.encoding.encoder.round_crf(crf.max(settings.output.min_crf));
+            let asked = crf.max(settings.output.min_crf);
+            let crf = self.encoding.encoder.round_crf(asked);
             let (encoder, words) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
-            Ok((crf, map, encoder, words))
+            Ok((asked, crf, map, encoder, words))
         };
         let has_roi = self.encoding.encoder.capabilities.roi_map;
-        let (mut crf, mut map, mut encoder, mut video_params) = finish(has_roi)?;
+        let (mut asked, mut crf, mut map, mut encoder, mut video_params) = finish(has_roi)?;
         if map.is_some() && encoder != SVT_AV1 {
             // Only now it is known whose scene it is: a rule may choose by the CRF.
-            (crf, map, encoder, video_params) = finish(false)?;
+            (asked, crf, map, encoder, video_params) = finish(false)?;
         }
+        let has_map = map.is_some();
         if let Some(map) = &map {
             video_params.extend(["--roi-map-file".to_owned(), self.write_map(scene, map)?]);
         }
@@ -250,8 +274,9 @@ impl<'a> Finisher<'a> {
             zone_overrides: Some(overrides),
         };
         let zone = scene.zone_name.map(str::to_owned);
-        let Solved { probes, doubtful, .. } = solved;
-        Ok((entry, SceneResult { scene: scene.scene, zone, crf, probes, doubtful }))
+        let Solved { probes, doubtful, crf: solved, .. } = solved;
+        let result = SceneResult { scene: scene.scene, zone, crf, probes, doubtful };
+        Ok(Settled { entry, result, solved, asked, has_map })
     }
 }
 

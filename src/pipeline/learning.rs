@@ -26,9 +26,9 @@ const MOST_PILOTS: usize = 12;
 const CALIBRATION_SHARE: f64 = 0.15;
 /// Probes a scene that are reckoned with for that.
 const PROBES: f64 = 1.4;
-/// A preset slower by one takes this many times the work: measured 1.5 (7 to 5)
-/// to 1.7 (7 to 2).
-const WORK_BY_PRESET: f64 = 1.6;
+/// A preset slower by one takes this many times the work: 1.1 to 1.4 with SVT-AV1
+/// 4.2.0 (from 7 or 8 to 5 or 2), 1.6 to 1.8 with 1.4.1.
+const WORK_BY_PRESET: f64 = 1.5;
 /// Scenes that are calibrated unasked, at most.
 const MOST_CALIBRATED: usize = 8;
 /// Shorter scenes show little of how an encoder works.
@@ -48,6 +48,9 @@ struct Group {
     members: Vec<usize>,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
+    /// In the closed loop: those whose chunks show what the final encode does,
+    /// the shortest first.
+    teachers: Vec<usize>,
     lessons: OnceLock<Lessons>,
     /// What an earlier title taught.
     remembered: Option<Remembered>,
@@ -77,8 +80,7 @@ impl Learning {
             let chosen =
                 |indices: Vec<usize>| indices.into_iter().map(|index| group.members[index]).collect();
             if of_first.model.learns() {
-                let count = (lengths.len() / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS);
-                group.pilots = chosen(representatives(&lengths, count));
+                group.pilots = chosen(representatives(&lengths, pilots(lengths.len())));
             }
             group.calibrated = chosen(match of_first.planned.settings.model.calibrate {
                 Some(wanted) => representatives(&lengths, wanted),
@@ -91,6 +93,40 @@ impl Learning {
             group.calibrated.iter().for_each(|&number| candidates[number].calibrated = true);
         }
         learning
+    }
+
+    /// For the closed loop: the chunks of pilots, or of as many scenes where there
+    /// are none, take the place of calibration encodes.
+    pub fn close(&mut self, candidates: &mut [Candidate<'_>]) {
+        for group in &mut self.groups {
+            group.calibrated.clear();
+            group.teachers.clone_from(&group.pilots);
+            if group.teachers.is_empty() {
+                let lengths: Vec<usize> =
+                    group.members.iter().map(|&number| candidates[number].planned.scene.frames()).collect();
+                let chosen = representatives(&lengths, pilots(lengths.len()));
+                group.teachers = chosen.into_iter().map(|index| group.members[index]).collect();
+            }
+            group.teachers.sort_by_key(|&number| (candidates[number].planned.scene.frames(), number));
+            group.members.iter().for_each(|&number| candidates[number].calibrated = false);
+            group.teachers.iter().for_each(|&number| candidates[number].teaches = true);
+        }
+    }
+
+    /// All whose chunks teach a candidate's group.
+    pub fn teachers(&self, number: usize) -> &[usize] {
+        &self.groups[self.of[number]].teachers
+    }
+
+    /// Those that a candidate's own chunk waits for. The first teacher goes ahead
+    /// with what is assumed, the other teachers learn from it, all others from all
+    /// teachers: of a chunk that is encoded on an assumption there is but one.
+    pub fn teachers_of(&self, number: usize) -> &[usize] {
+        let teachers = self.teachers(number);
+        match teachers.iter().position(|&teacher| teacher == number) {
+            Some(place) => &teachers[..place.min(1)],
+            None => teachers,
+        }
     }
 
     /// What the pilots of a candidate's group taught; `None` until all of them
@@ -113,10 +149,31 @@ impl Learning {
     /// All that a candidate's group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
-        let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
+        let pairs = group.calibrated.iter().filter_map(|&number| candidates[number].pairs());
         let offset = group.remembered.and_then(|remembered| remembered.offset);
         let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
-        Learned { lessons: self.lessons(candidates, number), ratios }
+        Learned { lessons: self.lessons(candidates, number), ratios, own: None }
+    }
+
+    /// The same in the closed loop, where `learned` says what a group's scenes
+    /// learned from the chunks of its teachers.
+    pub fn describe_closed(
+        &self,
+        candidates: &[Candidate<'_>],
+        learned: impl Fn(usize) -> Option<Learned>,
+    ) -> Vec<String> {
+        let sentences = self.groups.iter().flat_map(|group| {
+            let first = group.members[0];
+            let zone = in_zone(&candidates[first]);
+            let learned = learned(first).unwrap_or_default();
+            let presets = modelling::presets(candidates[first].planned.settings);
+            let offset = candidates[first].model.offset(&learned.ratios, presets).map(|offset| {
+                let (shown, of) = (learned.ratios.count(), group.teachers.len());
+                format!("offset{zone}: {shown} of the first {of} chunks show: {offset}")
+            });
+            group.taught_slopes(learned.lessons.as_ref(), &zone).into_iter().chain(offset)
+        });
+        sentences.collect()
     }
 
     /// Takes up what an earlier title taught, which is known by zone.
@@ -149,11 +206,8 @@ impl Learning {
         let sentences = self.groups.iter().flat_map(|group| {
             let first = group.members[0];
             let learned = self.learned(candidates, first);
-            let zone =
-                candidates[first].planned.zone_name.map_or_else(String::new, |z| format!(" in zone {z}"));
-            let slopes = learned.lessons.map(|Lessons { slopes, .. }| {
-                format!("model{zone}: {} pilot scenes taught: {slopes}", group.pilots.len())
-            });
+            let zone = in_zone(&candidates[first]);
+            let slopes = group.taught_slopes(learned.lessons.as_ref(), &zone);
             let settings = candidates[first].planned.settings;
             let offset = candidates[first].model.offset(&learned.ratios, modelling::presets(settings));
             let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
@@ -171,6 +225,22 @@ impl Learning {
         });
         sentences.collect()
     }
+}
+
+impl Group {
+    fn taught_slopes(&self, lessons: Option<&Lessons>, zone: &str) -> Option<String> {
+        let slopes = &lessons?.slopes;
+        Some(format!("model{zone}: {} pilot scenes taught: {slopes}", self.pilots.len()))
+    }
+}
+
+fn in_zone(candidate: &Candidate<'_>) -> String {
+    candidate.planned.zone_name.map_or_else(String::new, |zone| format!(" in zone {zone}"))
+}
+
+/// How many of a group's scenes are pilots.
+fn pilots(scenes: usize) -> usize {
+    (scenes / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS)
 }
 
 /// The scenes, as indices, whose calibration costs little beside probing: short
@@ -222,5 +292,15 @@ mod tests {
         // Uneven stretches 0..1, 1..3, 3..5: the shorter of two.
         assert_eq!(representatives(&[5, 9, 8, 7, 7], 3), [0, 2, 3]);
         assert_eq!(representatives(&[], 2), [0; 0]);
+    }
+
+    #[test]
+    fn one_teacher_goes_ahead_the_others_learn_from_it_and_all_else_from_all() {
+        let group = Group { members: vec![0, 1, 2, 3], teachers: vec![2, 0, 3], ..Group::default() };
+        let learning = Learning { of: vec![0; 4], groups: vec![group] };
+        assert_eq!(learning.teachers_of(2), [0; 0]);
+        assert_eq!(learning.teachers_of(0), [2]);
+        assert_eq!(learning.teachers_of(3), [2]);
+        assert_eq!(learning.teachers_of(1), [2, 0, 3]);
     }
 }

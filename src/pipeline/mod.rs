@@ -6,6 +6,9 @@ mod boost;
 pub mod candidate;
 mod chains;
 mod changeable;
+mod chunk_work;
+mod chunks;
+mod closed;
 pub mod curves;
 pub mod encoding;
 mod finish;
@@ -17,6 +20,7 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+mod redo;
 pub mod remembered;
 pub mod retarget;
 pub mod scheduler;
@@ -28,10 +32,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use boost::run;
+pub use closed::{EncodeRequest, run as encode, scenes_file};
+pub use redo::Tolerance;
 
 use crate::character::Options;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
+use crate::support::lock::Earlier;
 
 /// A boosting run.
 #[derive(Debug, Clone)]
@@ -47,8 +54,8 @@ pub struct Request {
     pub settings: Resolved,
     /// How the segmentation network runs, where zones boost characters.
     pub segmentation: Options,
-    /// Continue what an earlier run left in the work folder.
-    pub resume: bool,
+    /// What becomes of probes that an earlier run left in the work folder.
+    pub earlier: Earlier,
     pub keep_probes: bool,
     /// Bytes for frames that wait to be scored; `None`: a quarter of the RAM.
     pub memory: Option<u64>,

@@ -49,7 +49,7 @@ pub struct Probing<'a> {
 
 impl Probing<'_> {
     /// Key of an encode: everything that its bytes depend on.
-    fn encode_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
+    pub fn encode_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
         let params = (self.params)(&candidate.planned, take)?;
         Ok(Fingerprint::of(&(&self.probe_key, candidate.planned.scene, params)))
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::support::atomic;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
-use crate::support::lock::FolderLock;
+use crate::support::lock::{Earlier, FolderLock};
 use crate::support::space::{self, NoRoom};
 
 const MANIFEST: &str = "manifest.json";
@@ -29,8 +29,8 @@ const MASKS: &str = "masks";
 pub const ANALYSIS: &str = "analysis.json";
 /// What `retarget` needs.
 pub const CURVES: &str = "curves.json";
-/// What a run may create here; a folder given with --temp can hold other files.
-const OURS: [&str; 6] = [MANIFEST, JOURNAL, PROBES, MASKS, ANALYSIS, CURVES];
+/// What costs a pass over the clip at most.
+const QUICKLY_REDONE: [&str; 4] = [MANIFEST, MASKS, ANALYSIS, CURVES];
 
 /// What results depend on, part by part, for the message about what changed.
 pub type Manifest = BTreeMap<String, Fingerprint>;
@@ -67,34 +67,42 @@ pub struct MeasuredRecord {
 pub struct Store {
     folder: PathBuf,
     _lock: FolderLock,
+    /// There are finished probes that [`Store::begin`] throws away.
+    unwanted: bool,
     journal: Mutex<Journal<Record>>,
     probes: Mutex<HashMap<Fingerprint, ProbeRecord>>,
     measured: Mutex<HashMap<Fingerprint, MeasuredRecord>>,
 }
 
 impl Store {
-    /// Locks `folder`, and with `resume` reads what an earlier run finished;
-    /// otherwise that is removed.
-    pub fn open(folder: &Path, resume: bool, events: &Events) -> Result<Self> {
+    /// Locks `folder` and reads what an earlier run finished, or removes it, as
+    /// `earlier` says. Where nobody said and there are finished probes, that is an
+    /// error and they stay. Those to be removed go with [`Store::begin`] only: what
+    /// else the run needs may yet prove wrong.
+    pub fn open(folder: &Path, earlier: Earlier) -> Result<Self> {
         let lock = FolderLock::acquire(folder)?;
         let journal_path = folder.join(JOURNAL);
-        if !resume {
-            if journal_path.exists() {
-                events.note(format!(
-                    "starting over in {}; --resume would have continued the earlier run",
-                    folder.display()
-                ));
-            }
-            clear(folder)?;
+        remove_remains(folder);
+        if earlier == Earlier::Discard {
+            clear(folder, &QUICKLY_REDONE)?;
         }
         for name in [PROBES, MASKS] {
-            let inner = folder.join(name);
-            fs::create_dir_all(&inner).with_context(|| format!("cannot create {}", inner.display()))?;
+            make(&folder.join(name))?;
         }
         let (journal, records) = Journal::open(&journal_path)?;
+        if earlier == Earlier::Refuse && !records.is_empty() {
+            bail!(
+                "an earlier run finished {} steps of probing in {}: --resume continues it, also with other \
+                 settings (what does not fit them is redone), --force starts over without them, and --temp \
+                 names another folder; nothing was changed",
+                records.len(),
+                folder.display()
+            );
+        }
+        let unwanted = earlier == Earlier::Discard && !records.is_empty();
         let mut probes = HashMap::new();
         let mut measured = HashMap::new();
-        for record in records {
+        for record in records.into_iter().filter(|_| !unwanted) {
             match record {
                 Record::Probe(record) => drop(probes.insert(record.key.clone(), record)),
                 Record::Measured(record) => drop(measured.insert(record.key.clone(), record)),
@@ -103,14 +111,42 @@ impl Store {
         Ok(Self {
             folder: folder.to_path_buf(),
             _lock: lock,
+            unwanted,
             journal: Mutex::new(journal),
             probes: Mutex::new(probes),
             measured: Mutex::new(measured),
         })
     }
 
+    /// The run has all that it needs. Removes the probes that it is to start without.
+    pub fn begin(&mut self, events: &Events) -> Result<()> {
+        if std::mem::take(&mut self.unwanted) {
+            events.note(format!(
+                "starting over in {}; --resume would have continued the earlier run",
+                self.folder.display()
+            ));
+            clear(&self.folder, &[JOURNAL, PROBES])?;
+            make(&self.folder.join(PROBES))?;
+            self.journal = Mutex::new(Journal::open(&self.folder.join(JOURNAL))?.0);
+        }
+        Ok(())
+    }
+
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Removes what this and earlier runs left; nothing more can be added.
+    pub fn remove(self) -> Result<()> {
+        let folder = self.folder.clone();
+        clear(&folder, &QUICKLY_REDONE)?;
+        clear(&folder, &[JOURNAL, PROBES])?;
+        // The lock is released before its file goes, which Windows wants.
+        drop(self);
+        let _ = fs::remove_file(folder.join("lock"));
+        // Other files of the user's keep the folder alive.
+        let _ = fs::remove_dir(&folder);
+        Ok(())
     }
 
     /// Compares with the parts of the earlier run, says what changed and keeps
@@ -208,13 +244,24 @@ struct Kept<T> {
     value: T,
 }
 
-/// Removes what earlier runs left, and nothing that is not ours.
-fn clear(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if !OURS.iter().any(|name| path.ends_with(name)) {
-            continue;
+/// Removes what a killed run was writing.
+fn remove_remains(folder: &Path) {
+    for inner in [folder, &folder.join(MASKS)] {
+        for entry in fs::read_dir(inner).into_iter().flatten().flatten() {
+            if atomic::is_temporary(&entry.file_name().to_string_lossy()) {
+                let _ = fs::remove_file(entry.path());
+            }
         }
+    }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+/// Removes these of our files and folders.
+fn clear(folder: &Path, names: &[&str]) -> Result<()> {
+    for path in names.iter().map(|name| folder.join(name)).filter(|path| path.exists()) {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }

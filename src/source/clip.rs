@@ -36,6 +36,9 @@ pub struct ClipInfo {
     /// log2 of the horizontal and vertical chroma subsampling.
     pub subsampling: (u8, u8),
     pub color: ColorInfo,
+    /// Width of a sample divided by its height, where the first frame says that
+    /// it is not 1.
+    pub sample_aspect: Option<(u32, u32)>,
 }
 
 impl ClipInfo {
@@ -96,10 +99,13 @@ impl Clip {
                 bits: video.format.bits_per_sample(),
                 subsampling: (video.format.sub_sampling_w(), video.format.sub_sampling_h()),
                 color: ColorInfo::default(),
+                sample_aspect: None,
             },
             node,
         };
-        clip.info.color = clip.frame(0)?.color();
+        let first = clip.frame(0)?;
+        clip.info.color = first.color();
+        clip.info.sample_aspect = first.sample_aspect();
         Ok(clip)
     }
 

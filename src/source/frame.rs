@@ -57,6 +57,12 @@ impl Frame {
         self.frame.props().get_int(key).ok()
     }
 
+    /// Width by height of a sample, unless they are equal or unknown.
+    pub fn sample_aspect(&self) -> Option<(u32, u32)> {
+        let positive = |key| u32::try_from(self.int_property(key)?).ok().filter(|&value| value > 0);
+        positive("_SARNum").zip(positive("_SARDen")).filter(|(width, height)| width != height)
+    }
+
     /// A copy in the layout of the encoder and the metrics; the clip is 4:2:0.
     pub fn to_picture(&self) -> Picture {
         let plane = |p: usize| {

@@ -6,6 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// How the names of unfinished files begin.
+pub const PREFIX: &str = ".progression-boost-";
+
+/// Whether a file of this name is unfinished, perhaps left by a run that was killed.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Writes `path` through `fill` into a temporary file of the same folder, syncs
 /// it and renames it over `path`. On any error (a full disk, an unwritable
 /// folder, `fill` itself) nothing is left behind and an older `path` is untouched.
@@ -18,7 +26,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) 
     }
     let target = followed(path);
     let file = ordinary(&mut tempfile::Builder::new())
-        .prefix(".progression-boost-")
+        .prefix(PREFIX)
         .tempfile_in(folder_of(&target))
         .with_context(context)?;
     let mut writer = BufWriter::new(file);

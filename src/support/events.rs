@@ -43,6 +43,9 @@ pub enum Event {
     ChunkStarted { worker: usize, chunk: usize, start: usize, end: usize, attempt: u32 },
     /// A chunk is finished.
     ChunkFinished { worker: usize, chunk: usize, frames: usize, bytes: u64, seconds: f64 },
+    /// A chunk was measured; `error` is the standard error of its score, `target` what
+    /// it should be. `again`: it was encoded once more because it missed.
+    ChunkScore { chunk: usize, again: bool, crf: f64, score: f64, error: f64, target: f64 },
     /// What the stage's result will weigh when the rest is like what is finished.
     EstimatedSize { stage: &'static str, bytes: u64 },
     /// A line that an encoder wrote, shown at high verbosity.

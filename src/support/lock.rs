@@ -5,6 +5,31 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+/// Its name in the folder.
+pub const LOCK_FILE: &str = "lock";
+
+/// What becomes of work that an earlier run finished in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// The run goes on with it.
+    Resume,
+    /// The run starts over without it.
+    Discard,
+    /// Nobody said, so it stays as it is and the run ends with an error.
+    Refuse,
+}
+
+impl Earlier {
+    /// What `--resume` and `--force` ask for; continuing loses nothing, so it goes first.
+    pub fn of(resume: bool, force: bool) -> Self {
+        match (resume, force) {
+            (true, _) => Self::Resume,
+            (false, true) => Self::Discard,
+            (false, false) => Self::Refuse,
+        }
+    }
+}
+
 /// Holds a folder for this process; the operating system frees it when the
 /// process ends, however it ends.
 #[derive(Debug)]
@@ -17,7 +42,7 @@ impl FolderLock {
     pub fn acquire(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot create the work folder {}", folder.display()))?;
-        let path: PathBuf = folder.join("lock");
+        let path: PathBuf = folder.join(LOCK_FILE);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

@@ -5,6 +5,7 @@ mod bad_input;
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod kept;
 mod newer;
 mod tools;
 
@@ -92,6 +93,23 @@ fn both_muxers_copy_everything_but_the_source_s_video() {
     }
     // The second muxer took the chunk of the first.
     assert_eq!(clip.journal(), [0]);
+}
+
+/// Names that mean something else to a muxer: a list of options, a file to
+/// append, a protocol.
+#[cfg(unix)]
+#[test]
+fn the_source_to_copy_from_may_have_any_name() {
+    let clip = Clip::new(20);
+    let source = source_with_everything(&clip);
+    for name in ["@source.mkv", "+source.mkv", "a:b.mkv", "=source.mkv"] {
+        std::fs::copy(&source, clip.path(name)).unwrap();
+        for muxer in ["mkvmerge", "ffmpeg"] {
+            let args = format!("{QUICK} --resume --muxer {muxer} --copy-from '{name}'");
+            let text = clip.encode_well(&args);
+            assert!(text.contains("2 audio, 1 subtitle tracks, 2 chapters, 1 attachments"), "{name}: {text}");
+        }
+    }
 }
 
 #[test]
@@ -207,10 +225,62 @@ fn hdr10_and_full_range_survive_either_muxer_s_way() {
     ] {
         assert!((number(&display[key]) - value).abs() < 1e-3 * value.max(1.0), "{key}: {}", display[key]);
     }
+    // In the stream itself, for muxers that write nothing of it: as dav1d reads it.
+    for (encoder, params) in [("aom", "--cpu-used=6"), ("svt-av1", "--preset 10")] {
+        clip.encode_well(&format!("--encoder {encoder} --params '{params}' --muxer ffmpeg"));
+        let frame = first_frame(&clip.output());
+        let find = |kind: &str| {
+            let all = frame["side_data_list"].as_array().unwrap_or_else(|| panic!("{encoder}: {frame}"));
+            let mut of_kind = all.iter().filter(|s| s["side_data_type"] == kind);
+            let found = of_kind.next().unwrap_or_else(|| panic!("{encoder}: no {kind} in {frame}"));
+            assert!(of_kind.next().is_none(), "{encoder}: {kind} twice");
+            found.clone()
+        };
+        let light = find("Content light level metadata");
+        assert_eq!((light["max_content"].as_u64(), light["max_average"].as_u64()), (Some(800), Some(200)));
+        let display = find("Mastering display metadata");
+        let wanted = [("red_x", 0.68), ("red_y", 0.32), ("green_x", 0.265), ("green_y", 0.69)];
+        let more = [("blue_x", 0.15), ("blue_y", 0.06), ("white_point_x", 0.3127), ("white_point_y", 0.329)];
+        let luminance = [("max_luminance", 1000.0), ("min_luminance", 0.005)];
+        for (key, value) in [&wanted[..], &more, &luminance].concat() {
+            let is = number(&display[key]);
+            assert!((is - value).abs() < 1e-4 * value.max(1.0), "{encoder} {key}: {}", display[key]);
+        }
+    }
     let clip = Clip::with_properties(12, "_Matrix=1, _Primaries=1, _Transfer=1, _Range=1");
     for (encoder, params) in [("aom", "--cpu-used=6"), ("svt-av1", "--preset 10")] {
         clip.encode_well(&format!("--encoder {encoder} --params '{params}' --muxer ffmpeg"));
         assert_eq!(probe(&clip.output()).0["color_range"], "pc", "{encoder}");
+    }
+}
+
+/// What ffprobe tells of the first frame after it has decoded it.
+fn first_frame(video: &std::path::Path) -> serde_json::Value {
+    let result = tool("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_frames", "-read_intervals", "%+#1"])
+        .args(["-of", "json"])
+        .arg(video)
+        .output()
+        .unwrap();
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&result.stdout).unwrap();
+    json["frames"][0].clone()
+}
+
+/// 64x64 samples of 16:15, as those of PAL, and of 8:9, as those of NTSC.
+#[test]
+fn samples_that_are_not_square_stay_so() {
+    for (width, height) in [(16, 15), (8, 9)] {
+        let clip = Clip::with_properties(12, &format!("_SARNum={width}, _SARDen={height}"));
+        for muxer in ["mkvmerge", "ffmpeg"] {
+            clip.encode_well(&format!("{QUICK} --resume --muxer {muxer}"));
+            let (video, ..) = probe(&clip.output());
+            let (w, h) = video["display_aspect_ratio"].split_once(':').unwrap();
+            let shown = w.parse::<f64>().unwrap() / h.parse::<f64>().unwrap();
+            // Matroska tells the size it is shown with in whole pixels.
+            let wanted = f64::from(width) / f64::from(height);
+            assert!((shown - wanted).abs() < 1.0 / 64.0, "{muxer}: {shown} instead of {wanted}");
+        }
     }
 }
 

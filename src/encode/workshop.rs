@@ -1,0 +1,167 @@
+//! The parts of the chunk encoder for someone who decides chunk by chunk what is
+//! encoded: the closed loop of boosting.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+
+use super::bind::{self, Binding};
+use super::mux::Muxer;
+use super::plan::Chunk;
+use super::queue::words;
+use super::recipe::{Recipe, Resolver};
+use super::work::{Finished, WorkFolder};
+use super::{Outcome, Request};
+use crate::encoder::{Encoded, Encoder, Program, Stream, encode_stream, y4m};
+use crate::formats::scenes_json::SceneEntry;
+use crate::options::Coder;
+use crate::source::{ClipInfo, Picture};
+use crate::support::cancel::Cancel;
+use crate::support::events::Events;
+use crate::support::fingerprint::Fingerprint;
+use crate::support::space::NoRoom;
+
+/// A muxer, an encoder and a work folder, ready for chunks of one clip.
+pub struct Workshop {
+    request: Request,
+    info: ClipInfo,
+    fps: (u32, u32),
+    /// All that the clip's frames depend on.
+    clip: Fingerprint,
+    tools: [Program; 1],
+    muxer: Muxer,
+    work: WorkFolder,
+}
+
+/// A chunk that can be encoded: one scene with its parameters.
+#[derive(Debug)]
+pub struct Order {
+    chunk: Chunk,
+    recipe: Recipe,
+    /// Of all that the chunk's bytes depend on.
+    pub key: Fingerprint,
+    file: PathBuf,
+}
+
+impl Order {
+    /// Where the chunk lies once it is encoded, an IVF.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn frames(&self) -> usize {
+        self.chunk.frames.len()
+    }
+}
+
+impl Workshop {
+    /// Opens the work folder of `request` for the clip of `info`, which is encoded
+    /// as it is. What `request` says of scenes and quality has no effect.
+    pub fn open(
+        request: Request,
+        info: &ClipInfo,
+        clip: &Fingerprint,
+        encoder: Encoder,
+        events: &Events,
+    ) -> Result<Self> {
+        bind::check_paths(&request)?;
+        let muxer = Muxer::find(request.muxer)?;
+        let fps = bind::frame_rate(&request.input, info)?;
+        let mut work = WorkFolder::open(&request.work, request.earlier)?;
+        let cleared = work.begin()?;
+        if cleared > 0 {
+            events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+        }
+        events.note(format!("encoding with {}, muxing with {}", encoder.identity.version, muxer.name()));
+        let tools = [Program::SvtAv1(encoder)];
+        Ok(Self { request, info: info.clone(), fps, clip: clip.clone(), tools, muxer, work })
+    }
+
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What a scene with these parameters of its own is encoded with.
+    pub fn order(&self, scene: &SceneEntry) -> Result<Order> {
+        let mut resolved = self.resolver(&Events::silent()).resolve(std::slice::from_ref(scene))?;
+        let (Some(recipe), Some(chunk)) = (resolved.recipes.pop(), resolved.scenes.pop()) else {
+            unreachable!("one scene has one recipe")
+        };
+        let parts = (&self.clip, &chunk.frames, recipe.key()?, self.tools[0].version(), self.request.bits);
+        let key = Fingerprint::of(&(parts, &self.info.color));
+        let file = self.work.chunk_file(&chunk, &key);
+        Ok(Order { chunk, recipe, key, file })
+    }
+
+    fn resolver<'a>(&'a self, events: &'a Events) -> Resolver<'a> {
+        Resolver { request: &self.request, base: Coder::SvtAv1, tools: &self.tools, info: &self.info, events }
+    }
+
+    /// Bytes and seconds of a chunk that an earlier run finished.
+    pub fn finished(&self, order: &Order) -> Option<(u64, f64)> {
+        self.work.finished(&order.chunk, &order.key).map(|record| (record.bytes, record.seconds))
+    }
+
+    /// Encodes `frames`, which are those of the order, and records the chunk.
+    ///
+    /// # Errors
+    /// As [`crate::encoder::encode`].
+    pub fn encode(
+        &self,
+        order: &Order,
+        frames: impl Iterator<Item = Result<Arc<Picture>>>,
+        cancel: &Cancel,
+        on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Encoded> {
+        let words = words(&order.recipe, &order.chunk, &self.work, self.fps)?;
+        let format = y4m::Format {
+            width: self.info.width,
+            height: self.info.height,
+            bits: self.request.bits,
+            fps: self.fps,
+        };
+        let plain = self.tools[0].stream(&words, format, &order.file);
+        let full_range = self.info.color.is_full_range();
+        let stream = Stream { full_range, stall: self.request.stall, ..plain };
+        let encoded = encode_stream(&stream, frames, cancel, on_line)?;
+        let &Encoded { frames, bytes, seconds, .. } = &encoded;
+        ensure!(frames == order.frames(), "the source gave {frames} of {} frames", order.frames());
+        let (start, end) = (order.chunk.frames.start, order.chunk.frames.end);
+        self.work.record(&Finished { key: order.key.clone(), start, end, bytes, seconds })?;
+        Ok(encoded)
+    }
+
+    /// An error when nothing more can be written.
+    pub fn check_space(&self) -> Result<(), NoRoom> {
+        self.work.check_space()
+    }
+
+    /// Makes the result of all chunks in the order of the clip, `scenes` being what
+    /// they were ordered by. `resumed` of them were finished before.
+    pub fn bind(
+        self,
+        scenes: &[SceneEntry],
+        orders: &[Arc<Order>],
+        resumed: usize,
+        events: &Events,
+        cancel: &Cancel,
+    ) -> Result<Outcome> {
+        let color = self.resolver(&Events::silent()).resolve(scenes)?.color;
+        let files: Vec<_> = orders.iter().map(|order| (order.file.clone(), order.frames())).collect();
+        let binding = Binding {
+            request: &self.request,
+            info: &self.info,
+            sample_aspect: self.info.sample_aspect,
+            fps: self.fps,
+            color: &color,
+            work: &self.work,
+            muxer: &self.muxer,
+            events,
+            cancel,
+        };
+        let contents = binding.bind(&files)?;
+        let files: Vec<&Path> = orders.iter().map(|order| order.file.as_path()).collect();
+        bind::finish(&self.request, self.work, &contents, &files, (self.info.frames, resumed), events)
+    }
+}

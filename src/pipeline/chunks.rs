@@ -1,0 +1,316 @@
+//! The closed loop: a scene's chain goes on after its probes with the chunk that
+//! goes into the file, which is measured like a probe.
+//!
+//! What the chunks of a group's teachers show (`learning`) is waited for by all
+//! others, so that neither the order in which scenes finish nor an interruption
+//! changes what they are encoded with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+
+use super::candidate::{Candidate, Probed};
+use super::finish::{Finisher, SceneOutcome, Settled};
+use super::plan::PlannedScene;
+use super::probing::Probing;
+use super::redo::{Miss, Tolerance};
+use super::scheduler::{Chain, Step};
+use super::store::MeasuredRecord;
+use crate::encode::{Order, Workshop};
+use crate::model::{Learned, Pair, Ratios, Scored};
+use crate::support::events::{Events, Stage};
+use crate::support::fingerprint::Fingerprint;
+
+/// Chunks are takes from here on: beyond all probes of a scene, and taken before
+/// others' second ones, the longest first.
+pub const FIRST_CHUNK: usize = 1000;
+pub const STAGE: &str = "Encoding";
+
+/// A scene's chunk, decided, and perhaps encoded and measured.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    pub settled: Arc<Settled>,
+    pub order: Arc<Order>,
+    /// The score that it should have; `None` where nothing is measured.
+    pub aim: Option<f64>,
+    /// What a probe would score at its CRF; `None` where the two are not comparable.
+    probe: Option<f64>,
+    /// What its measurement is kept under.
+    pub measured_key: Option<Fingerprint>,
+    pub bytes: u64,
+    pub seconds: f64,
+    /// An earlier run encoded it.
+    pub resumed: bool,
+    pub score: Option<Scored>,
+}
+
+impl Chunk {
+    pub fn crf(&self) -> f64 {
+        self.settled.result.crf
+    }
+
+    /// Score − aim, when there are both.
+    pub fn error(&self) -> Option<f64> {
+        Some(self.score?.score - self.aim?)
+    }
+}
+
+/// What a scene has come to.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// The chunk that is on its way.
+    pub planned: Option<Chunk>,
+    /// Those that are finished, the second one made again.
+    pub made: Vec<Chunk>,
+    pub failed: bool,
+}
+
+/// What a scene can learn from the chunks of others.
+enum Taught {
+    Now(Learned),
+    Later,
+    /// A teacher failed, so the run will.
+    Never,
+}
+
+/// How far the encoding is.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Sum {
+    pub frames: usize,
+    pub bytes: u64,
+}
+
+/// The chains of all scenes, probes and chunks.
+pub struct Chunks<'a> {
+    pub probing: Probing<'a>,
+    /// Scenes of zones that measure nothing; their numbers follow the candidates'.
+    plain: Vec<PlannedScene<'a>>,
+    pub workshop: &'a Workshop,
+    finisher: &'a Finisher<'a>,
+    slots: Vec<Mutex<Slot>>,
+    /// By number: ln of (damage / a probe's) that the first chunk showed, for those made again.
+    pub again: HashMap<usize, f64>,
+    pub frames: usize,
+    pub sum: Mutex<Sum>,
+    pub stage: Stage,
+    /// Which workers are busy, by number.
+    pub workers: Mutex<Vec<bool>>,
+    pub events: &'a Events,
+}
+
+impl<'a> Chunks<'a> {
+    /// `planned` are all scenes of the clip.
+    pub fn new(
+        probing: Probing<'a>,
+        planned: &[PlannedScene<'a>],
+        workshop: &'a Workshop,
+        finisher: &'a Finisher<'a>,
+    ) -> Self {
+        let measured: Vec<usize> = probing.candidates.iter().map(|c| c.planned.index).collect();
+        let plain: Vec<_> =
+            planned.iter().filter(|scene| !measured.contains(&scene.index)).copied().collect();
+        let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
+        let events = probing.events;
+        Self {
+            slots: planned.iter().map(|_| Mutex::default()).collect(),
+            again: HashMap::new(),
+            sum: Mutex::default(),
+            stage: events.stage(STAGE, frames as u64, "frames"),
+            workers: Mutex::default(),
+            frames,
+            probing,
+            plain,
+            workshop,
+            finisher,
+            events,
+        }
+    }
+
+    /// The chains of all scenes by number, after those of the measured ones.
+    pub fn chains(&self, measured: &[Chain]) -> Vec<Chain> {
+        let plain =
+            |scene: &PlannedScene<'_>| Chain { weight: scene.scene.frames() as u64, bytes: 0, urgent: false };
+        measured.iter().copied().chain(self.plain.iter().map(plain)).collect()
+    }
+
+    pub fn planned(&self, number: usize) -> &PlannedScene<'a> {
+        match self.candidate(number) {
+            Some(candidate) => &candidate.planned,
+            None => &self.plain[number - self.probing.candidates.len()],
+        }
+    }
+
+    pub fn candidate(&self, number: usize) -> Option<&Candidate<'a>> {
+        self.probing.candidates.get(number)
+    }
+
+    pub fn slot(&self, number: usize) -> MutexGuard<'_, Slot> {
+        self.slots[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The finished chunks of a scene, in the order they were made.
+    pub fn made(&self, number: usize) -> Vec<Chunk> {
+        self.slot(number).made.clone()
+    }
+
+    /// What a scene is solved with.
+    fn taught(&self, number: usize) -> Taught {
+        let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
+        let lessons = learning.lessons(candidates, number);
+        let mut pairs = Vec::new();
+        for &teacher in learning.teachers_of(number) {
+            let slot = self.slot(teacher);
+            match slot.made.first() {
+                Some(chunk) => pairs.extend(chunk.pair()),
+                None if slot.failed => return Taught::Never,
+                None => return Taught::Later,
+            }
+        }
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        Taught::Now(Learned { lessons, ratios, own: None })
+    }
+
+    /// What all but the teachers of a candidate's group learned.
+    fn learned(&self, number: usize) -> Option<Learned> {
+        let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
+        let pairs: Vec<Pair> = learning
+            .teachers(number)
+            .iter()
+            .filter_map(|&teacher| self.slot(teacher).made.first()?.pair())
+            .collect();
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        Some(Learned { lessons: learning.lessons(candidates, number), ratios, own: None })
+    }
+
+    /// Sentences about what scenes taught each other.
+    pub fn describe(&self) -> Vec<String> {
+        self.probing.learning.describe_closed(&self.probing.candidates, |number| self.learned(number))
+    }
+
+    /// The next step of a scene whose probes are done.
+    pub fn chunk_step(&self, number: usize) -> Result<Step> {
+        loop {
+            let made = self.slot(number).made.len();
+            let learned = match (made, self.candidate(number), self.again.get(&number)) {
+                (0, None, _) => Learned::default(),
+                (0, Some(_), _) => match self.taught(number) {
+                    Taught::Now(learned) => learned,
+                    Taught::Later => return Ok(Step::Wait),
+                    Taught::Never => return Ok(Step::Done),
+                },
+                (1, Some(_), Some(&level)) => self.own(number, level),
+                _ => return Ok(Step::Done),
+            };
+            let mut chunk = self.chunk(number, self.settle(number, learned)?)?;
+            let (take, crf) = (FIRST_CHUNK + made, chunk.crf());
+            let Some((bytes, seconds)) = self.workshop.finished(&chunk.order) else {
+                self.slot(number).planned = Some(chunk);
+                return Ok(Step::Encode { take, crf });
+            };
+            (chunk.bytes, chunk.seconds, chunk.resumed) = (bytes, seconds, true);
+            self.stage.advance(self.planned(number).scene.frames() as u64);
+            self.count(number, bytes);
+            if let Some(candidate) = self.candidate(number) {
+                let key = chunk.measured_key.as_ref().context("a measured chunk has a key")?;
+                let record = self.probing.store.measured(key);
+                let Some(record) = record.filter(|r| candidate.is_enough(&r.measured).unwrap_or(false))
+                else {
+                    self.slot(number).planned = Some(chunk);
+                    return Ok(Step::Score { take, crf });
+                };
+                chunk.score = Some(scored(candidate, &record, crf)?);
+            }
+            self.slot(number).made.push(chunk);
+        }
+    }
+
+    fn own(&self, number: usize, level: f64) -> Learned {
+        let lessons = self.probing.learning.lessons(&self.probing.candidates, number);
+        Learned { lessons, ratios: Ratios::default(), own: Some(level) }
+    }
+
+    fn settle(&self, number: usize, learned: Learned) -> Result<Settled> {
+        let outcome = match self.candidate(number) {
+            None => SceneOutcome::Unmeasured,
+            Some(candidate) => {
+                let Probed { scored, unreliable } = candidate.probed();
+                SceneOutcome::Probed { model: candidate.model, scored, unreliable, learned }
+            }
+        };
+        self.finisher.settle(self.planned(number), outcome, self.events)
+    }
+
+    fn chunk(&self, number: usize, settled: Settled) -> Result<Chunk> {
+        let order = Arc::new(self.workshop.order(&settled.entry)?);
+        let (mut aim, mut probe, mut measured_key) = (None, None, None);
+        if let Some(candidate) = self.candidate(number) {
+            let lessons = self.probing.learning.lessons(&self.probing.candidates, number);
+            let scored = candidate.probed().scored;
+            let at = |crf| candidate.model.expected(&scored, lessons.as_ref(), crf);
+            aim = match (at(settled.solved), at(settled.asked)) {
+                // Rules and Character Boost want another quality than the target.
+                (Some(from), Some(to)) => Some(candidate.model.moved_target(from, to)),
+                _ => Some(candidate.model.goal.target),
+            };
+            probe = at(settled.result.crf).filter(|_| !settled.has_map);
+            let first = candidate.first_take().context("a solved scene has a probe")?;
+            let first = self.probing.encode_key(candidate, first)?;
+            measured_key = Some(candidate.measured_key(&order.key, &first));
+        }
+        let settled = Arc::new(settled);
+        let (bytes, seconds, resumed, score) = (0, 0.0, false, None);
+        Ok(Chunk { settled, order, aim, probe, measured_key, bytes, seconds, resumed, score })
+    }
+
+    /// The chunks that would come nearer to their target when encoded again, each
+    /// with the level that its first encode showed.
+    pub fn misses(&self, tolerance: Option<Tolerance>) -> Result<Vec<(Miss, f64)>> {
+        let mut misses = Vec::new();
+        for (number, candidate) in self.probing.candidates.iter().enumerate() {
+            let Some(chunk) = self.made(number).into_iter().next() else { continue };
+            let (Some(pair), Some(error)) = (chunk.pair(), chunk.error()) else { continue };
+            let metric = &candidate.planned.settings.metric;
+            let points = tolerance.unwrap_or(Tolerance::usual(metric.metric)).points(metric);
+            let by = error.abs() / points;
+            if by <= 1.0 {
+                continue;
+            }
+            let level = candidate.model.ratio(pair);
+            let corrected = self.settle(number, self.own(number, level))?;
+            // At a limit, or nearer than the encoder's steps are.
+            if (corrected.result.crf - chunk.crf()).abs() > 1e-9 {
+                let frames = candidate.planned.scene.frames();
+                misses.push((Miss { chunk: number, frames, by }, level));
+            }
+        }
+        Ok(misses)
+    }
+
+    /// Lets the next run of the chains encode these again.
+    pub fn again(&mut self, chosen: HashMap<usize, f64>) {
+        let frames = chosen.keys().map(|&number| self.planned(number).scene.frames() as u64).sum();
+        self.stage = self.events.stage("Encoding again", frames, "frames");
+        self.again = chosen;
+    }
+
+    /// Whether the CRF of a scene's chunk lies on a limit of what it may have.
+    pub fn is_clamped(&self, number: usize, chunk: &Chunk) -> bool {
+        let Some(candidate) = self.candidate(number) else { return false };
+        let goal = &candidate.model.goal;
+        let (solved, crf) = (chunk.settled.solved, chunk.crf());
+        solved <= goal.min_crf || solved >= goal.max_crf || crf <= candidate.planned.settings.output.min_crf
+    }
+}
+
+impl Chunk {
+    /// The chunk beside a probe at its CRF, once it is measured.
+    fn pair(&self) -> Option<Pair> {
+        Some(Pair { crf: self.crf(), probe: self.probe?, final_: self.score?.score })
+    }
+}
+
+pub fn scored(candidate: &Candidate<'_>, record: &MeasuredRecord, crf: f64) -> Result<Scored> {
+    let scores = candidate.scores(&record.measured)?;
+    Ok(Scored { crf, score: scores.pooled.score, error: scores.error })
+}

@@ -1,0 +1,203 @@
+//! `encode --boost`: one run from the input to the checked file. Scenes are
+//! probed, encoded and measured side by side; what misses its target is encoded
+//! again, within a budget.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Error, Result, bail};
+
+use super::Request;
+use super::boost::{Clock, Ready, record, roi_folder, writable};
+use super::chains::Chains;
+use super::chunks::{Chunk, Chunks};
+use super::finish::Finisher;
+use super::plan::PlannedScene;
+use super::redo::{self, Miss, Tolerance};
+use super::scheduler;
+use crate::analysis::LumaStats;
+use crate::encode::{self, Order, Outcome, Workshop};
+use crate::formats::scenes_json::{self, SceneEntry};
+use crate::output::closed::{ChunkResult, ClosedSummary, Redone};
+use crate::output::summary::SceneResult;
+use crate::support::cancel::Cancel;
+use crate::support::events::{Event, Events};
+
+/// A run from the input to the finished file.
+#[derive(Debug, Clone)]
+pub struct EncodeRequest {
+    /// How scenes are found, probed and solved; its output is the scenes file beside the result.
+    pub boost: Request,
+    /// How chunks are encoded and the file is made; its depth is that of the parameters.
+    pub encode: encode::Request,
+    /// `None`: what is usual for the metric.
+    pub tolerance: Option<Tolerance>,
+    /// Share of the clip's frames that may be encoded once more, 0 to 1.
+    pub max_redo: f64,
+}
+
+/// Boosts and encodes as `request` says. On failure or interruption everything
+/// finished is kept in the work folders.
+pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<(ClosedSummary, Outcome)> {
+    let boost = &request.boost;
+    writable(&boost.output)?;
+    let mut ready = Ready::open(boost, events, cancel)?;
+    check(&ready)?;
+    let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
+    let (info, encoder) = (ready.working.info(), ready.encoding.encoder.clone());
+    let workshop = Workshop::open(encode, info, &ready.input.key, encoder, events)?;
+    ready.analyse(events, cancel)?;
+    let planned = ready.planned()?;
+    let luma = &ready.analysis()?.luma;
+    let mut clock = Clock::default();
+    // Chunks need them; there is no order in which both could wait for each other.
+    let masks = clock.time("segmentation", || ready.masks(&planned, events, cancel))?;
+    let roi_folder = roi_folder(&boost.output)?;
+    let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
+    let chains = ready.chains(boost, events);
+    let parts = Parts { request, workshop: &workshop, finisher: &finisher, events };
+    let made = clock.time("probing and encoding", || parts.chunks(&chains, &planned, luma, cancel))?;
+
+    let entries: Vec<SceneEntry> = made.kept.iter().map(|chunk| chunk.settled.entry.clone()).collect();
+    for (scene, chunk) in planned.iter().zip(&made.kept) {
+        let (start, end) = (scene.scene.start, scene.scene.end);
+        events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
+    }
+    scenes_json::write(&boost.output, &entries)?;
+    record(boost, entries.len(), info.frames)?;
+    events.emit(&Event::Result { path: boost.output.display().to_string() });
+    let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
+    let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
+    let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
+    let outcome =
+        clock.time("making the file", || workshop.bind(&entries, &orders, resumed, events, cancel))?;
+    let boosted = ready.summary(boost.output.clone(), results, made.learned, clock);
+    let summary = ClosedSummary { boosted, chunks: made.results, redone: made.redone };
+    if request.encode.clean {
+        ready.store.remove()?;
+        // Empty by now, unless other files of the user's are in it.
+        let _ = std::fs::remove_dir(&request.encode.work);
+    }
+    Ok((summary, outcome))
+}
+
+/// What this way of encoding cannot do is an error before any work is done.
+fn check(ready: &Ready) -> Result<()> {
+    for zone in ready.zones() {
+        if let Some(rule) = &zone.settings.dynamic.encoder {
+            bail!(
+                "dynamic.encoder {rule:?}: encode --boost encodes with SVT-AV1 alone; boost first, then encode \
+                 the scenes file with --scenes"
+            );
+        }
+        ready.encoding.check_final_bits(&zone.settings)?;
+    }
+    Ok(())
+}
+
+struct Parts<'a> {
+    request: &'a EncodeRequest,
+    workshop: &'a Workshop,
+    finisher: &'a Finisher<'a>,
+    events: &'a Events,
+}
+
+/// The chunks of all scenes, in order.
+struct MadeChunks {
+    kept: Vec<Chunk>,
+    results: Vec<ChunkResult>,
+    redone: Redone,
+    learned: Vec<String>,
+}
+
+impl Parts<'_> {
+    /// Probes and encodes all scenes, then again those that miss by too much.
+    fn chunks(
+        &self,
+        chains: &Chains<'_>,
+        planned: &[PlannedScene<'_>],
+        luma: &LumaStats,
+        cancel: &Cancel,
+    ) -> Result<MadeChunks> {
+        chains.with_probing(planned, luma, true, cancel, |probing, measured, limits| {
+            let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
+            let all = chunks.chains(measured);
+            complete(&chunks, scheduler::run(&all, limits, &chunks, cancel)?)?;
+            let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
+            let misses = chunks.misses(self.request.tolerance)?;
+            let budget = redo::budget(self.request.max_redo, frames);
+            let chosen = chosen(&misses, budget);
+            let left = misses.len() - chosen.len();
+            if !chosen.is_empty() {
+                self.events.note(format!("{} chunks miss their target and are encoded again", chosen.len()));
+                chunks.again(chosen);
+                complete(&chunks, scheduler::run(&all, limits, &chunks, cancel)?)?;
+            }
+            Ok(collect(&chunks, planned.len(), left))
+        })
+    }
+}
+
+fn chosen(misses: &[(Miss, f64)], budget: usize) -> HashMap<usize, f64> {
+    let only: Vec<Miss> = misses.iter().map(|(miss, _)| *miss).collect();
+    let chosen = redo::choose(&only, budget);
+    misses.iter().filter(|(miss, _)| chosen.contains(&miss.chunk)).map(|(miss, l)| (miss.chunk, *l)).collect()
+}
+
+/// An error that names every scene that failed.
+fn complete(chunks: &Chunks<'_>, failed: Vec<(usize, Error)>) -> Result<()> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = failed
+        .iter()
+        .map(|(number, error)| {
+            let PlannedScene { index, scene, .. } = chunks.planned(*number);
+            format!("scene {index}, frames {} to {}: {error:#}", scene.start, scene.end)
+        })
+        .collect();
+    bail!(
+        "{} of the scenes failed; the others are kept, continue with --resume\n{}",
+        failed.len(),
+        lines.join("\n")
+    )
+}
+
+/// Of every scene the chunk that is nearest to its target; of equal ones the first.
+fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
+    let mut kept: Vec<(usize, Chunk, ChunkResult)> = Vec::with_capacity(scenes);
+    let mut redone = Redone { left, ..Redone::default() };
+    for number in 0..scenes {
+        let made = chunks.made(number);
+        let planned = chunks.planned(number);
+        let miss = |chunk: &Chunk| chunk.error().map_or(f64::INFINITY, f64::abs);
+        if let [first, second] = &made[..] {
+            redone.chunks += 1;
+            redone.frames += planned.scene.frames();
+            redone.seconds += second.seconds;
+            redone.before += miss(first);
+            redone.after += miss(first).min(miss(second));
+        }
+        let Some(best) = made.iter().min_by(|a, b| miss(a).total_cmp(&miss(b))) else { continue };
+        let result = ChunkResult {
+            scene: planned.scene,
+            crf: best.crf(),
+            score: best.score.map(|scored| scored.score),
+            target: best.aim,
+            metric: planned.settings.metric.enable.then_some(planned.settings.metric.metric),
+            wanted: planned.settings.metric.target,
+            bytes: best.bytes,
+            clamped: chunks.is_clamped(number, best),
+        };
+        kept.push((planned.index, best.clone(), result));
+    }
+    kept.sort_by_key(|(index, ..)| *index);
+    let (kept, results) = kept.into_iter().map(|(_, chunk, result)| (chunk, result)).unzip();
+    MadeChunks { kept, results, redone, learned: chunks.describe() }
+}
+
+/// Where the scenes file of a result lies: `ep01.mkv` has `ep01.scenes.json` beside it.
+pub fn scenes_file(output: &std::path::Path) -> PathBuf {
+    output.with_extension("scenes.json")
+}
