@@ -65,7 +65,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
-    record(boost, entries.len(), info.frames)?;
+    record(boost, entries.len(), ready.working.info().frames)?;
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
