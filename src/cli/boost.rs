@@ -11,6 +11,7 @@ use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::character::Options;
+use crate::output::sidecar::Sidecar;
 use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
@@ -220,6 +221,7 @@ impl Args {
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
         files.writes("-o", [&output], Kind::Scenes);
+        files.writes("the record of -o", [&Sidecar::path(&output)], Kind::Record);
         // It is read, too, and nothing but what was learned is replaced.
         files.writes("--learned", &self.run.learned, Kind::Guarded);
         files

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::Request;
 use super::backends::Backends;
 use super::chains::{Chains, Probings};
-use super::curves::{Curves, SceneCurve};
+use super::curves::{Curves, SceneCurve, Taken};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
 use super::input::{Input, working};
@@ -20,6 +20,7 @@ use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
 use crate::character::SceneMasks;
+use crate::encoder::Purpose;
 use crate::formats::scenes_json;
 use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::{SceneResult, Summary};
@@ -44,21 +45,10 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let looked_at = ready.looked_at(events);
     let beside = ready.beside(looked_at.as_ref())?;
     let mut clock = Clock::default();
-    let masks_of = |scene: &PlannedScene<'_>| {
-        let beside = beside.as_ref().filter(|_| scene.settings.character.enable)?;
-        Some(beside.segmentation.key_of(scene, &beside.source))
-    };
-    let masks_keys: Vec<_> = planned.iter().map(masks_of).collect();
+    let masks_keys = masks_keys(&planned, beside.as_ref());
     let (Probings { outcomes, learned, taken, groups }, masks) =
         clock.time("probing", || probe_and_segment(&chains, beside, &planned, luma, cancel))?;
-    let scenes =
-        planned.iter().zip(taken).zip(masks_keys).zip(&outcomes).map(|(((scene, taken), masks), outcome)| {
-            SceneCurve {
-                masks,
-                failed: matches!(outcome, SceneOutcome::Failed(_)),
-                ..SceneCurve::new(scene.scene, taken)
-            }
-        });
+    let scenes = scene_curves(&planned, taken, masks_keys, &outcomes);
     let curves = Curves {
         input: std::path::absolute(&request.input)?,
         output: std::path::absolute(&request.output)?,
@@ -66,7 +56,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         settings: request.settings.clone(),
         encoding: ready.encoding.record(),
         analysis: analysis_key(&ready.input, &ready.scene_plan),
-        scenes: scenes.collect(),
+        scenes,
         groups,
     };
     let roi_folder = roi_folder(&request.output)?;
@@ -75,29 +65,70 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 
     scenes_json::write(&request.output, &entries)?;
     curves.save(&ready.store)?;
-    Sidecar::write(
-        &request.output,
-        Made {
-            input: &request.input,
-            folder: &request.folder,
-            scenes: entries.len(),
-            frames: ready.input.clip.info().frames,
-            settings: &request.settings,
-            targets: None,
-        },
-    )?;
+    record(request, entries.len(), curves.frames)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
-    let known = curves.known(&planned, luma)?;
-    let outlook = Outlook::of(&known, &crfs);
     let mut learned = learned;
+    learned.extend(hand_on(request, &ready, &curves, &planned, &crfs)?);
+    Ok(ready.summary(request.output.clone(), results, learned, clock))
+}
+
+/// Under which the masks of every scene are kept; `None` where no characters are boosted.
+fn masks_keys(planned: &[PlannedScene<'_>], beside: Option<&Beside<'_>>) -> Vec<Option<Fingerprint>> {
+    let key = |scene: &PlannedScene<'_>| {
+        let Beside { segmentation, source } = beside.filter(|_| scene.settings.character.enable)?;
+        Some(segmentation.key_of(scene, source))
+    };
+    planned.iter().map(key).collect()
+}
+
+/// What is kept of every scene; all lists are by scene.
+fn scene_curves(
+    planned: &[PlannedScene<'_>],
+    taken: Vec<Vec<(Purpose, Taken)>>,
+    masks: Vec<Option<Fingerprint>>,
+    outcomes: &[SceneOutcome],
+) -> Vec<SceneCurve> {
+    let found = planned.iter().zip(taken).zip(masks).zip(outcomes);
+    let curve = |(((scene, taken), masks), outcome): (((&PlannedScene<'_>, _), _), &SceneOutcome)| {
+        let failed = matches!(outcome, SceneOutcome::Failed(_));
+        SceneCurve { masks, failed, ..SceneCurve::new(scene.scene, taken) }
+    };
+    found.map(curve).collect()
+}
+
+/// Leaves the settings beside the scenes file.
+pub(super) fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
+    let made = Made {
+        input: &request.input,
+        folder: &request.folder,
+        scenes,
+        frames,
+        settings: &request.settings,
+        targets: None,
+    };
+    Sidecar::write(&request.output, made)
+}
+
+/// Adds what this title taught to the file of lessons. Returns sentences for the
+/// summary: what it began with, and how large the final encode will be.
+fn hand_on(
+    request: &Request,
+    ready: &Ready,
+    curves: &Curves,
+    planned: &[PlannedScene<'_>],
+    crfs: &[f64],
+) -> Result<Vec<String>> {
+    let known = curves.known(planned, &ready.analysis()?.luma)?;
+    let mut sentences = Vec::new();
     if let Some(path) = &request.learned {
         let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
-        ready.now().write(path, &curves, &zones, &known)?;
-        learned.extend(ready.remembered.describe(path));
+        ready.now().write(path, curves, &zones, &known)?;
+        sentences.extend(ready.remembered.describe(path));
     }
-    learned.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
-    Ok(ready.summary(request.output.clone(), results, learned, clock))
+    let outlook = Outlook::of(&known, crfs);
+    sentences.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
+    Ok(sentences)
 }
 
 /// Everything that a run settles before its first probe.
@@ -140,7 +171,7 @@ impl Ready {
         let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
         let remembered = match &request.learned {
             Some(path) => {
-                let now = Now { zones: &zones, encoding: &encoding, backends: &backends };
+                let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
                 Memory::read(path, &now, events)?
             }
             None => Memory::default(),
@@ -194,7 +225,8 @@ impl Ready {
 
     /// What memories of other titles are held against.
     fn now(&self) -> Now<'_> {
-        Now { zones: &self.zones, encoding: &self.encoding, backends: &self.backends }
+        let Self { zones, encoding, backends, input, .. } = self;
+        Now { title: &input.key, zones, encoding, backends }
     }
 
     pub fn chains<'a>(&'a self, request: &'a Request, events: &'a Events) -> Chains<'a> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Error, Result, bail};
 
 use super::Request;
-use super::boost::{Clock, Ready, roi_folder, writable};
+use super::boost::{Clock, Ready, record, roi_folder, writable};
 use super::chains::Chains;
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
@@ -65,6 +65,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
+    record(boost, entries.len(), ready.working.info().frames)?;
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();

@@ -149,7 +149,7 @@ impl Learning {
     /// All that a candidate's group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
-        let pairs = group.calibrated.iter().flat_map(|&number| candidates[number].pairs());
+        let pairs = group.calibrated.iter().filter_map(|&number| candidates[number].pairs());
         let offset = group.remembered.and_then(|remembered| remembered.offset);
         let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
         Learned { lessons: self.lessons(candidates, number), ratios, own: None }

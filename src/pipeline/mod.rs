@@ -5,6 +5,7 @@ pub mod backends;
 mod boost;
 pub mod candidate;
 mod chains;
+mod changeable;
 mod chunk_work;
 mod chunks;
 mod closed;
