@@ -106,13 +106,22 @@ fn assert_covers(scenes: &Value, frames: u64) {
 #[test]
 fn measurements_are_kept_raw_so_that_another_pooling_or_mix_measures_nothing_again() {
     let run = Run::new("clip.set_output()");
-    // The first probe is always at the same CRF; later ones follow from the scores.
-    let metric =
-        ["--target", "1.2", "--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=mean"];
+    // The reference's first probe is always at the same CRF; later ones follow from the scores.
+    let common = |metric, setting| {
+        let (metric, kind) = (["--target", "1.2", "--set", metric], ["--set", "model.kind=reference"]);
+        // More than any error: no score asks for further frames of the sample.
+        let precision = ["--set", "metric.precision=20"];
+        [&metric[..], &kind, &precision, &["--set", setting]].concat()
+    };
+    let metric = common("metric.metric=butteraugli-3norm", "metric.pooling=reference-mean");
+    let sampled = common("metric.metric=butteraugli-3norm", "metric.pooling=mean");
     run.run(&metric).ok();
+    run.run(&[&["--resume"], &sampled[..]].concat()).ok();
     for other in [
-        ["--target", "1.2", "--set", "metric.metric=butteraugli-3norm", "--set", "metric.pooling=worst"],
-        ["--target", "1.2", "--set", "metric.metric=butteraugli-max-mix", "--set", "metric.mix.max_inf=0.5"],
+        common("metric.metric=butteraugli-3norm", "metric.pooling=worst"),
+        [&common("metric.metric=butteraugli-max-mix", "metric.mix.max_inf=0.5")[..], &metric[8..]].concat(),
+        [&sampled[..], &["--set", "metric.tail_weight=0"]].concat(),
+        common("metric.metric=butteraugli-max-mix", "metric.mix.max_inf=0.5"),
     ] {
         run.run(&[&["--resume", "--events", "events"], &other[..]].concat()).ok();
         let events = std::fs::read_to_string(run.path("events")).unwrap();
@@ -148,9 +157,18 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
     assert_eq!(std::fs::read(run.path("clip.scenes.json")).unwrap(), first);
     let events = std::fs::read_to_string(run.path("events")).unwrap();
     assert!(!events.contains("\"event\":\"probe\""), "{events}");
+}
 
-    // Scores do not depend on the target, so at most second probes on the other side are new.
-    let ended = run.run(&["--resume", "--target", "97", "--events", "events"]).ok();
+/// Scores do not depend on the target, so at most second probes on the other side
+/// are new where the first ones are at a fixed CRF.
+#[test]
+fn another_target_encodes_no_first_probe_of_the_reference_again() {
+    let run = Run::new("clip.set_output()");
+    let reference = ["--set", "model.kind=reference", "--set", "metric.pooling=reference-mean"];
+    run.run(&reference).ok();
+    let first = std::fs::read(run.path("clip.scenes.json")).unwrap();
+    let other = ["--resume", "--target", "97", "--events", "events"];
+    let ended = run.run(&[&reference[..], &other].concat()).ok();
     assert!(ended.stderr.contains("settings of [metric]"), "{}", ended.stderr);
     let events = std::fs::read_to_string(run.path("events")).unwrap();
     assert!(!events.contains("\"event\":\"probe\",\"scene\":0,\"probe\":0"), "{events}");
@@ -216,9 +234,9 @@ fn zones_have_boundaries_and_settings_of_their_own() {
 #[test]
 fn each_zone_is_probed_by_the_model_of_its_own_settings() {
     let run = Run::new("clip.set_output()");
-    let zone =
-        ["--zones-string", "66 96 butteraugli-mean", "--set", "model.kind=adaptive", "--events", "events"];
-    let ended = run.run(&zone).ok();
+    std::fs::write(run.path("two.toml"), "extends = \"butteraugli-mean\"\nmodel.kind = \"reference\"\n")
+        .unwrap();
+    let ended = run.run(&["--zones-string", "66 96 ./two.toml", "--events", "events"]).ok();
     assert_eq!(ended.stdout.matches("pilot scenes taught").count(), 1, "{}", ended.stdout);
     let starts: Vec<u64> = list(&run.scenes()).iter().map(|scene| scene.0).collect();
     let events = std::fs::read_to_string(run.path("events")).unwrap();
@@ -231,13 +249,14 @@ fn each_zone_is_probed_by_the_model_of_its_own_settings() {
     }
     let reference = |crf: &f64| [11.0, 24.0, 40.0].contains(crf);
     assert!(inside.len() >= 2 && inside.iter().all(reference), "{inside:?}");
-    assert!(outside.len() >= 3 && !outside.iter().all(reference), "{outside:?}");
+    assert!(outside.len() >= 2 && !outside.iter().any(reference), "{outside:?}");
 }
 
 #[test]
 fn bad_input_is_named_and_nothing_is_written() {
     let run = Run::new("raise ValueError('no source today')");
-    run.run(&[]).failed(1, &["clip.vpy", "ValueError: no source today", "line 14"]);
+    let line = format!("line {}", common::three_shots([36, 30, 30]).lines().count() + 1);
+    run.run(&[]).failed(1, &["clip.vpy", "ValueError: no source today", &line]);
     assert!(run.results().is_empty(), "{:?}", run.results());
 
     let run = Run::new("core.std.BlankAudio().set_output()");
@@ -393,7 +412,7 @@ mod with_broken_encoders {
         run.run(args.as_flattened()).ok();
         let words = std::fs::read_to_string(run.path("words")).unwrap();
         let finals: Vec<&str> = words.lines().filter(|line| line.contains("--preset 10")).collect();
-        assert_eq!(finals.len(), 2, "{words}");
+        assert_eq!(finals.len(), 1, "{words}");
         let crf_of = |line: &str| line.split("--crf ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         for line in finals {
             assert!(line.contains(&format!("--lookahead {}", crf_of(line))), "{line}");

@@ -85,15 +85,49 @@ impl Run {
     }
 }
 
+/// Two probes of every scene, and frames picked as Progression Boost does.
+const REFERENCE: [&str; 4] = ["--set", "model.kind=reference", "--set", "metric.pooling=reference-mean"];
+
 /// The first frame is rendered twice more: the properties of the clip and of
 /// its conversion for the encoder are read from it.
 const OPENING: usize = 2;
 
+/// First frame and the one after the last of every scene of a scenes file.
+fn scenes(file: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let file: serde_json::Value = serde_json::from_slice(file).unwrap();
+    let frame = |scene: &serde_json::Value, key: &str| usize::try_from(scene[key].as_u64().unwrap()).unwrap();
+    let scenes = file["split_scenes"].as_array().unwrap();
+    scenes.iter().map(|scene| frame(scene, "start_frame")..frame(scene, "end_frame")).collect()
+}
+
 #[test]
-fn each_frame_is_rendered_once_for_analysis_and_once_for_each_probe() {
+fn each_frame_is_rendered_once_for_analysis_and_once_for_each_encode_of_its_scene() {
+    let run = Run::new(128, 96, 96);
+    let every = ["--set", "metric.precision=0", "--set", "model.calibrate=1"];
+    for args in [&[][..], &["--workers", "1"], &["--workers", "4"], &["--staged"], &every] {
+        let (file, counts) = run.counted(&[args, &["--events", "events"]].concat());
+        let made = encodes(&std::fs::read_to_string(run.path("events")).unwrap());
+        let scenes = scenes(&file);
+        assert_eq!(made.len(), scenes.len(), "{args:?}");
+        for (frames, [probes, finals]) in scenes.into_iter().zip(made.values()) {
+            let expected = 1 + probes.len() + finals.len();
+            for frame in frames {
+                let opening = if frame == 0 { OPENING } else { 0 };
+                let found = counts[frame];
+                assert!(
+                    (expected..=expected + opening).contains(&found),
+                    "{args:?}: {frame} {found} times: {made:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_frame_is_rendered_once_for_analysis_and_once_for_each_probe_of_the_reference() {
     let run = Run::new(128, 96, 96);
     for args in [&[][..], &["--workers", "1"], &["--workers", "4"], &["--staged"]] {
-        let (_, counts) = run.counted(args);
+        let (_, counts) = run.counted(&[&REFERENCE, args].concat());
         assert!((3..=3 + OPENING).contains(&counts[0]), "{args:?}: frame 0 {} times", counts[0]);
         assert!(counts[1..].iter().all(|&count| count == 3), "{args:?}: {counts:?}");
     }
@@ -102,7 +136,8 @@ fn each_frame_is_rendered_once_for_analysis_and_once_for_each_probe() {
 #[test]
 fn frames_measured_by_the_first_probe_are_not_rendered_again_either() {
     let run = Run::new(128, 96, 60);
-    let (_, counts) = run.counted(&["--set", "metric.frames.highest_probing_diff_frames=4"]);
+    let probing = ["--set", "metric.frames.highest_probing_diff_frames=4"];
+    let (_, counts) = run.counted(&[&REFERENCE[..], &probing].concat());
     assert!(counts[1..].iter().all(|&count| count == 3), "{counts:?}");
 }
 
@@ -120,11 +155,8 @@ fn a_resumed_run_that_has_everything_renders_nothing_but_the_first_frame() {
 #[test]
 fn a_small_memory_budget_renders_again_and_changes_no_score() {
     let run = Run::new(960, 576, 30);
+    let external = ["--method", "external", "--input-scenes", "one.json"];
     let many = [
-        "--method",
-        "external",
-        "--input-scenes",
-        "one.json",
         "--set",
         "metric.frames.upper_bracket_frames=30",
         "--set",
@@ -134,14 +166,23 @@ fn a_small_memory_budget_renders_again_and_changes_no_score() {
     ];
     let one = r#"{"frames": 30, "scenes": [{"start_frame": 0, "end_frame": 30}]}"#;
     std::fs::write(run.path("one.json"), one).unwrap();
-    for probing_diff in ["0", "4"] {
-        let setting = format!("metric.frames.highest_probing_diff_frames={probing_diff}");
-        let args = [&many[..], &["--set", &setting]].concat();
+    let probing_diff = ["0", "4"].map(|count| {
+        let setting = format!("metric.frames.highest_probing_diff_frames={count}");
+        let args = [&REFERENCE[..], &many, &["--set", &setting]].concat();
+        args.into_iter().map(str::to_owned).collect()
+    });
+    let sample = ["frames=30", "most_frames=30"].map(|count| format!("metric.sample.{count}"));
+    let all: Vec<String> = sample.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect();
+    for setting in probing_diff.into_iter().chain([all]) {
+        let setting: Vec<&str> = setting.iter().map(String::as_str).collect();
+        let args = [&external[..], &setting, &["--events", "events"]].concat();
         let (scenes, counts) = run.counted(&args);
-        assert!(counts[1..].iter().all(|&count| count == 3), "{counts:?}");
+        let [probes, finals] = &encodes(&std::fs::read_to_string(run.path("events")).unwrap())[&0];
+        let once = 1 + probes.len() + finals.len();
+        assert!(counts[1..].iter().all(|&count| count == once), "{args:?} {once}: {counts:?}");
         let (with_little, again) = run.counted(&[&args[..], &["--memory", "64MiB"]].concat());
         assert!(scenes == with_little, "other scores with little memory");
-        assert!(again.iter().filter(|&&count| count > 3).count() >= 22, "{again:?}");
+        assert!(again.iter().filter(|&&count| count > once).count() >= 22, "{again:?}");
     }
 }
 
@@ -177,15 +218,15 @@ fn a_killed_run_resumes_to_the_same_scenes() {
     }
 }
 
-/// The CRFs of each scene's probes and of its calibration encodes, by a file of events.
-fn encodes(events: &str) -> BTreeMap<u64, [Vec<f64>; 2]> {
-    let mut all: BTreeMap<u64, [Vec<f64>; 2]> = BTreeMap::new();
+/// CRFs and scores of each scene's probes and of its calibration encodes, by a file of events.
+fn encodes(events: &str) -> BTreeMap<u64, [Vec<(f64, f64)>; 2]> {
+    let mut all: BTreeMap<u64, [Vec<(f64, f64)>; 2]> = BTreeMap::new();
     for line in events.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         if event["event"] == "score" {
             let kind = usize::from(event["calibration"].as_bool().unwrap());
-            let crfs = &mut all.entry(event["scene"].as_u64().unwrap()).or_default()[kind];
-            crfs.push(event["crf"].as_f64().unwrap());
+            let scored = &mut all.entry(event["scene"].as_u64().unwrap()).or_default()[kind];
+            scored.push((event["crf"].as_f64().unwrap(), event["score"].as_f64().unwrap()));
         }
     }
     all
@@ -202,16 +243,20 @@ fn adaptive_and_calibrated_runs_do_not_depend_on_order_nor_on_a_kill() {
     assert_eq!(String::from_utf8_lossy(&scenes).matches("start_frame").count(), 2 * made.len());
     let calibrated: Vec<_> = made.values().filter(|[_, finals]| !finals.is_empty()).collect();
     let [[probes, finals]] = calibrated[..] else { panic!("one scene is calibrated: {made:?}") };
-    assert_eq!(finals[..], probes[..2], "at the CRFs of its first two probes");
-    for [probes, _] in made.values() {
-        assert!((1..=3).contains(&probes.len()), "{made:?}");
-        assert!((probes[0] - 24.0).abs() < 1e-9, "{made:?}");
-    }
-    assert!(made.values().filter(|[probes, _]| probes.len() >= 2).count() >= 3, "three pilots: {made:?}");
+    let nearest = probes.iter().min_by(|a, b| (a.1 - 90.0).abs().total_cmp(&(b.1 - 90.0).abs())).unwrap();
+    assert_eq!(finals.iter().map(|(crf, _)| *crf).collect::<Vec<_>>(), [nearest.0], "{made:?}");
+    assert!(made.values().all(|[probes, _]| (1..=3).contains(&probes.len())), "{made:?}");
+    // Pilots begin where a usual picture scores 90 (below CRF 8, the lowest allowed), all others
+    // where the pilots were solved.
+    let firsts: Vec<f64> = made.values().map(|[probes, _]| probes[0].0).collect();
+    let (pilots, others): (Vec<f64>, Vec<f64>) =
+        firsts.iter().copied().partition(|crf: &f64| (*crf - 8.0).abs() < 1e-9);
+    assert_eq!(pilots.len(), 2, "{made:?}");
+    assert!(others.windows(2).all(|pair| (pair[0] - pair[1]).abs() < 1e-9), "{made:?}");
     // What the stage expected is what it was told of in the end.
-    let expected = format!("\"total\":{},\"unit\":\"probes\"", 2 * made.len() + 2);
+    let expected = format!("\"total\":{},\"unit\":\"probes\"", 2 * made.len() + 1);
     assert!(events.contains(&expected), "no {expected} in\n{events}");
-    assert!(events.contains(&format!("\"stage\":\"Probing\",\"done\":{}}}", 2 * made.len() + 2)), "{events}");
+    assert!(events.contains(&format!("\"stage\":\"Probing\",\"done\":{}}}", 2 * made.len() + 1)), "{events}");
 
     // In the middle of the pilots, and when the calibration begins.
     for (event, nth) in [("\"event\":\"score\"", 3), ("\"calibration\":true", 1)] {

@@ -43,7 +43,7 @@ fn solved(scored: &[Scored]) -> (f64, How) {
 fn learned(factors: &[f64]) -> Learned {
     let pair = |factor| Pair { crf: 24.0, probe: 80.0, final_: 100.0 - 20.0 * factor };
     let ratios = Ratios::new(factors.iter().copied().map(pair), &GOAL);
-    Learned { lessons: Some(LESSONS), ratios }
+    Learned { lessons: Some(LESSONS), ratios, own: None }
 }
 
 #[track_caller]
@@ -158,7 +158,7 @@ fn probes_are_placed_where_the_final_encode_is_expected_to_hit() {
     // What hits the target as a probe does not: 343 · (25 / 20)² = 535.9, between 533 (31.25) and 542.
     assert_eq!(other(&[at(24.0, 80.0)]), Next::Probe(31.25));
     // It is solved by what is measured of the final encode, not by what was expected.
-    assert_eq!(model.solve(&[at(24.0, 80.0)], &learned(&[]), SAME).unwrap().crf, 24.0);
+    assert_near(model.solve(&[at(24.0, 80.0)], &learned(&[]), SAME).unwrap().crf, 24.0);
 }
 
 #[test]

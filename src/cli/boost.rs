@@ -11,6 +11,7 @@ use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
 use super::{Usage, say};
 use crate::character::Options;
+use crate::output::sidecar::Sidecar;
 use crate::pipeline::{self, OnSceneFailure};
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
@@ -28,10 +29,6 @@ pub struct Args {
     /// Where to write the scenes for av1an [default: INPUT's name with .scenes.json, beside it]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-
-    /// Replace an output that exists, even if this program did not write it
-    #[arg(long)]
-    force: bool,
 
     #[command(flatten)]
     preset: PresetArgs,
@@ -112,6 +109,8 @@ pub struct PresetArgs {
 
 /// How the run works.
 #[derive(Debug, clap::Args)]
+// Each is a flag that is given or not.
+#[allow(clippy::struct_excessive_bools)]
 struct RunArgs {
     /// Work folder, for --resume [default: INPUT's name with .boost, beside it]
     #[arg(long, value_name = "DIR")]
@@ -208,7 +207,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
 
 impl Args {
     pub fn files(&self) -> Files {
-        let mut files = Files::new(self.force);
+        let mut files = Files::new(self.run.force);
         let Some(input) = &self.input else { return files };
         self.script.reads("the input", input, &mut files);
         if let Some(other) = &self.analysis_input {
@@ -218,6 +217,7 @@ impl Args {
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
         files.writes("-o", [&output], Kind::Scenes);
+        files.writes("the record of -o", [&Sidecar::path(&output)], Kind::Record);
         // It is read, too, and nothing but what was learned is replaced.
         files.writes("--learned", &self.run.learned, Kind::Guarded);
         files

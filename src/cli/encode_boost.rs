@@ -9,6 +9,7 @@ use super::files::Files;
 use super::input::{InputArgs, ZoneArgs};
 use crate::character::Options;
 use crate::encode;
+use crate::encoder::USUAL_STALL;
 use crate::pipeline::{EncodeRequest, OnSceneFailure, Request, Tolerance};
 use crate::settings::{self, Resolved, Typed};
 use crate::source::OpenOptions;
@@ -106,11 +107,11 @@ impl BoostArgs {
             settings,
             segmentation: Options::default(),
             earlier: encode.earlier,
+            learned: None,
             keep_probes: false,
             memory: self.memory,
             on_scene_failure: OnSceneFailure::Fail,
-            stall: encode.stall,
-            learned: None,
+            stall: Some(USUAL_STALL),
             staged: false,
         };
         Ok(EncodeRequest {

@@ -34,6 +34,8 @@ struct Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Scenes,
+    /// The record of settings beside a scenes file.
+    Record,
     Zones,
     Statistics,
     Plot,
@@ -135,6 +137,7 @@ impl Kind {
         let contains = |mark: &str| head(path).windows(mark.len()).any(|bytes| bytes == mark.as_bytes());
         match self {
             Self::Scenes => parses::<ScenesFile>(path),
+            Self::Record => parses::<RecordFile>(path),
             Self::Report => parses::<ReportFile>(path),
             Self::Zones => std::fs::read_to_string(path).is_ok_and(|text| text.lines().all(is_zone_of_ours)),
             Self::Statistics => begins("frame,average,min,max,diff,score,scene_start"),
@@ -165,6 +168,16 @@ struct ScenesFile {
     _frames: usize,
     #[serde(rename = "split_scenes")]
     _scenes: Vec<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct RecordFile {
+    #[serde(rename = "program")]
+    _program: IgnoredAny,
+    #[serde(rename = "hash")]
+    _hash: IgnoredAny,
+    #[serde(rename = "settings")]
+    _settings: IgnoredAny,
 }
 
 #[derive(Deserialize)]

@@ -156,6 +156,7 @@ impl RetargetArgs {
         let mut files = Files::new(self.force);
         let output = self.output.as_ref().or(self.scenes.as_ref());
         files.writes("-o", output, Kind::Scenes);
+        files.writes("the record of -o", &output.map(|path| Sidecar::path(path)), Kind::Record);
         files
     }
 }

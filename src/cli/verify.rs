@@ -11,6 +11,7 @@ use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
 use crate::settings::{self, Resolved, Typed};
+use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::verify::{self, Verification};
@@ -90,6 +91,9 @@ pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
         source: args.source,
         encoded: args.encoded,
     };
+    for path in args.json.iter().chain(&args.html).filter(|path| path.as_os_str() != "-") {
+        atomic::check_writable(path)?;
+    }
     let verification = measure(&request, events, cancel)?;
     report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
     judge(&verification, args.max_error)

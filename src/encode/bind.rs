@@ -12,7 +12,7 @@ use super::{Outcome, Request, join};
 use crate::formats::matroska::{Contents, Kind};
 use crate::source::{ClipInfo, ColorInfo};
 use crate::support::atomic;
-use crate::support::cancel::Cancel;
+use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events};
 use crate::support::units::show_bytes;
 
@@ -21,6 +21,7 @@ pub struct Binding<'a> {
     pub request: &'a Request,
     /// Of the clip as it was encoded.
     pub info: &'a ClipInfo,
+    /// Of the source's pixels, where they are not square.
     pub sample_aspect: Option<(u32, u32)>,
     pub fps: (u32, u32),
     /// What all streams say they have.
@@ -33,7 +34,15 @@ pub struct Binding<'a> {
 
 impl Binding<'_> {
     /// Joins and muxes `files`, each with its frames, into a temporary file, checks it and gives it its name.
+    /// A full disk is the error in place of what came of it.
     pub fn bind(&self, files: &[(PathBuf, usize)]) -> Result<Contents> {
+        self.bound(files).map_err(|error| match self.work.check_space() {
+            Err(full) if !error.is::<Interrupted>() => full.into(),
+            _ => error,
+        })
+    }
+
+    fn bound(&self, files: &[(PathBuf, usize)]) -> Result<Contents> {
         let Self { info, fps, color, work, .. } = *self;
         let joined = work.joined();
         {
@@ -80,22 +89,15 @@ impl Binding<'_> {
     }
 }
 
-/// Of a finished run.
-#[derive(Debug, Clone, Copy)]
-pub struct Counts {
-    pub frames: usize,
-    pub chunks: usize,
-    /// Chunks that an earlier run had finished.
-    pub resumed: usize,
-}
-
-/// Says what came of it, keeps the chunks of `needed`, and tidies up when that is asked for.
+/// Says what came of it, and tidies up when that is asked for; else the chunks of `files`, which
+/// are in the result, and of `spare` stay.
 pub fn finish(
     request: &Request,
     work: WorkFolder,
     contents: &Contents,
-    needed: &[&Path],
-    Counts { frames, chunks: count, resumed }: Counts,
+    files: &[&Path],
+    spare: &[&Path],
+    (frames, resumed): (usize, usize),
     events: &Events,
 ) -> Result<Outcome> {
     let output = request.output.clone();
@@ -113,16 +115,14 @@ pub fn finish(
     if request.clean {
         work.remove()?;
     } else {
-        let needed: HashSet<&Path> = needed.iter().copied().collect();
-        let (old, bytes) = work.prune(&needed);
+        let (old, bytes) = work.prune(&files.iter().chain(spare).copied().collect::<HashSet<_>>());
         if old > 0 {
-            let freed = show_bytes(bytes);
-            events.note(format!("{old} chunks of other settings, {freed}, are removed"));
+            events.note(format!("{old} chunks of other settings, {}, are removed", show_bytes(bytes)));
         }
         events.note(format!("the chunks stay in {}; --clean removes them", work.path().display()));
     }
     events.emit(&Event::Result { path: output.display().to_string() });
-    Ok(Outcome { output, frames, bytes, chunks: count, resumed })
+    Ok(Outcome { output, frames, bytes, chunks: files.len(), resumed })
 }
 
 /// Fails early where the output cannot be, or is one of the inputs.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::bind::{self, Binding, Counts};
+use super::bind::{self, Binding};
 use super::mux::Muxer;
 use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
@@ -55,9 +55,9 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
     let run = Run { request, input, work, tools, resolved, events, cancel };
     let (chunks, resumed) = run.encode()?;
     let contents = run.mux(&muxer, &chunks)?;
-    let files: Vec<_> = chunks.iter().map(|job| job.file.as_path()).collect();
-    let counts = Counts { frames: run.input.info().frames, chunks: chunks.len(), resumed };
-    bind::finish(request, run.work, &contents, &files, counts, events)
+    let counts = (run.input.info().frames, resumed);
+    let files: Vec<&Path> = chunks.iter().map(|job| job.file.as_path()).collect();
+    bind::finish(request, run.work, &contents, &files, &[], counts, events)
 }
 
 /// The clip as it is encoded.

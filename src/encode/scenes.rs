@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use super::detect;
 use super::work::WorkFolder;
-use crate::formats::qpfile;
 use crate::formats::scenes_json::{self, SceneEntry};
+use crate::formats::{qpfile, scene_changes};
 use crate::settings::{Resolved, SceneMethod};
 use crate::source::Clip;
 use crate::support::cancel::Cancel;
@@ -43,7 +43,10 @@ pub fn find(
 ) -> Result<Vec<SceneEntry>> {
     let frames = clip.info().frames;
     match source {
-        SceneSource::ScenesFile(path) => scenes_json::read(path, frames),
+        SceneSource::ScenesFile(path) => match scene_changes::read(path, frames)? {
+            Some(scenes) => Ok(plain(scenes)),
+            None => scenes_json::read(path, frames),
+        },
         SceneSource::QpFile(path) => Ok(plain(qpfile::read(path, frames)?)),
         SceneSource::Detect(by) => {
             let starts = detected(by, clip, identity, work, events, cancel)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::bind::{self, Binding, Counts};
+use super::bind::{self, Binding};
 use super::mux::Muxer;
 use super::plan::Chunk;
 use super::queue::words;
@@ -26,8 +26,6 @@ use crate::support::space::NoRoom;
 pub struct Workshop {
     request: Request,
     info: ClipInfo,
-    /// Of the clip before it was made what the encoder takes.
-    sample_aspect: Option<(u32, u32)>,
     fps: (u32, u32),
     /// All that the clip's frames depend on.
     clip: Fingerprint,
@@ -63,7 +61,6 @@ impl Workshop {
     pub fn open(
         request: Request,
         info: &ClipInfo,
-        sample_aspect: Option<(u32, u32)>,
         clip: &Fingerprint,
         encoder: Encoder,
         events: &Events,
@@ -74,7 +71,7 @@ impl Workshop {
         let work = WorkFolder::open(&request.work, request.earlier)?;
         events.note(format!("encoding with {}, muxing with {}", encoder.identity.version, muxer.name()));
         let tools = [Program::SvtAv1(encoder)];
-        Ok(Self { request, info: info.clone(), sample_aspect, fps, clip: clip.clone(), tools, muxer, work })
+        Ok(Self { request, info: info.clone(), fps, clip: clip.clone(), tools, muxer, work })
     }
 
     /// Lets go of what an earlier run finished, unless this one continues it: all
@@ -143,8 +140,8 @@ impl Workshop {
     }
 
     /// Makes the result of all chunks in the order of the clip, `scenes` being what
-    /// they were ordered by. `resumed` of them were finished before. Those of
-    /// `spare` stay in the work folder, too.
+    /// they were ordered by. `resumed` of them were finished before.
+    /// Those of `spare` stay in the work folder as well.
     pub fn bind(
         self,
         scenes: &[SceneEntry],
@@ -159,7 +156,7 @@ impl Workshop {
         let binding = Binding {
             request: &self.request,
             info: &self.info,
-            sample_aspect: self.sample_aspect,
+            sample_aspect: self.info.sample_aspect,
             fps: self.fps,
             color: &color,
             work: &self.work,
@@ -168,8 +165,11 @@ impl Workshop {
             cancel,
         };
         let contents = binding.bind(&files)?;
-        let chunks: Vec<&Path> = orders.iter().chain(spare).map(|order| order.file.as_path()).collect();
-        let counts = Counts { frames: self.info.frames, chunks: orders.len(), resumed };
-        bind::finish(&self.request, self.work, &contents, &chunks, counts, events)
+        let paths = |orders: &'_ [Arc<Order>]| orders.iter().map(|order| order.file.clone()).collect();
+        let (files, spare): (Vec<PathBuf>, Vec<PathBuf>) = (paths(orders), paths(spare));
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let spare: Vec<&Path> = spare.iter().map(PathBuf::as_path).collect();
+        let counts = (self.info.frames, resumed);
+        bind::finish(&self.request, self.work, &contents, &files, &spare, counts, events)
     }
 }

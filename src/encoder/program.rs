@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::aomenc::{Aomenc, color_options};
+use super::aomenc::{Aomenc, LAG, color_options};
 use super::capabilities::Encoder;
 use super::run::{EncodeError, Stream};
 use super::trial::Trial;
@@ -119,7 +119,7 @@ impl Program {
     /// Leaves out what of ours the encoder does not know and returns it as
     /// notes; an error for what the user wrote.
     pub fn fit(&self, options: &mut Options) -> Result<Vec<String>> {
-        let mut left_out = Vec::new();
+        let mut left_out = self.shorten_lag(options);
         let mut wrong = None;
         options.retain(|option| {
             let Some(why) = self.misfit(option) else { return true };
@@ -135,6 +135,18 @@ impl Program {
             bail!(wrong);
         }
         Ok(left_out)
+    }
+
+    /// Less lookahead of ours where this aomenc has less, with a note.
+    fn shorten_lag(&self, options: &mut Options) -> Vec<String> {
+        let Self::Aom(Aomenc { max_lag: Some(most), .. }) = self else { return Vec::new() };
+        let Some(option) = options.get(LAG).filter(|option| option.origin == Origin::Ours) else {
+            return Vec::new();
+        };
+        let frames: Option<u32> = option.value.as_ref().and_then(|value| value.parse().ok());
+        let Some(frames) = frames.filter(|frames| frames > most) else { return Vec::new() };
+        options.set_ours(LAG, most.to_string());
+        vec![format!("{LAG} {frames} (it gets {most})")]
     }
 
     fn misfit(&self, option: &EncoderOption) -> Option<String> {

@@ -4,6 +4,7 @@
 //! | file | format | read by | written by |
 //! |---|---|---|---|
 //! | [`scenes_json`] | av1an's `scenes.json` | `scenes` (external lists), `encode`, `verify`, `cli` (`roi show`) | `pipeline`, `cli` (`scenes`) |
+//! | [`scene_changes`] | the JSON of `av-scenechange` | `scenes` (external lists), `encode` | – |
 //! | [`av1an_zones`] | av1an's zones | – | `cli` (`scenes`) |
 //! | [`qpfile`] | QP files as x264 and x265 take them | `encode` | – |
 //! | [`roi_map`] | ROI maps over a grid of [`blocks`] | `cli` (`roi`) | `character`, `pipeline` |
@@ -22,5 +23,6 @@ pub mod ivf;
 pub mod matroska;
 pub mod qpfile;
 pub mod roi_map;
+pub mod scene_changes;
 pub mod scenes_json;
 pub mod sequence;

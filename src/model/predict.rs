@@ -98,7 +98,7 @@ mod tests {
         let model = Model { goal: GOAL, kind: Kind::Reference };
         // 20 became 18: a tenth less.
         let pair = Pair { crf: 24.0, probe: 80.0, final_: 82.0 };
-        let learned = Learned { lessons: None, ratios: Ratios::new([pair], &GOAL) };
+        let learned = Learned { ratios: Ratios::new([pair], &GOAL), ..Learned::default() };
         let presets = Presets { probing: 7, final_: 5 };
         let damages = model.damages(&[Scored::new(24.0, 80.0)], &learned, presets).unwrap();
         assert!((GOAL.score_of(damages.at(24.0).value) - 82.0).abs() < 1e-3);

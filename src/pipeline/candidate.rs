@@ -412,3 +412,7 @@ enum Wanted {
     Lessons,
     Nothing,
 }
+
+#[cfg(test)]
+#[path = "candidate_tests.rs"]
+mod tests;

@@ -9,14 +9,12 @@ use std::sync::Arc;
 use anyhow::{Error, Result, bail};
 
 use super::Request;
-use super::boost::{roi_folder, writable, write_record};
+use super::boost::{Clock, Ready, record, roi_folder, writable};
 use super::chains::Chains;
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
-use super::ready::{Clock, Ready};
 use super::redo::{self, Miss, Tolerance};
-use super::remembered::Memory;
 use super::scheduler;
 use crate::analysis::LumaStats;
 use crate::encode::{self, Order, Outcome, Workshop};
@@ -48,8 +46,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     check(&ready)?;
     let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
     let (info, encoder) = (ready.working.info(), ready.encoding.encoder.clone());
-    let sample_aspect = ready.input.clip.info().sample_aspect;
-    let mut workshop = Workshop::open(encode, info, sample_aspect, &ready.input.key, encoder, events)?;
+    let mut workshop = Workshop::open(encode, info, &ready.input.key, encoder, events)?;
     ready.analyse(events, cancel)?;
     workshop.begin(events)?;
     let planned = ready.planned()?;
@@ -59,8 +56,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     let masks = clock.time("segmentation", || ready.masks(&planned, events, cancel))?;
     let roi_folder = roi_folder(&boost.output)?;
     let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
-    let remembered = Memory::default();
-    let chains = ready.chains(boost, &remembered, events);
+    let chains = ready.chains(boost, events);
     let parts = Parts { request, workshop: &workshop, finisher: &finisher, events };
     let made = clock.time("probing and encoding", || parts.chunks(&chains, &planned, luma, cancel))?;
 
@@ -70,7 +66,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
-    write_record(boost, &ready, entries.len())?;
+    record(boost, entries.len(), ready.working.info().frames)?;
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();

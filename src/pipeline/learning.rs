@@ -84,7 +84,7 @@ impl Learning {
             }
             group.calibrated = chosen(match of_first.planned.settings.model.calibrate {
                 Some(wanted) => representatives(&lengths, wanted),
-                None if of_first.model.learns() => affordable(&lengths, of_first.planned.settings),
+                None if of_first.model.learns() => unasked(&lengths, of_first.planned.settings),
                 None => Vec::new(),
             });
         }
@@ -243,6 +243,12 @@ fn pilots(scenes: usize) -> usize {
     (scenes / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS)
 }
 
+/// The scenes, as indices, that are calibrated where the preset leaves it open:
+/// none where another encoder may make the final encode.
+fn unasked(lengths: &[usize], settings: &Settings) -> Vec<usize> {
+    if settings.dynamic.encoder.is_some() { Vec::new() } else { affordable(lengths, settings) }
+}
+
 /// The scenes, as indices, whose calibration costs little beside probing: short
 /// ones, spread over the list, as many as their work allows.
 fn affordable(lengths: &[usize], settings: &Settings) -> Vec<usize> {
@@ -280,6 +286,7 @@ fn representatives(lengths: &[usize], wanted: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings;
 
     #[test]
     fn representatives_are_spread_over_the_clip_and_of_usual_length() {
@@ -302,5 +309,37 @@ mod tests {
         assert_eq!(learning.teachers_of(0), [2]);
         assert_eq!(learning.teachers_of(3), [2]);
         assert_eq!(learning.teachers_of(1), [2, 0, 3]);
+    }
+
+    fn settings(probing_preset: i32, final_preset: i32) -> Settings {
+        let mut settings = settings::resolve(&settings::Request::default()).unwrap().base;
+        settings.encoder.probing_preset = probing_preset;
+        settings.encoder.final_preset = final_preset;
+        settings
+    }
+
+    #[test]
+    fn calibration_takes_short_scenes_that_cost_at_most_15_percent_of_probing() {
+        // 15 % of 1.4 probes of 1000 frames are 210 frames at the same preset: two of 100.
+        assert_eq!(affordable(&[100; 10], &settings(7, 7)), [0, 5]);
+        // Three presets slower, a frame costs 1.5³ = 3.4: no scene of 100.
+        assert_eq!(affordable(&[100; 10], &settings(7, 4)), [0; 0]);
+        // But the one of 24 (81 of 178); the one of 23 is too short to show much, and to take
+        // one more from the other half would cost 418.
+        let lengths = [100, 100, 100, 24, 23, 100, 100, 100, 100, 100];
+        assert_eq!(affordable(&lengths, &settings(7, 4)), [3]);
+        // Five presets slower it would cost 182.
+        assert_eq!(affordable(&lengths, &settings(7, 2)), [0; 0]);
+        // 21 of these could be paid.
+        assert_eq!(affordable(&[24; 100], &settings(7, 7)), [0, 12, 25, 37, 50, 62, 75, 87]);
+        assert_eq!(affordable(&[], &settings(7, 7)), [0; 0]);
+    }
+
+    #[test]
+    fn nothing_is_calibrated_unasked_where_another_encoder_may_follow() {
+        let mut settings = settings(7, 7);
+        assert_eq!(unasked(&[100; 10], &settings), [0, 5]);
+        settings.dynamic.encoder = Some("\"x265\"".to_owned());
+        assert_eq!(unasked(&[100; 10], &settings), [0; 0]);
     }
 }

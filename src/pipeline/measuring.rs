@@ -25,14 +25,14 @@ pub struct Measuring<'a> {
     pub cancel: &'a Cancel,
 }
 
+/// What was measured, by offset, and the mean squared luma error of every frame.
+type Pass = (Vec<(usize, Measurement)>, Vec<f32>);
+
 /// The luma of the source at every frame of a scene, to compare an encode with.
 struct SourceLuma<'a> {
     grid: &'a LumaGrid,
     samples: Arc<Vec<LumaSample>>,
 }
-
-/// Measurements by offset, and the mean squared luma error of every frame.
-type Passed = (Vec<(usize, Measurement)>, Vec<f32>);
 
 impl Measuring<'_> {
     /// Measures the scene's encode number `take`, an IVF at `path`.
@@ -157,7 +157,7 @@ impl Measuring<'_> {
         take: usize,
         offsets: &[usize],
         luma: Option<&SourceLuma<'_>>,
-    ) -> Result<Passed> {
+    ) -> Result<Pass> {
         let references = self.references(candidate, offsets)?;
         let results: Vec<Mutex<Option<Result<Measurement>>>> =
             offsets.iter().map(|_| Mutex::new(None)).collect();

@@ -57,9 +57,26 @@ struct About {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Lesson {
     about: About,
-    taught: Remembered,
-    /// How many scenes taught it the last time.
-    scenes: usize,
+    /// The input that taught it the last time.
+    title: Fingerprint,
+    taught: Taught,
+    /// What that input began with: boosted once more, it begins with the same.
+    before: Option<Taught>,
+}
+
+/// What was learned, and from how many scenes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Taught {
+    by: usize,
+    #[serde(flatten)]
+    remembered: Remembered,
+}
+
+impl Lesson {
+    /// What this input may begin with.
+    fn beginning_of(&self, title: &Fingerprint) -> Option<Taught> {
+        if self.title == *title { self.before } else { Some(self.taught) }
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -71,7 +88,7 @@ struct Lessons {
 /// What is remembered for the zones of a run.
 #[derive(Debug, Default)]
 pub struct Memory {
-    by_zone: Vec<Option<(Remembered, usize)>>,
+    by_zone: Vec<Option<Taught>>,
 }
 
 impl Memory {
@@ -91,7 +108,7 @@ impl Memory {
                 continue;
             };
             let found = lessons.iter().find(|lesson| lesson.about == about);
-            by_zone.push(found.map(|lesson| (lesson.taught.weakened(), lesson.scenes)));
+            by_zone.push(found.and_then(|lesson| lesson.beginning_of(now.title)));
             if found.is_none() {
                 let nearest = lessons.iter().map(|lesson| about.differences(&lesson.about));
                 let differs = nearest.min_by_key(Vec::len).unwrap_or_default().join(", ");
@@ -105,18 +122,20 @@ impl Memory {
     }
 
     pub fn of_zone(&self, zone: usize) -> Option<Remembered> {
-        self.by_zone.get(zone).copied().flatten().map(|(taught, _)| taught)
+        self.by_zone.get(zone).copied().flatten().map(|taught| taught.remembered.weakened())
     }
 
     /// A sentence for the summary; `None` when nothing is remembered.
     pub fn describe(&self, path: &Path) -> Option<String> {
-        let scenes = self.by_zone.iter().flatten().map(|(_, scenes)| *scenes).max()?;
+        let scenes = self.by_zone.iter().flatten().map(|taught| taught.by).max()?;
         Some(format!("begun with what {scenes} scenes of an earlier title taught ({})", path.display()))
     }
 }
 
 /// A run, as lessons see it.
 pub struct Now<'a> {
+    /// Key of the input.
+    pub title: &'a Fingerprint,
     pub zones: &'a [Zone],
     pub encoding: &'a Encoding,
     pub backends: &'a Backends,
@@ -160,14 +179,12 @@ impl Now<'_> {
         for group in &curves.groups {
             let members: Vec<&Known> =
                 group.members.iter().filter_map(|&index| known[index].as_ref()).collect();
-            let (Some(taught), Some(about)) = (
-                Remembered::of(&members),
-                group.members.first().and_then(|&first| abouts[zones[first]].clone()),
-            ) else {
-                continue;
-            };
-            file.lessons.retain(|lesson| lesson.about != about);
-            file.lessons.push(Lesson { about, taught, scenes: members.len() });
+            let about = group.members.first().and_then(|&first| abouts[zones[first]].clone());
+            let (Some(remembered), Some(about)) = (Remembered::of(&members), about) else { continue };
+            let old = file.lessons.iter().position(|lesson| lesson.about == about);
+            let before = old.and_then(|old| file.lessons.swap_remove(old).beginning_of(self.title));
+            let taught = Taught { by: members.len(), remembered };
+            file.lessons.push(Lesson { about, title: self.title.clone(), taught, before });
         }
         PROGRAM.clone_into(&mut file.program);
         atomic::write_with(path, |out| {

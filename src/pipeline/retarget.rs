@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::OnSceneFailure;
 use super::boost::roi_folder;
+use super::changeable;
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
@@ -63,27 +64,6 @@ pub struct Retargeted {
     pub slope: Result<Outlook>,
 }
 
-/// Keys that say what becomes of measurements, and not how they were made.
-const CHANGEABLE: [&str; 17] = [
-    "metric.metric",
-    "metric.mix.",
-    "metric.pooling",
-    "metric.percentile",
-    "metric.tail_weight",
-    "metric.tail_share",
-    "metric.target",
-    "metric.min_crf",
-    "metric.max_crf",
-    "metric.unreliable_crf",
-    "metric.base_crf",
-    "final.",
-    "dynamic.crf",
-    "dynamic.photon_noise",
-    "character.crf_boost_max",
-    "character.crf_curve",
-    "character.motion_boost_max",
-];
-
 /// A predicted score this far below the target counts as missed, as a share of the
 /// damage that is wanted.
 const NEAR: f64 = 0.05;
@@ -96,7 +76,7 @@ const NEAR: f64 = 0.05;
 pub fn run(request: &Request, events: &Events) -> Result<Retargeted> {
     let curves = Curves::read(&request.folder)?;
     let mut settings = curves.settings.clone();
-    changeable(&request.typed)?;
+    changeable::check(&request.typed)?;
     settings.revise(&request.typed)?;
     let output = request.output.clone().unwrap_or_else(|| curves.output.clone());
     let zones = settings.zones(curves.frames, &mut Vec::new())?;
@@ -142,22 +122,6 @@ pub fn run(request: &Request, events: &Events) -> Result<Retargeted> {
         even: even_looks,
         slope: slope_looks,
     })
-}
-
-fn changeable(typed: &[Typed]) -> Result<()> {
-    for Typed { flag, key, .. } in typed {
-        let path =
-            key.strip_prefix("zones.").and_then(|rest| rest.split_once('.')).map_or(&**key, |(_, path)| path);
-        let may = |known: &&str| path == *known || (known.ends_with('.') && path.starts_with(*known));
-        if !CHANGEABLE.iter().any(|known| may(&known)) {
-            bail!(
-                "{flag}: only what becomes of the measurements can be changed without new ones ({}); \
-                 boost with --resume",
-                CHANGEABLE.map(|key| key.trim_end_matches('.')).join(", ")
-            );
-        }
-    }
-    Ok(())
 }
 
 fn masks(curves: &Curves, request: &Request) -> Result<Vec<Option<SceneMasks>>> {
@@ -393,17 +357,6 @@ fn listed(scenes: &[(usize, f64)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_needs_new_measurements_is_refused() {
-        let ok =
-            ["metric.target=70", "metric.mix.max_inf=0.1", "zones.dark.metric.target=60", "final.min_crf=9"];
-        changeable(&ok.map(Typed::set)).unwrap();
-        for wrong in ["encoder.final_preset=3", "metric.intensity=90", "zones.dark.scenes.method=av1an"] {
-            let error = changeable(&[Typed::set(wrong)]).unwrap_err().to_string();
-            assert!(error.contains("--set") && error.contains("boost with --resume"), "{error}");
-        }
-    }
 
     #[test]
     fn sizes_out_of_reach_are_told_as_people_write_them() {

@@ -162,7 +162,8 @@ struct State {
     /// Scenes that wait for others.
     waiting: Vec<usize>,
     remaining: usize,
-    /// Scenes that came to their end, or so far that they wait for others.
+    /// Encodes that were scored, and scenes that needed none: proof that it can work.
+    /// Waiting is none, because scenes wait before their first probe too.
     succeeded: usize,
     failed: Vec<(usize, Error)>,
     fatal: Option<Error>,
@@ -251,7 +252,10 @@ impl<'a> Board<'a> {
             state.in_flight -= 1;
         }
         match result {
-            Ok(step) => state.enqueue(task.scene, self.chains, step),
+            Ok(step) => {
+                state.succeeded += usize::from(kind == Kind::Score);
+                state.enqueue(task.scene, self.chains, step);
+            }
             Err(error) => state.give_up(task.scene, error),
         }
         // Under the lock: a scene that begins to wait just as the last one that
@@ -268,10 +272,7 @@ impl State {
         match step {
             Step::Encode { take, crf } => self.encode.push(task(take, crf)),
             Step::Score { take, crf } => self.score.push(task(take, crf)),
-            Step::Wait => {
-                self.waiting.push(scene);
-                self.succeeded += 1;
-            }
+            Step::Wait => self.waiting.push(scene),
             Step::Done => {
                 self.remaining -= 1;
                 self.succeeded += 1;

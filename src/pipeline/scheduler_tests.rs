@@ -280,10 +280,37 @@ fn pilots_that_fail_keep_nobody_waiting() {
 }
 
 #[test]
-fn waiting_scenes_count_as_proof_that_the_encoder_works() {
+fn scored_scenes_that_wait_count_as_proof_that_the_encoder_works() {
     let school = School { fails: vec![3, 4, 5, 6], ..School::new(3, 9) };
     let (_, failed) = school.run(&limits(1, u64::MAX));
     assert_eq!(failed, [3, 4, 5, 6]);
+}
+
+/// Three pilots that all fail; the others wait before their first probe.
+struct Broken;
+
+impl Work for Broken {
+    fn proceed(&self, scene: usize) -> Result<Step> {
+        Ok(if scene < 3 { Step::Encode { take: 0, crf: 24.0 } } else { Step::Wait })
+    }
+
+    fn encode(&self, _: usize, _: usize, _: f64) -> Result<()> {
+        bail!("encoder crashed")
+    }
+
+    fn score(&self, scene: usize, _: usize, _: f64) -> Result<Step> {
+        self.proceed(scene)
+    }
+
+    fn release(&self, _: usize) {}
+
+    fn give_up(&self, _: usize) {}
+}
+
+#[test]
+fn scenes_that_wait_before_anything_was_done_are_no_proof() {
+    let error = run(&chains(&[1; 9]), &limits(1, 100), &Broken, &Cancel::new()).unwrap_err();
+    assert!(format!("{error:#}").contains("all failed"), "{error:#}");
 }
 
 #[test]

@@ -275,7 +275,9 @@ mod tests {
         let mut errors = [1.0_f32; 200];
         // Two frames that the sample does not have.
         let bad: Vec<usize> = (0..200).filter(|offset| !sample.order.contains(offset)).take(2).collect();
-        bad.iter().for_each(|&offset| errors[offset] = 9.0);
+        for &offset in &bad {
+            errors[offset] = 9.0;
+        }
         let found = sample.more(&scores(&sample, 8, |_| 80.0), &errors);
         assert!(bad.iter().all(|offset| found.suspects.contains(offset)), "{found:?}");
         assert!(found.suspects.iter().all(|offset| !found.sample.contains(offset)));

@@ -18,7 +18,7 @@ use crate::support::atomic;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
-use crate::support::lock::{Earlier, FolderLock, LOCK_FILE};
+use crate::support::lock::{Earlier, FolderLock};
 use crate::support::space::{self, NoRoom};
 
 const MANIFEST: &str = "manifest.json";
@@ -139,11 +139,11 @@ impl Store {
     /// Removes what this and earlier runs left; nothing more can be added.
     pub fn remove(self) -> Result<()> {
         let folder = self.folder.clone();
-        clear(&folder, &[JOURNAL, PROBES])?;
         clear(&folder, &QUICKLY_REDONE)?;
+        clear(&folder, &[JOURNAL, PROBES])?;
         // The lock is released before its file goes, which Windows wants.
         drop(self);
-        let _ = fs::remove_file(folder.join(LOCK_FILE));
+        let _ = fs::remove_file(folder.join("lock"));
         // Other files of the user's keep the folder alive.
         let _ = fs::remove_dir(&folder);
         Ok(())

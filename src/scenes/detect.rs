@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::score::scores;
 use super::{Scene, SplitParams, av1an, split};
 use crate::analysis::{Analysis, Av1anFrame, Detector, Plugin, unavailable};
-use crate::formats::scenes_json;
+use crate::formats::{scene_changes, scenes_json};
 use crate::settings::{SceneMethod, Zone};
 use crate::source::Session;
 use crate::support::events::Events;
@@ -206,7 +206,11 @@ fn list_of<'a>(
     frames: usize,
 ) -> Result<&'a [Scene]> {
     if !lists.contains_key(path) {
-        let scenes = scenes_json::read_ranges(path, frames)?.into_iter().map(Scene::from).collect();
+        let ranges = match scene_changes::read(path, frames)? {
+            Some(ranges) => ranges,
+            None => scenes_json::read_ranges(path, frames)?,
+        };
+        let scenes = ranges.into_iter().map(Scene::from).collect();
         lists.insert(path.to_path_buf(), scenes);
     }
     Ok(&lists[path])

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 /// How the names of unfinished files begin.
 pub const PREFIX: &str = ".progression-boost-";
@@ -36,6 +36,16 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) 
     as_before(file.as_file(), &target).with_context(context)?;
     file.persist(&target).map_err(|e| e.error).with_context(context)?;
     Ok(())
+}
+
+/// An error now, and not after hours of work, when `path` cannot be written.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder; name a file", path.display());
+    }
+    tempfile::tempfile_in(folder_of(path))
+        .map(drop)
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// [`write_with`] for bytes that are already there.

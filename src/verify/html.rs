@@ -62,7 +62,10 @@ fn metric(verification: &Verification, summary: &MetricSummary, page: &mut Strin
     } else {
         "lower is better, 0 is identical"
     };
-    let near: String = text::near(summary).iter().map(|line| format!("<p>{line}</p>\n")).collect();
+    let mut near = String::new();
+    for line in text::near(summary) {
+        let _ = writeln!(near, "<p>{line}</p>");
+    }
     let _ = write!(
         page,
         "<h2>{name}</h2>\n<p>Mean absolute error <b>{:.3}</b> ({:.3} by frames)</p>\n{near}<p>Errors of scenes: \

@@ -364,7 +364,9 @@ mod tests {
         let butteraugli = [4.0, -7.9, 8.1].map(|error| scene(0, 1, Metric::Butteraugli3Norm, error));
         let shares = summarise(&butteraugli)[0].unclamped.as_ref().unwrap().within.map(|within| within.share);
         assert!((shares[0] - 1.0 / 3.0).abs() < 1e-12 && (shares[1] - 2.0 / 3.0).abs() < 1e-12);
-        scenes.iter_mut().for_each(|scene| scene.clamped = true);
+        for scene in &mut scenes {
+            scene.clamped = true;
+        }
         assert_eq!(summarise(&scenes)[0].unclamped, None);
     }
 
