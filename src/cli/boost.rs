@@ -30,7 +30,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace an output that exists, even if this program did not write it
+    /// Replace an output that exists, even if this program did not write it; without --resume also
+    /// start over where an earlier run finished probes
     #[arg(long)]
     force: bool,
 
@@ -124,11 +125,6 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace an output that exists, even if this program did not write it; without --resume also
-    /// start over where an earlier run finished probes
-    #[arg(long)]
-    force: bool,
-
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -194,7 +190,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             trtexec: args.run.trtexec,
             ..Options::default()
         },
-        earlier: Earlier::of(args.run.resume, args.run.force),
+        earlier: Earlier::of(args.run.resume, args.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
         on_scene_failure: match args.run.on_scene_failure {
