@@ -105,7 +105,7 @@ fn what_was_learned_of_something_else_is_said_and_ignored() {
         // Options of the program are given once.
         let mut command = common::program(season.folder.path());
         command.args(["two.vpy", "--preset", "ssimu2-mean", "--probing-preset", "12", "--lp", "1"]);
-        command.args(["--learned", "show.learned.json", "--target", "84"]).args(words);
+        command.args(["--learned", "show.learned.json", "--target", "84", "--force"]).args(words);
         if words[0] != "--final-preset" {
             command.args(["--final-preset", "10"]);
         }
@@ -117,6 +117,6 @@ fn what_was_learned_of_something_else_is_said_and_ignored() {
     // Each kind is kept beside the others.
     assert_eq!(season.lessons().len(), 4);
     std::fs::write(season.path("show.learned.json"), "{}").unwrap();
-    season.boost("one.vpy", &[]).failed(1, &["--learned show.learned.json", "name another file"]);
+    season.boost("one.vpy", &["--force"]).failed(1, &["--learned show.learned.json", "name another file"]);
     assert_eq!(std::fs::read(season.path("show.learned.json")).unwrap(), b"{}");
 }

@@ -30,6 +30,11 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Replace an output that exists, even if this program did not write it; without --resume also
+    /// start over where an earlier run finished probes
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     preset: PresetArgs,
 
@@ -120,11 +125,6 @@ struct RunArgs {
     #[arg(long)]
     resume: bool,
 
-    /// Replace an output that exists, even if this program did not write it; without --resume also
-    /// start over where an earlier run finished probes
-    #[arg(long)]
-    force: bool,
-
     /// Keep the probe encodes after they are scored
     #[arg(long)]
     keep: bool,
@@ -190,7 +190,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
             trtexec: args.run.trtexec,
             ..Options::default()
         },
-        earlier: Earlier::of(args.run.resume, args.run.force),
+        earlier: Earlier::of(args.run.resume, args.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
         on_scene_failure: match args.run.on_scene_failure {
@@ -207,7 +207,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
 
 impl Args {
     pub fn files(&self) -> Files {
-        let mut files = Files::new(self.run.force);
+        let mut files = Files::new(self.force);
         let Some(input) = &self.input else { return files };
         self.script.reads("the input", input, &mut files);
         if let Some(other) = &self.analysis_input {
