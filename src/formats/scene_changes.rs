@@ -22,10 +22,10 @@ struct Found {
 pub fn read(path: &Path, frames: usize) -> Result<Option<Vec<Range<usize>>>> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
     let Ok(found) = serde_json::from_slice(&text) else { return Ok(None) };
-    scenes(found, frames).map(Some).with_context(|| path.display().to_string())
+    scenes(&found, frames).map(Some).with_context(|| path.display().to_string())
 }
 
-fn scenes(found: Found, frames: usize) -> Result<Vec<Range<usize>>> {
+fn scenes(found: &Found, frames: usize) -> Result<Vec<Range<usize>>> {
     if let Some(count) = found.frame_count {
         ensure!(
             count == frames,
