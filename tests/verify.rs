@@ -198,7 +198,7 @@ fn scores_are_vszip_s_and_sizes_ffprobe_s_scene_by_scene() {
     assert_eq!(summary["clamped"], json!([2]));
     let free = &summary["unclamped"];
     let near = |limit: f64| errors[..2].iter().filter(|(error, _)| *error <= limit).count() as f64 / 2.0;
-    assert_close(number(&free["mean_absolute_error"]), (errors[0].0 + errors[1].0) / 2.0, 1e-9);
+    assert_close(number(&free["mean_absolute_error"]), f64::midpoint(errors[0].0, errors[1].0), 1e-9);
     for (place, limit) in [(0, 1.0), (1, 2.0)] {
         assert_close(number(&free["within"][place]["limit"]), limit, 0.0);
         assert_close(number(&free["within"][place]["share"]), near(limit), 1e-9);
