@@ -283,7 +283,9 @@ mod tests {
         let verdict = |units: &[&[u8]]| {
             let header = ivf::Header { width: 320, height: 180, time_base: (1, 24), frames: 2 };
             let mut bytes = header.to_bytes().to_vec();
-            units.iter().for_each(|unit| ivf::write_packet(&mut bytes, 0, unit).unwrap());
+            for unit in units {
+                ivf::write_packet(&mut bytes, 0, unit).unwrap();
+            }
             std::fs::write(&path, bytes).unwrap();
             verify(&path).map_err(|error| format!("{error:#}"))
         };
