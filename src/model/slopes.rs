@@ -98,14 +98,14 @@ mod tests {
 
     #[test]
     fn the_typical_slope_is_the_median_of_pilots_and_prior() {
-        let pilots = [pilot(0.3), pilot(0.5), pilot(0.6), pilot(0.5)];
+        let pilots = [pilot(0.3), pilot(0.8), pilot(0.7), pilot(0.5)];
         let slopes = Slopes::learn(pilots.iter().map(|p| &p[..]), &GOAL);
-        // 0.3, 0.4 (prior), 0.5, 0.5, 0.6.
-        assert!((slopes.typical - 0.5).abs() < 1e-12);
-        // The deviations of the logarithms are 0, 0, 0.182, 0.223, 0.511: the
-        // median 0.182 gives exp(3 · 1.4826 · 0.182) = 2.25.
-        assert!((slopes.high / 0.5 - 2.25).abs() < 0.01, "{slopes:?}");
-        assert!((0.5 / slopes.low - 2.25).abs() < 0.01, "{slopes:?}");
+        // 0.3, 0.5, 0.55 (prior), 0.7, 0.8.
+        assert!((slopes.typical - 0.55).abs() < 1e-12);
+        // The deviations of the logarithms are 0, 0.095, 0.241, 0.375, 0.606: the
+        // median 0.241 gives exp(3 · 1.4826 · 0.2412) = 2.92.
+        assert!((slopes.high / 0.55 - 2.92).abs() < 0.01, "{slopes:?}");
+        assert!((0.55 / slopes.low - 2.92).abs() < 0.01, "{slopes:?}");
     }
 
     #[test]
@@ -115,8 +115,8 @@ mod tests {
         let forth = Slopes::learn(pilots.iter().map(|p| &p[..]), &GOAL);
         let back = Slopes::learn(pilots.iter().rev().map(|p| &p[..]), &GOAL);
         assert_eq!(forth, back);
-        // The even number of 0.3, 0.4, 0.7, 0.9: the middle of the logarithms.
-        assert!((forth.typical - (0.4_f64 * 0.7).sqrt()).abs() < 1e-12);
+        // The even number of 0.3, 0.55, 0.7, 0.9: the middle of the logarithms.
+        assert!((forth.typical - (0.55_f64 * 0.7).sqrt()).abs() < 1e-12);
         assert_eq!(Slopes::learn([&contradicting[..]], &GOAL), Slopes::prior());
     }
 }

@@ -17,16 +17,19 @@ impl Resolved {
     /// the rest of the clip; one of their own they keep, unless `zones.NAME.key` is typed.
     ///
     /// # Errors
-    /// [`Problems`], as for settings that are resolved the first time.
+    /// [`Problems`], as for settings that are resolved the first time; nothing is
+    /// changed then.
     pub fn revise(&mut self, typed: &[Typed]) -> Result<()> {
         let mut problems = Problems::default();
+        let mut revised = self.clone();
         for typed in typed {
             let place = Place::whole(Origin::Flag(typed.flag.clone()));
-            if let Err(text) = self.write(typed, &place, &mut problems) {
+            if let Err(text) = revised.write(typed, &place, &mut problems) {
                 problems.refuse(&typed.key, place, text);
             }
         }
         problems.check()?;
+        *self = revised;
         Ok(())
     }
 
