@@ -59,7 +59,7 @@ fn scores(
     .unwrap();
     let references: Vec<_> = references.iter().map(|picture| Arc::new(picture.pack())).collect();
     let scene = backend.scene(&references).unwrap();
-    distorted.iter().enumerate().map(|(i, d)| scene.measure(0, i, d).unwrap()).collect()
+    distorted.iter().enumerate().map(|(i, d)| scene.measure(i, d).unwrap()).collect()
 }
 
 const BACKENDS: [(Metric, MetricBackend); 3] = [
