@@ -16,6 +16,7 @@ mod frames;
 pub mod input;
 pub mod learning;
 mod measuring;
+pub mod memory;
 pub mod modelling;
 pub mod outlook;
 pub mod plan;
