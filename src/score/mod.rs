@@ -28,8 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use anyhow::{Result, bail};
 
+pub use functional::Pooled;
 pub use identity::Identity;
-pub use pool::{Pooled, check_finite, pool};
+pub use pool::{check_finite, pool};
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
