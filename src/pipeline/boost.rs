@@ -294,8 +294,8 @@ fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
     let mut lines: Vec<String> = zones
         .iter()
         .map(|zone| match &zone.fallback {
-            None => format!("scenes: {}", scenes::name(zone.method)),
-            Some(why) => format!("scenes: {} ({why})", scenes::name(zone.method)),
+            None => format!("scenes: {}", zone.method.name()),
+            Some(why) => format!("scenes: {} ({why})", zone.method.name()),
         })
         .collect();
     lines.sort();
