@@ -47,7 +47,7 @@ fn main() -> Result<()> {
             )?;
             let reference = Arc::new(picture(size, 0).pack());
             let distorted = Arc::new(picture(size, 9));
-            let measure = |scene: &dyn SceneReference| scene.measure(0, 0, &distorted);
+            let measure = |scene: &dyn SceneReference| scene.measure(0, &distorted);
 
             let before = resident()?;
             let held: Vec<_> =

@@ -49,7 +49,7 @@ fn it_opens_as_bt709_in_8_bit_at_24_frames_a_second() {
     let info = clip.info();
     assert_eq!((info.width, info.height, info.frames), (640, 360, truth.frames));
     assert_eq!((info.format.as_str(), info.fps), ("YUV420P8", Some((24, 1))));
-    let color = &info.color;
+    let color = clip.color().unwrap();
     assert_eq!((color.primaries, color.transfer, color.matrix), (1, 1, 1));
     assert_eq!(color.full_range, Some(false));
 }

@@ -59,7 +59,7 @@ fn scores(
     .unwrap();
     let references: Vec<_> = references.iter().map(|picture| Arc::new(picture.pack())).collect();
     let scene = backend.scene(&references).unwrap();
-    distorted.iter().enumerate().map(|(i, d)| scene.measure(0, i, d).unwrap()).collect()
+    distorted.iter().enumerate().map(|(i, d)| scene.measure(i, d).unwrap()).collect()
 }
 
 const BACKENDS: [(Metric, MetricBackend); 3] = [
@@ -78,7 +78,7 @@ fn an_encode_flagged_differently_from_its_source_scores_the_same() {
     let bt709 = open(&encode(folder.path(), "bt709", &flags("1")), folder.path());
     let smpte = open(&encode(folder.path(), "smpte", &flags("6")), folder.path());
     assert_eq!(
-        (bt709.info().color.matrix, smpte.info().color.matrix),
+        (bt709.color().unwrap().matrix, smpte.color().unwrap().matrix),
         (1, 6),
         "the flags must be in the streams"
     );

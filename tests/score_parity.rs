@@ -64,7 +64,7 @@ fn measure(
     .unwrap();
     let references: Vec<_> = references.iter().map(|picture| Arc::new(picture.pack())).collect();
     let scene = backend.scene(&references).unwrap();
-    (0..distorted.len()).map(|i| scene.measure(0, i, &distorted[i]).unwrap()).collect()
+    (0..distorted.len()).map(|i| scene.measure(i, &distorted[i]).unwrap()).collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

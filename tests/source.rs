@@ -132,3 +132,46 @@ fn a_frame_error_carries_the_frame_number_and_the_reason() {
     let error = format!("{:#}", frames[6].as_ref().unwrap_err());
     assert!(error.contains("frame 6") && error.contains("broken frame"), "{error}");
 }
+
+#[test]
+fn opening_renders_nothing_and_the_colour_one_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    // A script's own file of the frames that were rendered.
+    let path = script(
+        folder.path(),
+        "c = core.std.BlankClip(format=vs.YUV420P8, length=10)\n\
+         c = core.std.SetFrameProps(c, _Matrix=9, _SARNum=4, _SARDen=3)\n\
+         def e(n):\n    open('rendered.txt', 'a').write(f'{n} ')\n    return c\n\
+         core.std.FrameEval(c, e).set_output()"
+            .replace("'rendered.txt'", &format!("{:?}", folder.path().join("rendered.txt")))
+            .as_str(),
+    );
+    let rendered = || std::fs::read_to_string(folder.path().join("rendered.txt")).unwrap_or_default();
+    let clip = source::open(&path, &OpenOptions::default()).unwrap();
+    assert_eq!(clip.working(10).unwrap().clip.info().format, "YUV420P10");
+    assert_eq!(rendered(), "");
+    let clone = clip.clone();
+    assert_eq!(clone.color().unwrap().matrix, 9);
+    assert_eq!(clip.sample_aspect().unwrap(), Some((4, 3)));
+    assert_eq!(clip.facts().unwrap().1, clone.color().unwrap());
+    assert_eq!(rendered(), "0 ");
+}
+
+#[test]
+fn a_first_frame_that_fails_is_an_error_of_what_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = script(
+        folder.path(),
+        "c = core.std.BlankClip(format=vs.YUV420P8, length=10)\n\
+         def e(n):\n    if n == 0: raise RuntimeError('broken frame')\n    return c\n\
+         core.std.FrameEval(c, e).set_output()",
+    );
+    let options = OpenOptions::default();
+    let clip = source::open(&path, &options).unwrap();
+    assert_eq!((clip.info().frames, clip.frame(1).is_ok()), (10, true));
+    // The key of an input stands for its colour as well.
+    for error in [clip.color().err(), source::fingerprint(&path, &options, &clip).err()] {
+        let error = format!("{:#}", error.unwrap());
+        assert!(error.contains("frame 0") && error.contains("broken frame"), "{error}");
+    }
+}

@@ -34,7 +34,7 @@ impl Bench {
         let source = source::open(&clip.script, &OpenOptions::default())?;
         let frames = source.info().frames;
         let zones = self.resolved(&args)?.zones(frames, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, source.info(), &Events::silent(), &Cancel::new())?;
+        let encoding = Encoding::open(&zones, &source, &Events::silent(), &Cancel::new())?;
         let ranges: Vec<Range> =
             scenes.iter().map(|scene| Range { start: scene.start, end: scene.end }).collect();
         let luma = unknown_luma(frames);

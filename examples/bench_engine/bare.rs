@@ -25,7 +25,7 @@ impl Bench {
         let clip = source::open(&self.clip, &OpenOptions::default())?;
         let frames = clip.info().frames;
         let zones = settings.zones(frames, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, clip.info(), &Events::silent(), &Cancel::new())?;
+        let encoding = Encoding::open(&zones, &clip, &Events::silent(), &Cancel::new())?;
         let luma = some_luma(frames);
         let scenes: Vec<Scene> = ran
             .of("scene")

@@ -32,7 +32,7 @@ impl Bench {
         let cancel = Cancel::new();
         let settings = resolved(&[], Some("0 40000 ssimu2-mean 90000 120000 ssimu2-mean"))?;
         let zones = settings.zones(FRAMES, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, clip.info(), &events, &cancel)?;
+        let encoding = Encoding::open(&zones, &clip, &events, &cancel)?;
         let working = clip.working(encoding.bits)?.clip;
         let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
         let store = Store::open(&self.path("plan.boost"), Earlier::Discard)?;

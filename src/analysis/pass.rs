@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::contrast::Boundaries;
 use super::luma::{FrameLuma, Reduced, Reduction, measure};
 use super::{Analysis, Builtin, Detector, LumaStats, av1an, cuts};
-use crate::source::{Clip, ClipInfo, Frame};
+use crate::source::{Clip, ClipInfo, ColorInfo, Frame};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
@@ -29,7 +29,7 @@ pub(super) fn run(
     let info = clip.info();
     let batch = batch_length(info);
     let stage = events.stage("Analysis", info.frames as u64, "frames");
-    let mut collector = Collector::new(info, wanted);
+    let mut collector = Collector::new(info, clip.color()?, wanted);
     // While one batch is looked at, the next one is rendered; a slow script
     // needs a frame in flight for every core whatever that takes.
     let mut frames = clip.frames(0..info.frames, batch.max(rayon::current_num_threads()), cancel);
@@ -63,16 +63,12 @@ struct Collector {
 }
 
 impl Collector {
-    fn new(info: &ClipInfo, wanted: &BTreeSet<Detector>) -> Self {
+    fn new(info: &ClipInfo, color: &ColorInfo, wanted: &BTreeSet<Detector>) -> Self {
         let runner = |detector, speed| wanted.contains(&detector).then(|| av1an::Runner::new(info, speed));
         Self {
             reduction: Reduction::of(info.width, info.height, info.bits),
             samples: info.width as f64 * info.height as f64,
-            stats: LumaStats {
-                bits: info.bits,
-                full_range: info.color.is_full_range(),
-                ..LumaStats::default()
-            },
+            stats: LumaStats { bits: info.bits, full_range: color.is_full_range(), ..LumaStats::default() },
             last: None,
             builtin: wanted.contains(&Detector::Builtin).then(Boundaries::default),
             av1an: runner(Detector::Av1an, av1an::Speed::Standard),

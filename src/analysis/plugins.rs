@@ -164,7 +164,7 @@ fn detection_clip(clip: &Clip) -> Result<Clip> {
         }
     }
     if info.family != Family::Yuv {
-        args.push(("matrix", Arg::Int(info.color.yuv_matrix())));
+        args.push(("matrix", Arg::Int(clip.color()?.yuv_matrix())));
     }
     clip.filtered("resize", "Point", &args)
 }

@@ -51,7 +51,7 @@ impl<'a> Overlay<'a> {
         ensure!(n < info.frames, "frame {n}: the clip has frames 0 to {}", info.frames - 1);
         let mut args = vec![("format", Arg::Int(format::RGB24))];
         if info.family != Family::Rgb {
-            args.push(("matrix_in", Arg::Int(info.color.yuv_matrix())));
+            args.push(("matrix_in", Arg::Int(clip.color()?.yuv_matrix())));
         }
         let rgb = clip.filtered("resize", "Bicubic", &args)?.frame(n)?;
         let (width, height) = (info.width, info.height);

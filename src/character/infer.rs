@@ -27,7 +27,8 @@ pub fn pictures(clip: &Clip, blocks: Blocks) -> Result<Node<'static>> {
         &[("clip", Arg::Node(clip.node())), ("value", Arg::Int(0))],
     )?;
     // Said outright for every clip, because an unspecified side of a conversion is an error.
-    let color = info.color.resolve();
+    let said = clip.color()?;
+    let color = said.resolve();
     let mut args = vec![
         ("clip", Arg::Node(&whole)),
         ("format", Arg::Int(RGBS)),
@@ -37,9 +38,9 @@ pub fn pictures(clip: &Clip, blocks: Blocks) -> Result<Node<'static>> {
         ("primaries", Arg::Int(color.primaries)),
     ];
     if info.family == Family::Rgb {
-        args.push(("range_in", Arg::Int(i64::from(info.color.full_range.unwrap_or(true)))));
+        args.push(("range_in", Arg::Int(i64::from(said.full_range.unwrap_or(true)))));
     } else {
-        args.push(("matrix_in", Arg::Int(info.color.yuv_matrix())));
+        args.push(("matrix_in", Arg::Int(said.yuv_matrix())));
         args.push(("range_in", Arg::Int(i64::from(color.full_range))));
         args.push(("chromaloc_in", Arg::Int(color.chroma_location)));
     }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
+use super::words::words;
 use super::{Usage, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
@@ -146,8 +146,8 @@ struct RunArgs {
     learned: Option<PathBuf>,
 
     /// What to do when a scene's probes fail twice
-    #[arg(long, value_enum, default_value_t = SceneFailure::Fail)]
-    on_scene_failure: SceneFailure,
+    #[arg(long, default_value = "fail", value_parser = words::<OnSceneFailure>())]
+    on_scene_failure: OnSceneFailure,
 
     /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
@@ -156,14 +156,6 @@ struct RunArgs {
     /// Probe all scenes phase by phase instead of each as a chain (slower; for comparison)
     #[arg(long)]
     staged: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SceneFailure {
-    /// Finish the other scenes, then fail naming the scene
-    Fail,
-    /// Give the scene a CRF between its neighbours' and say so
-    Fallback,
 }
 
 /// Boosts and prints the summary.
@@ -193,10 +185,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
         earlier: Earlier::of(args.run.resume, args.force),
         keep_probes: args.run.keep,
         memory: args.run.memory,
-        on_scene_failure: match args.run.on_scene_failure {
-            SceneFailure::Fail => OnSceneFailure::Fail,
-            SceneFailure::Fallback => OnSceneFailure::Fallback,
-        },
+        on_scene_failure: args.run.on_scene_failure,
         stall: (args.run.encoder_timeout > 0).then(|| Duration::from_secs(args.run.encoder_timeout)),
         learned: args.run.learned,
         staged: args.run.staged,

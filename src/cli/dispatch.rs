@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
 use super::Usage;
+use super::words::words;
 use crate::dispatch::client;
 use crate::dispatch::sensors::Machine;
 use crate::dispatch::server::Server;
@@ -48,8 +49,8 @@ enum Command {
         #[command(flatten)]
         common: CommonArgs,
         /// What a worker does when no server answers
-        #[arg(long, value_name = "ACTION", default_value = "continue")]
-        without_server: OnMissing,
+        #[arg(long, value_name = "ACTION", default_value = "continue", value_parser = words::<WithoutServer>())]
+        without_server: WithoutServer,
         /// Longest wait of a worker, for instance 30m; then it goes on [default: none]
         #[arg(long, value_name = "TIME")]
         limit: Option<String>,
@@ -98,23 +99,6 @@ struct ServeArgs {
     max_clients: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OnMissing {
-    /// Warn and go on
-    Continue,
-    /// Warn and wait for a server
-    Wait,
-}
-
-impl From<OnMissing> for WithoutServer {
-    fn from(action: OnMissing) -> Self {
-        match action {
-            OnMissing::Continue => Self::Continue,
-            OnMissing::Wait => Self::Wait,
-        }
-    }
-}
-
 /// Runs the subcommand. `serve` returns when it was told to stop, which for a
 /// server is success, by Ctrl-C too.
 pub fn run(args: &DispatchArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
@@ -132,7 +116,7 @@ pub fn run(args: &DispatchArgs, out: &mut dyn Write, events: &Events, cancel: &C
         Command::Snippet { common, without_server, limit } => {
             let port = resolve(common, &[])?.port;
             let limit = limit.as_deref().map(wait_limit).transpose()?;
-            print(out, &snippet(port, (*without_server).into(), limit))
+            print(out, &snippet(port, *without_server, limit))
         }
         Command::Shutdown { common } => client::shutdown(resolve(common, &[])?.port),
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
 
 use super::encode_boost::BoostArgs;
 use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
+use super::words::words;
 use super::{Usage, say};
 use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
@@ -88,18 +88,12 @@ struct ChunkArgs {
     max_parallel_encodes: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CoderName {
-    Aom,
-    SvtAv1,
-}
-
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Encoder")]
 struct EncoderArgs {
     /// Encoder [default: as the scenes file says, else aom]
-    #[arg(long, value_name = "NAME")]
-    encoder: Option<CoderName>,
+    #[arg(long, value_name = "NAME", value_parser = words::<Coder>())]
+    encoder: Option<Coder>,
 
     /// The encoder's program [default: aomenc or SvtAv1EncApp on the PATH]
     #[arg(long, value_name = "FILE")]
@@ -143,13 +137,6 @@ struct EncoderArgs {
     bit_depth: Option<u8>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MuxerName {
-    Auto,
-    Mkvmerge,
-    Ffmpeg,
-}
-
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Result")]
 struct ResultArgs {
@@ -158,8 +145,8 @@ struct ResultArgs {
     copy_from: Option<PathBuf>,
 
     /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    muxer: MuxerName,
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>())]
+    muxer: MuxerChoice,
 
     /// Continue a run: finished chunks are not encoded again
     #[arg(long)]
@@ -255,7 +242,7 @@ impl EncodeArgs {
             ("--scd-thresh", chunks.scd_thresh.is_some(), found),
             ("--downscale-scd", chunks.downscale_scd, found),
             ("--min-chunk-length", chunks.min_chunk_length.is_some(), "every scene is a chunk of its own"),
-            ("--encoder aom", encoder.encoder == Some(CoderName::Aom), "boosting is for SVT-AV1"),
+            ("--encoder aom", encoder.encoder == Some(Coder::Aom), "boosting is for SVT-AV1"),
             ("--q", encoder.q.is_some(), quality),
             (
                 "--encoder-preset",
@@ -307,10 +294,7 @@ impl EncodeArgs {
                 .map(|n| at_least_one("--max-parallel-encodes", n))
                 .transpose()?,
             threads: encoder.threads.map(|n| at_least_one("--threads", n)).transpose()?,
-            coder: encoder.encoder.map(|name| match name {
-                CoderName::Aom => Coder::Aom,
-                CoderName::SvtAv1 => Coder::SvtAv1,
-            }),
+            coder: encoder.encoder,
             program: encoder.encoder_path,
             q: encoder.q,
             preset: encoder.encoder_preset,
@@ -324,11 +308,7 @@ impl EncodeArgs {
                 Some(other) => bail!("--bit-depth {other}: must be 8 or 10"),
             },
             stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
-            muxer: match result.muxer {
-                MuxerName::Auto => MuxerChoice::Auto,
-                MuxerName::Mkvmerge => MuxerChoice::Mkvmerge,
-                MuxerName::Ffmpeg => MuxerChoice::Ffmpeg,
-            },
+            muxer: result.muxer,
             copy_from: result.copy_from,
             input,
         })

@@ -15,6 +15,7 @@ mod retarget;
 mod roi;
 mod scenes;
 mod verify;
+mod words;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use clap::ValueEnum;
 
 use super::files::{Files, Kind};
+use super::words::words;
 use super::{Usage, say};
 use crate::output::sidecar::Sidecar;
 use crate::pipeline::outlook::{Outlook, Scores, band};
@@ -45,8 +45,8 @@ pub struct RetargetArgs {
     size: Option<u64>,
 
     /// Which scene gets how many bits
-    #[arg(long, value_enum, default_value_t = Allocation::Even)]
-    allocation: Allocation,
+    #[arg(long, default_value = "even", value_parser = words::<By>())]
+    allocation: By,
 
     /// No scene may score worse, with --allocation slope
     #[arg(long, value_name = "SCORE")]
@@ -61,14 +61,6 @@ pub struct RetargetArgs {
     force: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Allocation {
-    /// Every scene the same score
-    Even,
-    /// The least damage for the bits: scenes that gain more from them get more
-    Slope,
-}
-
 fn parse_size(text: &str) -> Result<u64> {
     match parse_bytes(text)? {
         0 => bail!("must be above 0"),
@@ -78,7 +70,7 @@ fn parse_size(text: &str) -> Result<u64> {
 
 /// Rewrites the scenes file and prints what either allocation would give.
 pub fn run(args: RetargetArgs, out: &mut dyn Write, events: &Events) -> Result<()> {
-    if args.floor.is_some() && args.allocation == Allocation::Even {
+    if args.floor.is_some() && args.allocation == By::Even {
         bail!(Usage(
             "--floor is for --allocation slope: with even all scenes have the same score".to_owned()
         ));
@@ -91,10 +83,7 @@ pub fn run(args: RetargetArgs, out: &mut dyn Write, events: &Events) -> Result<(
         output: args.output.or(args.scenes),
         typed,
         size: args.size,
-        by: match args.allocation {
-            Allocation::Even => By::Even,
-            Allocation::Slope => By::Slope,
-        },
+        by: args.allocation,
         floor: args.floor,
     };
     let done = retarget::run(&request, events)

@@ -172,7 +172,7 @@ impl Args {
 fn summary(detection: &Detection) -> String {
     let mut lengths: Vec<usize> = detection.scenes.iter().map(|s| s.frames()).collect();
     lengths.sort_unstable();
-    let mut methods: Vec<&str> = detection.zones.iter().map(|z| scenes::name(z.method)).collect();
+    let mut methods: Vec<&str> = detection.zones.iter().map(|z| z.method.name()).collect();
     methods.dedup();
     let (Some(shortest), Some(longest)) = (lengths.first(), lengths.last()) else {
         return "no frames".to_owned();

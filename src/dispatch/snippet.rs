@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
+
 /// The function that waits; needs nothing but Python's standard library, 3.8 on.
 const FUNCTION: &str = include_str!("snippet.py");
 
 /// What a worker does when there is no server, or when it went away and did not
 /// come back within 20 s.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum WithoutServer {
     /// Warn and go on.
     Continue,
-    /// Warn and wait for one.
+    /// Warn and wait for a server.
     Wait,
 }
 

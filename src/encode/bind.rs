@@ -47,7 +47,7 @@ impl Binding<'_> {
         let joined = work.joined();
         {
             let stage = self.events.stage("Joining", info.frames as u64, "frames");
-            let metadata = join::hdr10(&info.color);
+            let metadata = join::hdr10(color);
             join::join(files, fps, &metadata, &joined, &stage, self.cancel)?;
         }
         let output = &self.request.output;

@@ -12,7 +12,7 @@ use av1_grain::{
 use serde::Serialize;
 
 use crate::formats::scenes_json::ZoneOverrides;
-use crate::source::ClipInfo;
+use crate::source::{ClipInfo, ColorInfo};
 
 /// Units of a grain table's times in a second.
 const TICKS: f64 = 1e7;
@@ -33,7 +33,7 @@ pub enum Grain {
 
 impl Grain {
     /// What a scene's overrides ask for.
-    pub fn photon(overrides: &ZoneOverrides, info: &ClipInfo) -> Result<Option<Self>> {
+    pub fn photon(overrides: &ZoneOverrides, info: &ClipInfo, color: &ColorInfo) -> Result<Option<Self>> {
         let Some(strength) = overrides.photon_noise.filter(|&strength| strength > 0) else { return Ok(None) };
         ensure!(strength <= MAX_STRENGTH, "photon_noise {strength}: must be 0 to {MAX_STRENGTH}");
         Ok(Some(Self::Photon {
@@ -41,7 +41,7 @@ impl Grain {
             width: overrides.photon_noise_width.unwrap_or(info.width as u32),
             height: overrides.photon_noise_height.unwrap_or(info.height as u32),
             chroma: overrides.chroma_noise,
-            pq: info.color.transfer == PQ,
+            pq: color.transfer == PQ,
         }))
     }
 

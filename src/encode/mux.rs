@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, anyhow, bail};
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use crate::source::{ColorInfo, UNSPECIFIED};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::process::{Process, Stop};
 
-/// Which muxer to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which muxer to use; auto is mkvmerge if it is there, else ffmpeg.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, EnumMessage, EnumString, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum MuxerChoice {
-    /// mkvmerge if it is there, else ffmpeg.
     #[default]
     Auto,
     Mkvmerge,

@@ -99,6 +99,7 @@ pub struct Resolver<'a> {
     pub tools: &'a [Program],
     /// Of the clip as it is encoded.
     pub info: &'a ClipInfo,
+    pub color: &'a ColorInfo,
     pub events: &'a Events,
 }
 
@@ -126,7 +127,7 @@ impl Resolver<'_> {
             chunks.push(Chunk { frames: scene.frames(), recipe, joinable });
         }
         told.notes.iter().for_each(|note| self.events.note(note));
-        Ok(Resolved { recipes, scenes: chunks, color: told.color(&self.info.color) })
+        Ok(Resolved { recipes, scenes: chunks, color: told.color(self.color) })
     }
 
     /// The table that all scenes of an encoder get, however it was given: an
@@ -175,7 +176,7 @@ impl Resolver<'_> {
         if let Some(path) = options.get("--roi-map-file").and_then(|option| option.value.as_deref()) {
             ensure!(Path::new(path).is_file(), "the ROI map {path} is not there");
         }
-        Ok(Recipe { coder, options, grain: Grain::photon(overrides, self.info)? })
+        Ok(Recipe { coder, options, grain: Grain::photon(overrides, self.info, self.color)? })
     }
 
     /// Adds what every recipe gets, drops what of ours the encoder does not know.
@@ -203,7 +204,7 @@ impl Resolver<'_> {
         } else if options.get(coder.thread_option()).is_none() {
             options.set_ours(coder.thread_option(), DEFAULT_THREADS.to_string());
         }
-        let (color, notes) = tool.color_options(&self.info.color, request.bits);
+        let (color, notes) = tool.color_options(self.color, request.bits);
         told.notes.extend(notes);
         for (name, value) in &color {
             match options.get(name) {

@@ -17,7 +17,7 @@ use crate::encoder::{Program, y4m};
 use crate::formats::matroska::Contents;
 use crate::formats::scenes_json::SceneEntry;
 use crate::options::Coder;
-use crate::source::{self, Clip, ClipInfo, OpenOptions};
+use crate::source::{self, Clip, ClipInfo, ColorInfo, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -43,7 +43,8 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcom
         events.note(format!("encoding with {}, muxing with {}", tool.version(), muxer.name()));
     }
     warn_about_unused(request, &found, events);
-    let resolver = Resolver { request, base, tools: &tools, info: input.info(), events };
+    let resolver =
+        Resolver { request, base, tools: &tools, info: input.info(), color: input.color()?, events };
     let resolved = resolver.resolve(&found)?;
     recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
     // Nothing that is finished goes before all the rest has proved right.
@@ -75,7 +76,7 @@ impl Input {
         options.cache_limit = Some(CACHE_LIMIT);
         options.index_folder = Some(work.index());
         let clip = source::open(&request.input, &options)?;
-        let key = source::fingerprint(&request.input, &options, clip.info())?;
+        let key = source::fingerprint(&request.input, &options, &clip)?;
         let info = clip.info();
         let fps = bind::frame_rate(&request.input, info)?;
         let working = clip.working(request.bits)?.clip;
@@ -93,11 +94,15 @@ impl Input {
         self.working.info()
     }
 
+    fn color(&self) -> Result<&ColorInfo> {
+        self.working.color()
+    }
+
     /// The same clip in a session of its own.
     fn again(&self, path: &Path, bits: u8) -> Result<Clip> {
         let clip = source::open(path, &self.options)?.working(bits)?.clip;
         ensure!(
-            clip.info() == self.info(),
+            clip.facts()? == self.working.facts()?,
             "{} became another clip when it was opened again; a script must not depend on the time",
             path.display()
         );
@@ -177,7 +182,7 @@ impl Run<'_> {
                 parallel.min(open.len())
             ));
             let again = || self.input.again(&self.request.input, self.request.bits);
-            queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again))?;
+            queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again)?)?;
         }
         ready.append(&mut open);
         ready.sort_by_key(|job| job.number);
@@ -187,7 +192,7 @@ impl Run<'_> {
     fn jobs(&self) -> Result<Vec<Job>> {
         let chunks = join_scenes(&self.resolved.scenes, self.request.min_chunk_length);
         let keys: Vec<Fingerprint> = self.resolved.recipes.iter().map(Recipe::key).collect::<Result<_>>()?;
-        let color = &self.input.info().color;
+        let color = self.input.color()?;
         let job = |(number, chunk): (usize, super::plan::Chunk)| {
             let recipe = &self.resolved.recipes[chunk.recipe];
             let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Program::version);
@@ -204,9 +209,9 @@ impl Run<'_> {
         self.request.parallel.unwrap_or(machine::cpus() / recipe::threads(recipes)).max(1)
     }
 
-    fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Shop<'s> {
+    fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Result<Shop<'s>> {
         let info = self.input.info();
-        Shop {
+        Ok(Shop {
             recipes: &self.resolved.recipes,
             tools: &self.tools,
             work: &self.work,
@@ -216,13 +221,13 @@ impl Run<'_> {
                 bits: self.request.bits,
                 fps: y4m::frame_rate(info.fps),
             },
-            full_range: info.color.is_full_range(),
+            full_range: self.input.color()?.is_full_range(),
             fps: y4m::frame_rate(info.fps),
             stall: self.request.stall,
             open,
             events: self.events,
             cancel: self.cancel,
-        }
+        })
     }
 
     fn mux(&self, muxer: &Muxer, jobs: &[Job]) -> Result<Contents> {
@@ -230,7 +235,7 @@ impl Run<'_> {
         let binding = Binding {
             request: self.request,
             info: self.input.info(),
-            sample_aspect: self.input.clip.info().sample_aspect,
+            sample_aspect: self.input.clip.sample_aspect()?,
             fps: self.input.fps,
             color: &self.resolved.color,
             work: &self.work,

@@ -93,7 +93,7 @@ impl SceneSource {
             Self::QpFile(path) => format!("scenes from the QP file {}", path.display()),
             Self::Detect(DetectBy::Settings(settings)) => match settings.base.scenes.method {
                 SceneMethod::External => "scenes from a list".to_owned(),
-                method => format!("scenes found by `{}`", crate::scenes::name(method)),
+                method => format!("scenes found by `{}`", method.name()),
             },
             Self::Detect(DetectBy::Ffmpeg { threshold, .. }) => {
                 format!("scenes found by ffmpeg at threshold {threshold}")

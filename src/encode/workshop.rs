@@ -16,7 +16,7 @@ use super::{Outcome, Request};
 use crate::encoder::{Encoded, Encoder, Program, Stream, encode_stream, y4m};
 use crate::formats::scenes_json::SceneEntry;
 use crate::options::Coder;
-use crate::source::{ClipInfo, Picture};
+use crate::source::{Clip, ClipInfo, ColorInfo, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -26,9 +26,11 @@ use crate::support::space::NoRoom;
 pub struct Workshop {
     request: Request,
     info: ClipInfo,
+    color: ColorInfo,
+    sample_aspect: Option<(u32, u32)>,
     fps: (u32, u32),
     /// All that the clip's frames depend on.
-    clip: Fingerprint,
+    key: Fingerprint,
     tools: [Program; 1],
     muxer: Muxer,
     work: WorkFolder,
@@ -56,22 +58,24 @@ impl Order {
 }
 
 impl Workshop {
-    /// Opens the work folder of `request` for the clip of `info`, which is encoded
-    /// as it is. What `request` says of scenes and quality has no effect.
+    /// Opens the work folder of `request` for `clip`, which is encoded as it is and
+    /// whose frames depend on what `key` stands for. What `request` says of scenes and quality has no effect.
     pub fn open(
         request: Request,
-        info: &ClipInfo,
-        clip: &Fingerprint,
+        clip: &Clip,
+        key: &Fingerprint,
         encoder: Encoder,
         events: &Events,
     ) -> Result<Self> {
         bind::check_paths(&request)?;
         let muxer = Muxer::find(request.muxer)?;
-        let fps = bind::frame_rate(&request.input, info)?;
+        let fps = bind::frame_rate(&request.input, clip.info())?;
         let work = WorkFolder::open(&request.work, request.earlier)?;
         events.note(format!("encoding with {}, muxing with {}", encoder.identity.version, muxer.name()));
         let tools = [Program::SvtAv1(encoder)];
-        Ok(Self { request, info: info.clone(), fps, clip: clip.clone(), tools, muxer, work })
+        let (info, color, sample_aspect) =
+            (clip.info().clone(), clip.color()?.clone(), clip.sample_aspect()?);
+        Ok(Self { request, info, color, sample_aspect, fps, key: key.clone(), tools, muxer, work })
     }
 
     /// Lets go of what an earlier run finished, unless this one continues it: all
@@ -90,14 +94,21 @@ impl Workshop {
         let (Some(recipe), Some(chunk)) = (resolved.recipes.pop(), resolved.scenes.pop()) else {
             unreachable!("one scene has one recipe")
         };
-        let parts = (&self.clip, &chunk.frames, recipe.key()?, self.tools[0].version(), self.request.bits);
-        let key = Fingerprint::of(&(parts, &self.info.color));
+        let parts = (&self.key, &chunk.frames, recipe.key()?, self.tools[0].version(), self.request.bits);
+        let key = Fingerprint::of(&(parts, &self.color));
         let file = self.work.chunk_file(&chunk, &key);
         Ok(Order { chunk, recipe, key, file })
     }
 
     fn resolver<'a>(&'a self, events: &'a Events) -> Resolver<'a> {
-        Resolver { request: &self.request, base: Coder::SvtAv1, tools: &self.tools, info: &self.info, events }
+        Resolver {
+            request: &self.request,
+            base: Coder::SvtAv1,
+            tools: &self.tools,
+            info: &self.info,
+            color: &self.color,
+            events,
+        }
     }
 
     /// Bytes and seconds of a chunk that an earlier run finished.
@@ -124,7 +135,7 @@ impl Workshop {
             fps: self.fps,
         };
         let plain = self.tools[0].stream(&words, format, &order.file);
-        let full_range = self.info.color.is_full_range();
+        let full_range = self.color.is_full_range();
         let stream = Stream { full_range, stall: self.request.stall, ..plain };
         let encoded = encode_stream(&stream, frames, cancel, on_line)?;
         let &Encoded { frames, bytes, seconds, .. } = &encoded;
@@ -156,7 +167,7 @@ impl Workshop {
         let binding = Binding {
             request: &self.request,
             info: &self.info,
-            sample_aspect: self.info.sample_aspect,
+            sample_aspect: self.sample_aspect,
             fps: self.fps,
             color: &color,
             work: &self.work,

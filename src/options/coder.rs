@@ -2,9 +2,25 @@
 
 use anyhow::{Result, bail};
 use serde::Serialize;
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 /// A kind of encoder program: one command-line language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Coder {
     Aom,
     SvtAv1,
@@ -22,10 +38,7 @@ impl Coder {
 
     /// As `--encoder` spells it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Aom => "aom",
-            Self::SvtAv1 => "svt-av1",
-        }
+        self.into()
     }
 
     /// The usual name of its program.

@@ -22,7 +22,7 @@ impl Backends {
     /// Opens the back end of every zone; zones with the same settings share one.
     pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
         let info = working.info();
-        let color = info.color.resolve();
+        let color = working.color()?.resolve();
         let format = score::Format { size: (info.width, info.height), bits, color, fps: info.fps };
         let mut opened: HashMap<Fingerprint, Arc<dyn Backend>> = HashMap::new();
         let mut by_zone = Vec::with_capacity(zones.len());

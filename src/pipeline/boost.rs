@@ -13,9 +13,9 @@ use super::curves::{Curves, SceneCurve, Taken};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
 use super::input::{Input, working};
+use super::memory::{Memory, Now};
 use super::outlook::Outlook;
 use super::plan::{PlannedScene, plan};
-use super::remembered::{Memory, Now};
 use super::segmentation::{self, Segmentation};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, LumaStats, analyse};
@@ -42,7 +42,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let planned = ready.planned()?;
     let luma = &ready.analysis()?.luma;
     let chains = ready.chains(request, events);
-    let looked_at = ready.looked_at(events);
+    let looked_at = ready.looked_at(events)?;
     let beside = ready.beside(looked_at.as_ref())?;
     let mut clock = Clock::default();
     let masks_keys = masks_keys(&planned, beside.as_ref());
@@ -160,8 +160,8 @@ impl Ready {
         for warning in &warnings {
             events.warn(warning);
         }
-        let encoding = clock
-            .time("checking the encoder", || Encoding::open(&zones, input.clip.info(), events, cancel))?;
+        let encoding =
+            clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
         let working = working(&input.clip, encoding.bits, events)?;
         let open_backends = || Backends::open(&zones, &working, encoding.bits, memory / 2, events);
         let backends = clock.time("opening the metric", open_backends)?;
@@ -244,8 +244,8 @@ impl Ready {
     }
 
     /// Where characters are looked for, if anywhere.
-    fn looked_at(&self, events: &Events) -> Option<(&Clip, Fingerprint)> {
-        self.segmentation.as_ref().map(|_| looked_at(&self.input, &self.working, events))
+    fn looked_at(&self, events: &Events) -> Result<Option<(&Clip, Fingerprint)>> {
+        self.segmentation.as_ref().map(|_| looked_at(&self.input, &self.working, events)).transpose()
     }
 
     fn beside<'a>(&'a self, looked_at: Option<&'a (&'a Clip, Fingerprint)>) -> Result<Option<Beside<'a>>> {
@@ -263,7 +263,7 @@ impl Ready {
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Vec<Option<SceneMasks>>> {
-        match self.beside(self.looked_at(events).as_ref())? {
+        match self.beside(self.looked_at(events)?.as_ref())? {
             None => Ok(planned.iter().map(|_| None).collect()),
             Some(Beside { segmentation, source }) => {
                 segmentation.run(planned, &source, &self.store, events, cancel)
@@ -294,8 +294,8 @@ fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
     let mut lines: Vec<String> = zones
         .iter()
         .map(|zone| match &zone.fallback {
-            None => format!("scenes: {}", scenes::name(zone.method)),
-            Some(why) => format!("scenes: {} ({why})", scenes::name(zone.method)),
+            None => format!("scenes: {}", zone.method.name()),
+            Some(why) => format!("scenes: {} ({why})", zone.method.name()),
         })
         .collect();
     lines.sort();
@@ -354,17 +354,17 @@ struct Beside<'a> {
 /// Where characters are looked for, and what it depends on: in the analysis
 /// input, unless its pictures are not of the size that is encoded. A map of
 /// another picture, cropped or scaled, would mark the wrong blocks.
-fn looked_at<'a>(input: &'a Input, working: &'a Clip, events: &Events) -> (&'a Clip, Fingerprint) {
+fn looked_at<'a>(input: &'a Input, working: &'a Clip, events: &Events) -> Result<(&'a Clip, Fingerprint)> {
     let (cheap, encoded) = (input.analysed.info(), working.info());
     if (cheap.width, cheap.height) == (encoded.width, encoded.height) {
-        return (&input.analysed, input.analysed_key.clone());
+        return Ok((&input.analysed, input.analysed_key.clone()));
     }
     events.note(format!(
         "characters are looked for in the pictures as they are encoded, {}x{}, and not in those of the \
          analysis, {}x{}",
         encoded.width, encoded.height, cheap.width, cheap.height
     ));
-    (working, Fingerprint::of(&(&input.key, encoded)))
+    Ok((working, Fingerprint::of(&(&input.key, working.facts()?))))
 }
 
 /// Segmentation runs on a thread of its own while probes encode; when one of

@@ -45,8 +45,8 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     let mut ready = Ready::open(boost, events, cancel)?;
     check(&ready)?;
     let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
-    let (info, encoder) = (ready.working.info(), ready.encoding.encoder.clone());
-    let mut workshop = Workshop::open(encode, info, &ready.input.key, encoder, events)?;
+    let encoder = ready.encoding.encoder.clone();
+    let mut workshop = Workshop::open(encode, &ready.working, &ready.input.key, encoder, events)?;
     ready.analyse(events, cancel)?;
     workshop.begin(events)?;
     let planned = ready.planned()?;

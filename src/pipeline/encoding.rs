@@ -13,7 +13,7 @@ use crate::encoder::{Encoder, ParameterList, Purpose, Request, preflight};
 use crate::options::without_grain;
 use crate::settings::dynamic::{Rules, SceneFacts};
 use crate::settings::{FamilyParams, Settings, Zone};
-use crate::source::{ClipInfo, ColorInfo};
+use crate::source::{Clip, ColorInfo};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -52,13 +52,13 @@ impl Encoding {
     }
 
     /// Finds the encoder and tries the parameter lists of all zones on it.
-    pub fn open(zones: &[Zone], clip: &ClipInfo, events: &Events, cancel: &Cancel) -> Result<Self> {
+    pub fn open(zones: &[Zone], clip: &Clip, events: &Events, cancel: &Cancel) -> Result<Self> {
         let stage = events.stage("Checking the encoder", 0, "trials");
         let program = &zones[0].settings.encoder.program;
         let encoder = Encoder::open(program, cache_folder().as_deref(), cancel)?;
-        encoder.identity.check_size(clip.width, clip.height)?;
+        encoder.identity.check_size(clip.info().width, clip.info().height)?;
         let rules = zones.iter().map(|z| Rules::compile(&z.settings.dynamic)).collect::<Result<Vec<_>>>()?;
-        let mut encoding = Self { encoder, bits: 10, rules, color: clip.color.clone() };
+        let mut encoding = Self { encoder, bits: 10, rules, color: clip.color()?.clone() };
         let mut tried: Vec<ParameterList> = Vec::new();
         let mut notes = BTreeSet::new();
         for zone in zones {

@@ -35,7 +35,7 @@ impl Input {
     pub fn open(request: &Request, memory: u64, events: &Events) -> Result<Self> {
         let options = &request.open;
         let clip = open(&request.input, options, memory)?;
-        let key = source::fingerprint(&request.input, options, clip.info())?;
+        let key = source::fingerprint(&request.input, options, &clip)?;
         let (analysed, analysed_key) = match &request.analysis_input {
             None => (clip.clone(), key.clone()),
             Some(path) => {
@@ -48,7 +48,7 @@ impl Input {
                         request.input.display()
                     );
                 }
-                let key = source::fingerprint(path, options, other.info())?;
+                let key = source::fingerprint(path, options, &other)?;
                 (other, key)
             }
         };

@@ -9,8 +9,9 @@ use std::sync::OnceLock;
 
 use super::candidate::Candidate;
 use super::curves::GroupRecord;
+use super::memory::Memory;
 use super::modelling;
-use super::remembered::{Memory, Remembered};
+use super::remembered::Remembered;
 use crate::model::{Learned, Lessons, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;

@@ -35,29 +35,23 @@ struct SourceLuma<'a> {
 }
 
 impl Measuring<'_> {
-    /// Measures the scene's encode number `take`, an IVF at `path`.
-    pub fn measure(&self, candidate: &Candidate<'_>, path: &Path, take: usize) -> Result<Measured> {
+    /// Measures an encode of the scene, an IVF at `path`.
+    pub fn measure(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Measured> {
         match &candidate.selection {
             Selection::Picked(_) => {
                 let offsets = self.picked(candidate, path)?;
-                let (frames, _) = self.pass(candidate, path, take, &offsets, None)?;
+                let (frames, _) = self.pass(candidate, path, &offsets, None)?;
                 Ok(Measured { frames, ..Measured::default() })
             }
-            Selection::Sampled(sample) => self.sampled(candidate, sample, path, take),
+            Selection::Sampled(sample) => self.sampled(candidate, sample, path),
         }
     }
 
     /// Measures as many frames as the scene needs for its score to be precise.
-    fn sampled(
-        &self,
-        candidate: &Candidate<'_>,
-        sample: &Sample,
-        path: &Path,
-        take: usize,
-    ) -> Result<Measured> {
+    fn sampled(&self, candidate: &Candidate<'_>, sample: &Sample, path: &Path) -> Result<Measured> {
         let luma = SourceLuma { grid: &candidate.grid, samples: self.source_luma(candidate)? };
         let first = sample.beginning(candidate.count());
-        let (frames, errors) = self.pass(candidate, path, take, first, Some(&luma))?;
+        let (frames, errors) = self.pass(candidate, path, first, Some(&luma))?;
         let mut measured = Measured { frames, suspects: Vec::new(), errors };
         loop {
             let scores: FrameScores = candidate.frame_scores(&measured)?;
@@ -66,7 +60,7 @@ impl Measuring<'_> {
                 return Ok(measured);
             }
             let wanted: Vec<usize> = more.sample.iter().chain(&more.suspects).copied().collect();
-            let (mut frames, _) = self.pass(candidate, path, take, &wanted, None)?;
+            let (mut frames, _) = self.pass(candidate, path, &wanted, None)?;
             measured.suspects.extend(frames.split_off(more.sample.len()));
             measured.frames.extend(frames);
         }
@@ -154,7 +148,6 @@ impl Measuring<'_> {
         &self,
         candidate: &Candidate<'_>,
         path: &Path,
-        take: usize,
         offsets: &[usize],
         luma: Option<&SourceLuma<'_>>,
     ) -> Result<Pass> {
@@ -183,7 +176,7 @@ impl Measuring<'_> {
                 scope.spawn(move |_| {
                     let _permit = permit;
                     let picture: Arc<Picture> = Arc::new(picture);
-                    let measured = reference.measure(take, *at, &picture);
+                    let measured = reference.measure(*at, &picture);
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(measured);
                 });
             }

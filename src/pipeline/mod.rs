@@ -16,6 +16,7 @@ mod frames;
 pub mod input;
 pub mod learning;
 mod measuring;
+pub mod memory;
 pub mod modelling;
 pub mod outlook;
 pub mod plan;
@@ -30,6 +31,8 @@ pub mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 pub use boost::run;
 pub use closed::{EncodeRequest, run as encode, scenes_file};
@@ -69,10 +72,11 @@ pub struct Request {
 }
 
 /// What becomes of a run when a scene's probes failed twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum OnSceneFailure {
-    /// The other scenes are finished and kept, then the run fails.
+    /// Finish the other scenes, then fail naming the scene.
     Fail,
-    /// The scene gets a CRF between those of its neighbours.
+    /// Give the scene a CRF between its neighbours' and say so.
     Fallback,
 }

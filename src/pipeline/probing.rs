@@ -158,7 +158,7 @@ impl Probing<'_> {
         let scene = candidate.planned.index;
         let path = self.store.probe_path(scene, take, &self.encode_key(candidate, planned)?);
         let measuring = Measuring { clip: self.clip, pool: self.pool, cancel: self.cancel };
-        let measured = measuring.measure(candidate, &path, take)?;
+        let measured = measuring.measure(candidate, &path)?;
         // What cannot be pooled must not be found again by a resumed run.
         let Scores { pooled, error } = candidate.scores(&measured)?;
         let score = pooled.score;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use super::OnSceneFailure;
 use super::boost::roi_folder;
@@ -43,11 +44,12 @@ pub struct Request {
 }
 
 /// Which scene gets how many bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum By {
     /// Every scene the same score.
     Even,
-    /// The least damage for the bits.
+    /// The least damage for the bits: scenes that gain more from them get more.
     Slope,
 }
 

@@ -71,11 +71,11 @@ fn plan_with(zones: &[Zone], missing: impl Fn(Plugin) -> Option<String>) -> Resu
             None => (wanted, None),
             Some(reason) if settings.strict => bail!(
                 "scene detection `{}` cannot run: {reason}; `--method builtin` needs no plugin",
-                name(wanted)
+                wanted.name()
             ),
             Some(reason) => {
                 let sentence =
-                    format!("Scenes are found by `builtin` instead of `{}`: {reason}.", name(wanted));
+                    format!("Scenes are found by `builtin` instead of `{}`: {reason}.", wanted.name());
                 (SceneMethod::Builtin, Some(sentence))
             }
         };
@@ -83,19 +83,6 @@ fn plan_with(zones: &[Zone], missing: impl Fn(Plugin) -> Option<String>) -> Resu
         plan.zones.push(ZoneMethod { frames: zone.frames.clone(), method, fallback });
     }
     Ok(plan)
-}
-
-/// The name a method has in settings and messages.
-pub fn name(method: SceneMethod) -> &'static str {
-    match method {
-        SceneMethod::Wwxd => "wwxd",
-        SceneMethod::Scxvid => "scxvid",
-        SceneMethod::WwxdScxvid => "wwxd_scxvid",
-        SceneMethod::Builtin => "builtin",
-        SceneMethod::Av1an => "av1an",
-        SceneMethod::Av1anFast => "av1an_fast",
-        SceneMethod::External => "external",
-    }
 }
 
 fn plugins(method: SceneMethod) -> &'static [Plugin] {
@@ -166,7 +153,7 @@ enum Verdicts<'a> {
 }
 
 fn verdicts(method: SceneMethod, analysis: &Analysis) -> Result<Verdicts<'_>> {
-    let missing = || format!("the analysis holds no verdicts for `{}`; run it again", name(method));
+    let missing = || format!("the analysis holds no verdicts for `{}`; run it again", method.name());
     let flag = |flags: &[bool], n: usize| f64::from(u8::from(flags[n]));
     Ok(match method {
         SceneMethod::Builtin => {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-pub use detect::{Detection, Plan, ZoneMethod, detect, name, plan};
+pub use detect::{Detection, Plan, ZoneMethod, detect, plan};
 pub use report::{write_plot, write_stats};
 pub use score::scores;
 pub use split::{SplitParams, THRESHOLDS, split};

@@ -5,8 +5,19 @@
 //! SSIMULACRA2, root mean cube for Butteraugli), T the mean of the worst share,
 //! and the score is `(1 − τ)·M + τ·T`.
 
-use super::pool::{Pooled, SSIMU2_FLOOR};
 use crate::settings::{Metric, Tail};
+
+/// SSIMULACRA2 scores below this say only "bad"; a mean raises them to it.
+pub(super) const SSIMU2_FLOOR: f64 = 15.0;
+
+/// The score of a scene.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pooled {
+    /// In the unit of the metric.
+    pub score: f64,
+    /// A frame scored too low for the mean to be trusted (SSIMULACRA2 only).
+    pub unreliable: bool,
+}
 
 /// How the frames of a scene become its score.
 #[derive(Debug, Clone, Copy, PartialEq)]

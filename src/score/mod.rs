@@ -28,8 +28,9 @@ use serde::{Deserialize, Serialize};
 
 use anyhow::{Result, bail};
 
+pub use functional::Pooled;
 pub use identity::Identity;
-pub use pool::{Pooled, check_finite, pool};
+pub use pool::{check_finite, pool};
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
@@ -80,8 +81,8 @@ pub trait Backend: Send + Sync {
 /// The reference side of a scene.
 pub trait SceneReference: Send + Sync {
     /// Measures `distorted` against reference number `index`; may be called
-    /// from several threads at once. `probe` counts the probes of the scene from 0.
-    fn measure(&self, probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement>;
+    /// from several threads at once.
+    fn measure(&self, index: usize, distorted: &Arc<Picture>) -> Result<Measurement>;
 }
 
 /// What all pictures that a back end gets have in common, on both sides.

@@ -136,7 +136,7 @@ impl Backend for Native {
 }
 
 impl SceneReference for Scene {
-    fn measure(&self, _probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
+    fn measure(&self, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
         let frame = self
             .frames
             .get(index)
@@ -305,7 +305,7 @@ mod tests {
             distorted.planes[0].iter_mut().step_by(7).for_each(|s| *s += 90);
             let reference = Reference::Picture(Arc::new(Picture::filled(48, 32, 10, 300, 512).pack()));
             let scene = Scene { shared: Arc::clone(&shared), frames: vec![Mutex::new(reference)] };
-            let scores = [0, 1].map(|probe| scene.measure(probe, 0, &Arc::new(distorted.clone())).unwrap());
+            let scores = [(), ()].map(|()| scene.measure(0, &Arc::new(distorted.clone())).unwrap());
             (scores, bytes - shared.budget.0.load(Ordering::Relaxed))
         };
         let (kept, taken) = score(1 << 20);

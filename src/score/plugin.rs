@@ -145,7 +145,7 @@ impl Backend for Plugin {
 }
 
 impl SceneReference for Scene {
-    fn measure(&self, _probe: usize, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
+    fn measure(&self, index: usize, distorted: &Arc<Picture>) -> Result<Measurement> {
         let reference = self
             .references
             .get(index)

@@ -2,24 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use super::functional::Functional;
+use super::functional::{Functional, Pooled, SSIMU2_FLOOR};
 use crate::settings::{MetricSettings, Pooling};
 use crate::support::statistics::{deviation_percentile, percentile};
 
-/// SSIMULACRA2 scores below this say only "bad"; a mean raises them to it.
-pub(super) const SSIMU2_FLOOR: f64 = 15.0;
-
 /// A frame further from the median than this many MADs pulls a mean pool along.
 const OUTLIER_MADS: f64 = 3.0;
-
-/// The score of a scene.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pooled {
-    /// In the unit of the metric.
-    pub score: f64,
-    /// A frame scored too low for the mean to be trusted (SSIMULACRA2 only).
-    pub unreliable: bool,
-}
 
 /// Pools the per-frame `scores` of one scene, in any order, each counting once:
 /// those of all its frames or, with the poolings of spec 03, of the picked ones.

@@ -50,7 +50,7 @@ impl Kind {
             Self::OptionalNumber(word, min, max, slot) => {
                 *slot(draft) = unless(word, value, || number(value, *min, *max, Some(word)))?;
             }
-            Self::Choice(words, set) => choose(draft, value, &words(), *set)?,
+            Self::Choice(words, set) => choose(draft, value, words, *set)?,
             Self::Program(slot) => {
                 *slot(draft) = program(value, place)?.ok_or("must be a program's name or path")?;
             }

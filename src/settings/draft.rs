@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::problem::{Origin, Place};
-use super::schema;
 use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
     Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, Repeats,
@@ -77,13 +76,18 @@ impl Draft {
         }
     }
 
-    /// From settings that were finished before; `place` is where their keys come from.
-    pub fn of(source: SourceSettings, settings: Settings, place: &Place) -> Self {
+    /// From settings that were finished before; all of `keys` come from `place`.
+    pub fn of(
+        source: SourceSettings,
+        settings: Settings,
+        keys: impl Iterator<Item = &'static str>,
+        place: &Place,
+    ) -> Self {
         let percentile = match settings.metric.pooling {
             Pooling::Percentile(percentile) => percentile,
             _ => 0.0,
         };
-        let places = schema::paths().map(|key| (key, (0, place.clone()))).collect();
+        let places = keys.map(|key| (key, (0, place.clone()))).collect();
         Self { source, settings, percentile, places, written: 0 }
     }
 

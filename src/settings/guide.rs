@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use strum::VariantNames;
 use toml_edit::{Decor, DocumentMut, Item, Key, Table, value};
 
 use super::EncoderFamily;
 use super::library::{Library, user_folder};
-use super::names::Named;
 use super::problem::{Origin, Place, Problems};
 
 /// The preset `name` as one complete, commented preset file that extends
@@ -62,7 +62,7 @@ fn spread_params(preset: &mut Table) {
     };
     for list in ["probing", "final"] {
         let Some(words) = params.remove(list) else { continue };
-        for (family, _) in EncoderFamily::NAMES {
+        for family in EncoderFamily::VARIANTS {
             let table = params.entry(family).or_insert(Item::Table(Table::new()));
             if let Some(table) = table.as_table_like_mut() {
                 table.entry(list).or_insert(words.clone());

@@ -1,125 +1,96 @@
-//! The words that stand for the values of the settings' enums.
+//! The words that stand for the values of the settings' enums: those of their
+//! declarations, in presets as in files of results.
 
-use super::{
-    CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
-    SourceProvider,
-};
+use std::str::FromStr;
 
-/// An enum whose values are written as words in presets and on the command line.
-pub trait Named: Copy + PartialEq + 'static {
-    const NAMES: &'static [(&'static str, Self)];
-}
-
-/// The words of `T`, in the order of its table.
-pub fn words<T: Named>() -> Vec<&'static str> {
-    T::NAMES.iter().map(|(word, _)| *word).collect()
-}
+use super::{EncoderFamily, Metric, SceneMethod};
 
 /// Sets `slot` to the value that `word` stands for; false when there is none.
-pub fn pick<T: Named>(slot: &mut T, word: &str) -> bool {
-    let found = T::NAMES.iter().find(|(name, _)| *name == word);
-    if let Some((_, value)) = found {
-        *slot = *value;
-    }
-    found.is_some()
-}
-
-impl Named for SourceProvider {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("bestsource", Self::Bestsource),
-        ("lsmash", Self::Lsmash),
-        ("ffms2", Self::Ffms2),
-    ];
-}
-
-impl Named for SceneMethod {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("builtin", Self::Builtin),
-        ("wwxd", Self::Wwxd),
-        ("scxvid", Self::Scxvid),
-        ("wwxd_scxvid", Self::WwxdScxvid),
-        ("av1an", Self::Av1an),
-        ("av1an_fast", Self::Av1anFast),
-        ("external", Self::External),
-    ];
+pub fn pick<T: FromStr>(slot: &mut T, word: &str) -> bool {
+    word.parse().map(|value| *slot = value).is_ok()
 }
 
 /// The words of `scenes.range`, which may be left to the clip.
-impl Named for Option<bool> {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("auto", None), ("limited", Some(false)), ("full", Some(true))];
-}
+pub const RANGES: &[&str] = &["auto", "limited", "full"];
 
-impl Named for Metric {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("butteraugli-3norm", Self::Butteraugli3Norm),
-        ("butteraugli-mean-mix", Self::ButteraugliMeanMix),
-        ("butteraugli-max-mix", Self::ButteraugliMaxMix),
-        ("ssimu2", Self::Ssimu2),
-    ];
+/// [`pick`] for the words of [`RANGES`].
+pub fn pick_range(slot: &mut Option<bool>, word: &str) -> bool {
+    *slot = match word {
+        "auto" => None,
+        "limited" => Some(false),
+        "full" => Some(true),
+        _ => return false,
+    };
+    true
 }
 
 impl Metric {
     /// Its name in presets: `metric.metric`.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, metric)| *metric == self).map_or("", |(name, _)| name)
+        self.into()
     }
-}
-
-impl Named for MetricBackend {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("vship", Self::Vship),
-        ("native", Self::Native),
-        ("vszip", Self::Vszip),
-        ("ffvship", Self::Ffvship),
-    ];
-}
-
-/// The percentile itself is the key `metric.percentile`.
-impl Named for Pooling {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("mean", Self::Mean),
-        ("worst", Self::Worst),
-        ("reference-mean", Self::ReferenceMean),
-        ("percentile", Self::Percentile(0.0)),
-    ];
-}
-
-impl Named for Repeats {
-    const NAMES: &'static [(&'static str, Self)] = &[("count", Self::Count), ("skip", Self::Skip)];
-}
-
-impl Named for ModelKind {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("reference", Self::Reference), ("adaptive", Self::Adaptive)];
-}
-
-impl Named for CharacterBackend {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("trt", Self::Trt),
-        ("ort-cuda", Self::OrtCuda),
-        ("ort", Self::Ort),
-        ("ov", Self::Ov),
-        ("ncnn", Self::Ncnn),
-    ];
-}
-
-impl Named for EncoderFamily {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("mainline", Self::Mainline),
-        ("psyex", Self::Psyex),
-        ("hdr", Self::Hdr),
-        ("essential", Self::Essential),
-        ("other", Self::Other),
-    ];
 }
 
 impl EncoderFamily {
     /// Its name in presets: `[encoder.params.NAME]`.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, family)| *family == self).map_or("other", |(name, _)| name)
+        self.into()
+    }
+}
+
+impl SceneMethod {
+    /// Its name in presets: `scenes.method`.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use serde::Serialize;
+    use strum::VariantNames;
+
+    use super::*;
+    use crate::settings::{CharacterBackend, MetricBackend, ModelKind, Pooling, Repeats, SourceProvider};
+
+    #[track_caller]
+    fn written_as_typed<T: FromStr<Err: Debug> + VariantNames + Serialize>() {
+        for word in T::VARIANTS {
+            let written = serde_json::to_value(word.parse::<T>().unwrap()).unwrap();
+            // A percentile is written with its value.
+            let name = written.as_object().map(|object| object.keys().next().unwrap().as_str());
+            assert_eq!(written.as_str().or(name), Some(*word));
+        }
+    }
+
+    #[test]
+    fn results_name_values_as_presets_do() {
+        written_as_typed::<SourceProvider>();
+        written_as_typed::<SceneMethod>();
+        written_as_typed::<Metric>();
+        written_as_typed::<MetricBackend>();
+        written_as_typed::<Pooling>();
+        written_as_typed::<Repeats>();
+        written_as_typed::<ModelKind>();
+        written_as_typed::<CharacterBackend>();
+        written_as_typed::<EncoderFamily>();
+    }
+
+    /// As people have them in their presets and scripts.
+    #[test]
+    fn words_stay() {
+        assert_eq!(SourceProvider::VARIANTS, ["auto", "bestsource", "lsmash", "ffms2"]);
+        let methods = ["builtin", "wwxd", "scxvid", "wwxd_scxvid", "av1an", "av1an_fast", "external"];
+        assert_eq!(SceneMethod::VARIANTS, methods);
+        let metrics = ["butteraugli-3norm", "butteraugli-mean-mix", "butteraugli-max-mix", "ssimu2"];
+        assert_eq!(Metric::VARIANTS, metrics);
+        assert_eq!(MetricBackend::VARIANTS, ["auto", "vship", "native", "vszip", "ffvship"]);
+        assert_eq!(Pooling::VARIANTS, ["mean", "worst", "reference-mean", "percentile"]);
+        assert_eq!(Repeats::VARIANTS, ["count", "skip"]);
+        assert_eq!(ModelKind::VARIANTS, ["reference", "adaptive"]);
+        assert_eq!(CharacterBackend::VARIANTS, ["auto", "trt", "ort-cuda", "ort", "ov", "ncnn"]);
+        assert_eq!(EncoderFamily::VARIANTS, ["mainline", "psyex", "hdr", "essential", "other"]);
     }
 }

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::layer::{Entry, read_entry, zoneable};
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::resolve::{Resolved, Typed, typed_value};
+use super::schema;
 use super::{Pooling, Settings};
 
 impl Resolved {
@@ -48,8 +49,10 @@ impl Resolved {
         let mut entries = Vec::new();
         read_entry(path, &typed_value(path, text), place, &mut entries)?;
         let source = self.source;
-        let mut revised =
-            |settings: &Settings| revised(&Draft::of(source, settings.clone(), place), &entries, problems);
+        let mut revised = |settings: &Settings| {
+            let draft = Draft::of(source, settings.clone(), schema::paths(), place);
+            revised(&draft, &entries, problems)
+        };
         if let Some(name) = zone {
             entries.iter().try_for_each(|entry| zoneable(entry.key))?;
             let near = did_you_mean(name, self.zones.iter().map(|zone| zone.name.as_str()));

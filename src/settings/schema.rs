@@ -5,8 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use strum::VariantNames;
+
 use super::draft::Draft;
-use super::names::{pick, words};
+use super::names::{RANGES, pick, pick_range};
 use super::{
     CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
 };
@@ -44,7 +46,7 @@ pub enum Kind {
     OptionalStrength(&'static str, u32, u32, fn(&mut Draft) -> &mut Option<u32>),
     OptionalNumber(&'static str, f64, f64, fn(&mut Draft) -> &mut Option<f64>),
     /// One of the words; the setter returns false for any other.
-    Choice(fn() -> Vec<&'static str>, fn(&mut Draft, &str) -> bool),
+    Choice(&'static [&'static str], fn(&mut Draft, &str) -> bool),
     Program(fn(&mut Draft) -> &mut PathBuf),
     /// A path, or `""` for none.
     File(fn(&mut Draft) -> &mut Option<PathBuf>),
@@ -83,12 +85,9 @@ const fn clip(path: &'static str, kind: Kind) -> Key {
 }
 
 pub const KEYS: &[Key] = &[
-    clip("source.provider", Kind::Choice(words::<SourceProvider>, |d, w| pick(&mut d.source.provider, w))),
-    zone("scenes.method", Kind::Choice(words::<SceneMethod>, |d, w| pick(&mut d.settings.scenes.method, w))),
-    zone(
-        "scenes.range",
-        Kind::Choice(words::<Option<bool>>, |d, w| pick(&mut d.settings.scenes.full_range, w)),
-    ),
+    clip("source.provider", Kind::Choice(SourceProvider::VARIANTS, |d, w| pick(&mut d.source.provider, w))),
+    zone("scenes.method", Kind::Choice(SceneMethod::VARIANTS, |d, w| pick(&mut d.settings.scenes.method, w))),
+    zone("scenes.range", Kind::Choice(RANGES, |d, w| pick_range(&mut d.settings.scenes.full_range, w))),
     zone("scenes.extra_split", Kind::Count(2, MAX_SCENE, |d| &mut d.settings.scenes.extra_split)),
     zone("scenes.min_scene_len", Kind::Count(1, 1_000, |d| &mut d.settings.scenes.min_scene_len)),
     zone("scenes.target_split", Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.target_split)),
@@ -109,12 +108,12 @@ pub const KEYS: &[Key] = &[
     zone("encoder.params.other.probing", Kind::ProbingParams(EncoderFamily::Other)),
     zone("encoder.params.other.final", Kind::FinalParams(EncoderFamily::Other)),
     zone("metric.enable", Kind::Switch(|d| &mut d.settings.metric.enable)),
-    zone("metric.metric", Kind::Choice(words::<Metric>, |d, w| pick(&mut d.settings.metric.metric, w))),
+    zone("metric.metric", Kind::Choice(Metric::VARIANTS, |d, w| pick(&mut d.settings.metric.metric, w))),
     machine(
         "metric.backend",
-        Kind::Choice(words::<MetricBackend>, |d, w| pick(&mut d.settings.metric.backend, w)),
+        Kind::Choice(MetricBackend::VARIANTS, |d, w| pick(&mut d.settings.metric.backend, w)),
     ),
-    zone("metric.pooling", Kind::Choice(words::<Pooling>, |d, w| pick(&mut d.settings.metric.pooling, w))),
+    zone("metric.pooling", Kind::Choice(Pooling::VARIANTS, |d, w| pick(&mut d.settings.metric.pooling, w))),
     zone("metric.percentile", Kind::Number(0.0, 100.0, |d| &mut d.percentile)),
     zone("metric.tail_weight", Kind::Number(0.0, 1.0, |d| &mut d.settings.metric.tail.weight)),
     zone("metric.tail_share", Kind::Number(0.001, 1.0, |d| &mut d.settings.metric.tail.share)),
@@ -124,7 +123,7 @@ pub const KEYS: &[Key] = &[
     ),
     zone(
         "metric.repeats",
-        Kind::Choice(words::<Repeats>, |d, w| pick(&mut d.settings.metric.sample.repeats, w)),
+        Kind::Choice(Repeats::VARIANTS, |d, w| pick(&mut d.settings.metric.sample.repeats, w)),
     ),
     zone("metric.sample.frames", Kind::Count(1, MAX_FRAMES, |d| &mut d.settings.metric.sample.frames)),
     zone(
@@ -174,7 +173,7 @@ pub const KEYS: &[Key] = &[
     ),
     zone("metric.frames.first_frame", Kind::Switch(|d| &mut d.settings.metric.frames.first_frame)),
     zone("metric.frames.last_frame", Kind::Switch(|d| &mut d.settings.metric.frames.last_frame)),
-    zone("model.kind", Kind::Choice(words::<ModelKind>, |d, w| pick(&mut d.settings.model.kind, w))),
+    zone("model.kind", Kind::Choice(ModelKind::VARIANTS, |d, w| pick(&mut d.settings.model.kind, w))),
     zone(
         "model.calibrate",
         Kind::OptionalCount("auto", 0, MAX_CALIBRATED, |d| &mut d.settings.model.calibrate),
@@ -184,7 +183,7 @@ pub const KEYS: &[Key] = &[
     zone("character.enable", Kind::Switch(|d| &mut d.settings.character.enable)),
     clip(
         "character.backend",
-        Kind::Choice(words::<CharacterBackend>, |d, w| pick(&mut d.settings.character.backend, w)),
+        Kind::Choice(CharacterBackend::VARIANTS, |d, w| pick(&mut d.settings.character.backend, w)),
     ),
     clip("character.model", Kind::File(|d| &mut d.settings.character.model)),
     zone("character.roi_boost_max", Kind::Number(0.0, 8.0, |d| &mut d.settings.character.roi_boost_max)),

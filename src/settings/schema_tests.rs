@@ -66,7 +66,7 @@ fn to_mention(kind: &Kind) -> Vec<String> {
         Kind::OptionalCount(word, min, max, _) => vec![quoted(word), format!("{min} to {max}")],
         Kind::OptionalStrength(word, min, max, _) => vec![quoted(word), format!("{min} to {max}")],
         Kind::OptionalNumber(word, min, max, _) => vec![quoted(word), format!("{min} to {max}")],
-        Kind::Choice(words, _) => words().iter().map(quoted).collect(),
+        Kind::Choice(words, _) => words.iter().map(quoted).collect(),
         _ => Vec::new(),
     }
 }
@@ -115,11 +115,11 @@ fn every_key_reaches_the_settings() {
     let pooling = KEYS.iter().find(|key| key.path == "metric.pooling").unwrap();
     pooling.assign(&mut before, &Value::String("percentile".to_owned()), &place).unwrap();
     // A choice of one word has nothing to change to.
-    let has_choice = |key: &&Key| !matches!(key.kind, Kind::Choice(words, _) if words().len() == 1);
+    let has_choice = |key: &&Key| !matches!(key.kind, Kind::Choice(words, _) if words.len() == 1);
     for key in KEYS.iter().filter(has_choice) {
         let mut values = values.clone();
         match key.kind {
-            Kind::Choice(words, _) => values.extend(words().iter().map(|w| Value::String((*w).to_owned()))),
+            Kind::Choice(words, _) => values.extend(words.iter().map(|w| Value::String((*w).to_owned()))),
             Kind::Rule(_) => values = vec![Value::String("1".to_owned())],
             _ => {}
         }

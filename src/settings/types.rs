@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 /// Everything that may differ from zone to zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,13 +49,28 @@ pub struct SceneSettings {
     pub input_scenes: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    VariantNames,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SceneMethod {
+    Builtin,
     Wwxd,
     Scxvid,
     WwxdScxvid,
-    Builtin,
     /// av1an's own list, standard analysis.
     Av1an,
     /// av1an's own list, fast analysis.
@@ -78,8 +94,23 @@ pub struct EncoderSettings {
 }
 
 /// Kinds of SVT-AV1 that need different parameter lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    VariantNames,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum EncoderFamily {
     Mainline,
     /// SVT-AV1-PSY and PSYEX.
@@ -132,10 +163,26 @@ pub struct MetricSettings {
 }
 
 /// Per-frame score (spec 03).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    EnumString,
+    VariantNames,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Metric {
     #[serde(rename = "butteraugli-3norm")]
+    #[strum(serialize = "butteraugli-3norm")]
     Butteraugli3Norm,
     ButteraugliMeanMix,
     ButteraugliMaxMix,
@@ -149,8 +196,11 @@ impl Metric {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, EnumString, VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum MetricBackend {
     /// Vship when it works, else native.
     Auto,
@@ -161,13 +211,14 @@ pub enum MetricBackend {
 }
 
 /// From the frames of a scene to one score.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Pooling {
-    Worst,
     /// The mean over all frames with the worst share of them (spec 11),
     /// estimated from a representative sample.
     Mean,
+    Worst,
     /// The mean of the frames that [`FrameSelection`] picks, with a term for
     /// outliers, as Progression Boost has it (spec 03).
     ReferenceMean,
@@ -213,8 +264,9 @@ pub struct Sampling {
 }
 
 /// Frames whose picture repeats the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Repeats {
     /// They count like all others.
     Count,
@@ -237,8 +289,9 @@ pub struct FrameSelection {
 }
 
 /// How scores become a CRF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum ModelKind {
     /// Two probes and a straight line in quantiser steps.
     Reference,
@@ -275,8 +328,9 @@ pub struct CharacterSettings {
     pub model: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum CharacterBackend {
     Auto,
     Trt,
@@ -293,8 +347,9 @@ pub struct SourceSettings {
 }
 
 /// The VapourSynth plugin that reads video files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum SourceProvider {
     /// The first of the others that is installed.
     Auto,

@@ -1,5 +1,7 @@
 //! A video output: what it is, and its conversion to what we work on.
 
+use std::sync::{Arc, OnceLock};
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use vapoursynth::format::{ColorFamily, SampleType};
@@ -20,7 +22,7 @@ pub enum Family {
     Yuv,
 }
 
-/// The facts about a clip that other stages need.
+/// The facts about a clip that are known without rendering any of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClipInfo {
     pub width: usize,
@@ -35,10 +37,6 @@ pub struct ClipInfo {
     pub bits: u8,
     /// log2 of the horizontal and vertical chroma subsampling.
     pub subsampling: (u8, u8),
-    pub color: ColorInfo,
-    /// Width of a sample divided by its height, where the first frame says that
-    /// it is not 1.
-    pub sample_aspect: Option<(u32, u32)>,
 }
 
 impl ClipInfo {
@@ -59,6 +57,15 @@ pub struct Clip {
     session: Session,
     node: Node<'static>,
     info: ClipInfo,
+    /// Shared by all clones.
+    first: Arc<OnceLock<FirstFrame>>,
+}
+
+/// What only a rendered frame says of a clip.
+#[derive(Debug)]
+struct FirstFrame {
+    color: ColorInfo,
+    sample_aspect: Option<(u32, u32)>,
 }
 
 /// A clip converted to what the encoder and the metrics take, and what was done.
@@ -79,7 +86,7 @@ impl Clip {
             Property::Constant(rate) => Some((rate.numerator, rate.denominator)),
             Property::Variable => None,
         };
-        let mut clip = Self {
+        Ok(Self {
             session,
             info: ClipInfo {
                 width: size.width,
@@ -98,19 +105,45 @@ impl Clip {
                 float: video.format.sample_type() == SampleType::Float,
                 bits: video.format.bits_per_sample(),
                 subsampling: (video.format.sub_sampling_w(), video.format.sub_sampling_h()),
-                color: ColorInfo::default(),
-                sample_aspect: None,
             },
             node,
-        };
-        let first = clip.frame(0)?;
-        clip.info.color = first.color();
-        clip.info.sample_aspect = first.sample_aspect();
-        Ok(clip)
+            first: Arc::default(),
+        })
     }
 
     pub fn info(&self) -> &ClipInfo {
         &self.info
+    }
+
+    /// The colour that the first frame carries; it is rendered when this or
+    /// [`Clip::sample_aspect`] is first asked for.
+    ///
+    /// # Errors
+    /// When the first frame cannot be rendered.
+    pub fn color(&self) -> Result<&ColorInfo> {
+        Ok(&self.first_frame()?.color)
+    }
+
+    /// Width of a sample divided by its height, where the first frame says that
+    /// it is not 1; otherwise like [`Clip::color`].
+    pub fn sample_aspect(&self) -> Result<Option<(u32, u32)>> {
+        Ok(self.first_frame()?.sample_aspect)
+    }
+
+    /// All that is known of the clip with what its first frame says, to compare
+    /// clips by and for the keys of what depends on them.
+    pub fn facts(&self) -> Result<(&ClipInfo, &ColorInfo, Option<(u32, u32)>)> {
+        Ok((&self.info, self.color()?, self.sample_aspect()?))
+    }
+
+    fn first_frame(&self) -> Result<&FirstFrame> {
+        if let Some(known) = self.first.get() {
+            return Ok(known);
+        }
+        let frame = self.frame(0)?;
+        Ok(self
+            .first
+            .get_or_init(|| FirstFrame { color: frame.color(), sample_aspect: frame.sample_aspect() }))
     }
 
     pub fn session(&self) -> Session {
@@ -206,7 +239,7 @@ impl Clip {
             ("filter_param_b_uv", Arg::Float(0.0)),
         ];
         if info.family != Family::Yuv {
-            args.push(("matrix", Arg::Int(info.color.yuv_matrix())));
+            args.push(("matrix", Arg::Int(self.color()?.yuv_matrix())));
         }
         self.filtered("resize", "Bicubic", &args)
     }

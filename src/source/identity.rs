@@ -4,23 +4,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{ClipInfo, OpenOptions, is_script};
+use super::{Clip, OpenOptions, is_script};
 use crate::support::fingerprint::Fingerprint;
 
 /// Key of an opened input: a script's text, its variables and the files it
 /// names; a video's identity; and what came out of opening it. What a script
 /// imports or computes from elsewhere cannot be seen, save through the clip.
-pub fn fingerprint(path: &Path, options: &OpenOptions, info: &ClipInfo) -> Result<Fingerprint> {
+pub fn fingerprint(path: &Path, options: &OpenOptions, clip: &Clip) -> Result<Fingerprint> {
+    let facts = clip.facts()?;
     if !is_script(path) {
         let media = Fingerprint::of_media(path)?;
-        return Ok(Fingerprint::of(&(media, format!("{:?}", options.provider), info)));
+        return Ok(Fingerprint::of(&(media, format!("{:?}", options.provider), facts)));
     }
     let text = read(path)?;
     let mut files = Vec::new();
     for name in named_files(&text, path, options) {
         files.push((Fingerprint::of_media(&name)?, name));
     }
-    Ok(Fingerprint::of(&(text, &options.variables, options.output_index, &options.plugins, files, info)))
+    Ok(Fingerprint::of(&(text, &options.variables, options.output_index, &options.plugins, files, facts)))
 }
 
 /// The files that an input is made of, sorted: itself, and for a script those

@@ -89,7 +89,9 @@ pub fn video(path: &Path, options: &OpenOptions) -> Result<Clip> {
         let opened = session
             .invoke(provider.namespace, provider.function, &args)
             .and_then(|node| Clip::new(session, node))
-            .and_then(|clip| provider.bounded(clip, args));
+            .and_then(|clip| provider.bounded(clip, args))
+            // A plugin that opens a file and cannot decode it gives way to the next.
+            .and_then(|clip| clip.color().map(drop).map(|()| clip));
         match opened {
             Ok(clip) => return Ok(clip),
             Err(error) => tried.push(format!("{error:#}")),

@@ -126,7 +126,7 @@ impl Encoded {
             path: path.to_path_buf(),
             frames: info.frames,
             size: (info.width, info.height),
-            color: info.color.clone(),
+            color: clip.color()?.clone(),
             sizes,
             stream: Stream::Clip(Box::new(clip)),
         })

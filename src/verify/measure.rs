@@ -117,7 +117,7 @@ impl Measuring<'_> {
         let (index, metric) = (open.scene.index, &open.scene.settings.metric);
         let references = open.backend.scene(&[reference])?;
         let measured = references
-            .measure(0, 0, &Arc::new(distorted))
+            .measure(0, &Arc::new(distorted))
             .with_context(|| format!("scene {index}, frame {frame}"))?;
         let score = score::frame_score(&measured, metric.metric, &metric.mix);
         let score = score::check_finite(score, index, frame, || open.backend.describe())?;

@@ -87,7 +87,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     );
     let working = input::working(&source, BITS, events)?;
     check_size(&source, &working, &encoded)?;
-    color::check(&working.info().color, &encoded.color, request.ignore_color, events)?;
+    color::check(working.color()?, &encoded.color, request.ignore_color, events)?;
     let backends = Backends::open(&zones, &working, BITS, 0, events)?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
