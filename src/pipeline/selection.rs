@@ -9,11 +9,13 @@ use crate::score::functional::Functional;
 use crate::score::{self, Measurement, Pooled, sample, select};
 use crate::settings::{FrameSelection, Metric, MetricSettings, Pooling, Repeats};
 
-/// Frames that are expected to be worst and measured besides the sample. Two
-/// catch what a sample misses in scenes with some bad frames (docs/accuracy.md);
-/// where the worst ones decide, there are more, by this share of the sample.
-const SUSPECTS: usize = 2;
-const SUSPECTS_OF_TAILS: f64 = 0.5;
+/// From this tail weight on, frames that are expected to be worst are measured
+/// besides the sample. They have to be rendered again, because nobody knew of them
+/// when they passed by: below, further frames of the sample are worth more
+/// (docs/accuracy.md).
+const SUSPECTED_FROM: f64 = 0.5;
+/// Suspects for each frame of the sample.
+const SUSPECTS: f64 = 0.5;
 
 /// What the metric said about an encode of a scene, as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -170,10 +172,9 @@ impl Sample {
         let wanted = if found.error > self.precision { self.enough(count, found.error) } else { count };
         let sample = self.order[count..wanted.max(count)].to_vec();
         let mut more = More { sample, suspects: Vec::new() };
-        if scores.suspects.is_empty() {
+        if self.functional.tail_weight() >= SUSPECTED_FROM && scores.suspects.is_empty() {
             let errors: Vec<f64> = errors.iter().map(|&error| f64::from(error)).collect();
-            let of_tails = self.functional.tail_weight() * SUSPECTS_OF_TAILS * wanted as f64;
-            let suspected = SUSPECTS.max(of_tails.ceil() as usize);
+            let suspected = (SUSPECTS * wanted as f64).ceil() as usize;
             let scene = self.scene(scores, &errors);
             // Those that the sample takes now anyway are none.
             more.suspects = self.functional.suspects(&scene, suspected + more.sample.len());
@@ -263,9 +264,8 @@ mod tests {
         let restless = scores(&sample, 8, |offset| 80.0 + (offset % 5) as f64 * 2.0);
         let more = sample.more(&restless, &[1.0; 200]);
         assert_eq!(more.sample, sample.order[8..14], "all that may be measured");
-        assert_eq!(more.suspects.len(), 2);
-        let mut all = scores(&sample, 14, |offset| 80.0 + (offset % 5) as f64 * 2.0);
-        all.suspects = vec![(more.suspects[0], 80.0), (more.suspects[1], 80.0)];
+        assert!(more.suspects.is_empty());
+        let all = scores(&sample, 14, |offset| 80.0 + (offset % 5) as f64 * 2.0);
         assert!(sample.more(&all, &[1.0; 200]).is_empty(), "there are no more");
     }
 
