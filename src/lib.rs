@@ -50,7 +50,7 @@
 //! |---|---|
 //! | change how a CRF is chosen | [`model`]: a kind of [`model::Model`] says what to probe next and solves; [`pipeline::modelling`] makes it from settings; [`pipeline::candidate`] feeds it scores |
 //! | add an encoder | [`encoder`]: a fork of SVT-AV1 is a family in `encoder/identify.rs` with lists in `presets/`; another encoder for the final encode is a kind of `encode/tool.rs` |
-//! | add a metric | [`score`]: a [`score::Backend`] (as `score/native.rs`), its [`score::Measurement`], a word in `settings/types.rs` and `settings/names.rs` |
+//! | add a metric | [`score`]: a [`score::Backend`] (as `score/native.rs`), its [`score::Measurement`], a value in `settings/types.rs` |
 //! | add a scenes format | [`formats`]: a file that reads or writes it (as `formats/scene_changes.rs`); `scenes/detect.rs` and `encode/scenes.rs` take lists, `cli/scenes.rs` writes them |
 //! | add a preset key | a row in `settings/schema.rs`, its field in `settings/types.rs`, its value and comment in `presets/butteraugli-mean.toml` |
 //!

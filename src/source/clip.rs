@@ -68,6 +68,9 @@ struct FirstFrame {
     sample_aspect: Option<(u32, u32)>,
 }
 
+/// What is known of a clip without rendering, its colour and the aspect of its samples.
+pub type Facts<'a> = (&'a ClipInfo, &'a ColorInfo, Option<(u32, u32)>);
+
 /// A clip converted to what the encoder and the metrics take, and what was done.
 #[derive(Debug, Clone)]
 pub struct Working {
@@ -132,7 +135,7 @@ impl Clip {
 
     /// All that is known of the clip with what its first frame says, to compare
     /// clips by and for the keys of what depends on them.
-    pub fn facts(&self) -> Result<(&ClipInfo, &ColorInfo, Option<(u32, u32)>)> {
+    pub fn facts(&self) -> Result<Facts<'_>> {
         Ok((&self.info, self.color()?, self.sample_aspect()?))
     }
 
