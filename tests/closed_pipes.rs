@@ -141,7 +141,7 @@ fn nohup_outlives_its_terminal_and_is_stopped_by_other_means() {
     let folder = Folder::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let serve = folder.command(&["dispatch", "serve", "--worker-vram", "0", "--port", &free.to_string()]);
-    let mut shell = Command::new("sh");
+    let mut shell = common::tool("sh");
     shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
     shell.current_dir(folder.0.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut server = shell.spawn().unwrap();
@@ -150,7 +150,7 @@ fn nohup_outlives_its_terminal_and_is_stopped_by_other_means() {
     said.next().expect("it says where it listens").unwrap();
     let send = |signal: &str| {
         let sent =
-            Command::new("sh").args(["-c", &format!("kill -{signal} {}", server.id())]).status().unwrap();
+            common::tool("sh").args(["-c", &format!("kill -{signal} {}", server.id())]).status().unwrap();
         assert!(sent.success());
     };
     send("HUP");

@@ -68,14 +68,14 @@ fn a_pilot_begins_where_the_preset_says_within_the_limits() {
     assert_eq!(first(at(28.0), Goal { max_crf: 20.0, ..GOAL }), 20.0);
     assert_eq!(first(Adaptive { quarter_steps: false, ..at(24.25) }, GOAL), 24.0);
     // Where the preset does not say: a usual picture has the damage 19 at 343, so that 20 is at
-    // 343 · (20 / 19)^(1 / 0.4) = 389.93; the table has 387 at CRF 25.75 and 394 at 26.
+    // 343 · (20 / 19)^(1 / 0.55) = 376.53; the table has 375 at CRF 25.25 and 381 at 25.5.
     let unsaid = Adaptive { first_crf: None, ..ADAPTIVE };
-    assert_eq!(first(unsaid, GOAL), 25.75);
+    assert_eq!(first(unsaid, GOAL), 25.25);
     // Where the final encode is expected to have a fifth less damage, 25 of a probe are wanted:
-    // 343 · (25 / 19)^2.5 = 681.2, between 676 (35.25) and 687 (35.5).
-    assert_eq!(first(Adaptive { expected_factor: 0.8, ..unsaid }, GOAL), 35.25);
-    // Butteraugli: 0.9 at 343, so 0.95 at 392.6, which is nearest to CRF 26.
-    assert_eq!(first(unsaid, Goal { target: 0.95, higher_is_better: false, ..GOAL }), 26.0);
+    // 343 · (25 / 19)^(1 / 0.55) = 564.9, between 559 (32) and 567 (32.25).
+    assert_eq!(first(Adaptive { expected_factor: 0.8, ..unsaid }, GOAL), 32.25);
+    // Butteraugli: 0.9 at 343, so 0.95 at 378.4, between 375 (25.25) and 381 (25.5).
+    assert_eq!(first(unsaid, Goal { target: 0.95, higher_is_better: false, ..GOAL }), 25.5);
 }
 
 #[test]
@@ -98,16 +98,20 @@ fn the_start_is_the_median_of_what_the_pilots_probes_say() {
         let pilots: Vec<_> = pilots.iter().map(|pilot| pilot.to_vec()).collect();
         model.learn(&pilots).unwrap().start
     };
-    // Solved where they were probed: 343, 507 and 891.
+    // What was assumed, 343 at CRF 24, counts as one pilot more. The others are solved where
+    // they were probed: 343, 507 and 891, so it is the middle of the logarithms of 343 and 507.
     let hit = [[at(40.0, 80.0)], [at(24.0, 80.0)], [at(30.5, 80.0)]];
-    assert_near(start(&MODEL, &[&hit[0], &hit[1], &hit[2]]), 30.5);
-    // Of two it is the middle of the logarithms.
-    assert_near(qstep::from_crf(start(&MODEL, &[&hit[0], &hit[1]])), (Q24 * 891.0).sqrt());
-    // One probe alone, along the slope that nobody contradicted: 343 · (20 / 25)^(1 / 0.4).
-    assert_near(qstep::from_crf(start(&MODEL, &[&[at(24.0, 75.0)]])), Q24 * 0.8_f64.powf(2.5));
+    let three = start(&MODEL, &[&hit[0], &hit[1], &hit[2]]);
+    assert_near(qstep::from_crf(three), (Q24 * 507.0).sqrt());
+    // Of 343, 343 and 891.
+    assert_near(start(&MODEL, &[&hit[0], &hit[1]]), 24.0);
+    // One probe alone, along the slope that nobody contradicted: 343 · (20 / 25)^(1 / 0.55).
+    let one = Q24 * 0.8_f64.powf(1.0 / 0.55);
+    assert_near(qstep::from_crf(start(&MODEL, &[&[at(24.0, 75.0)]])), (one * Q24).sqrt());
     // 10 at 343 and 40 at 891: 20 is half way in the logarithm.
     let around = [at(24.0, 90.0), at(40.0, 60.0)];
-    assert_near(qstep::from_crf(start(&MODEL, &[&around])), (Q24 * 891.0).sqrt());
+    let solved = (Q24 * 891.0).sqrt();
+    assert_near(qstep::from_crf(start(&MODEL, &[&around])), (solved * Q24).sqrt());
     // Of a final encode with a fifth less damage, 25 of a probe are what is wanted.
     let better = Model { kind: Kind::Adaptive(Adaptive { expected_factor: 0.8, ..ADAPTIVE }), ..MODEL };
     assert_near(start(&better, &[&[at(24.0, 75.0)]]), 24.0);
@@ -164,11 +168,11 @@ fn probes_are_placed_where_the_final_encode_is_expected_to_hit() {
 #[test]
 fn a_pilot_takes_a_second_probe_only_when_its_first_missed_and_waits_for_nobody() {
     assert_eq!((pilot(&[at(24.0, 80.1)]), pilot(&[at(24.0, 78.5)])), (Next::Done, Next::Done));
-    // From 21.6 to 20 by what is usual, 343 · (20 / 21.6)^2.5 = 283, is nearer than e^0.2, so
+    // From 21.6 to 20 by what is usual, 343 · (20 / 21.6)^(1 / 0.55) = 298, is nearer than e^0.2, so
     // 343 / e^0.2 = 280.8: CRF 19.5 has 280.
     assert_eq!(pilot(&[at(24.0, 78.4)]), Next::Probe(19.5));
-    // From 30: 343 · (20 / 30)^2.5 = 124.5; the table has 124 at CRF 9 and 128 at 9.25.
-    assert_eq!(pilot(&[at(24.0, 70.0)]), Next::Probe(9.0));
+    // From 30: 343 · (20 / 30)^(1 / 0.55) = 164.1; the table has 163 at CRF 11.5 and 166 at 11.75.
+    assert_eq!(pilot(&[at(24.0, 70.0)]), Next::Probe(11.5));
     // Its third depends on what all pilots taught.
     assert_eq!(pilot(&[at(24.0, 90.0), at(40.0, 91.0)]), Next::Lessons);
     assert_eq!(pilot(&[at(24.0, 90.0), at(40.0, 80.5)]), Next::Done);
@@ -178,8 +182,11 @@ fn a_pilot_takes_a_second_probe_only_when_its_first_missed_and_waits_for_nobody(
 fn the_final_encode_is_compared_with_the_probe_that_is_nearest_to_the_target() {
     let nearest = |scored: &[Scored]| GOAL.nearest(scored);
     assert_eq!(nearest(&[at(24.0, 90.0), at(40.0, 78.0), at(30.0, 84.0)]), Some(40.0));
-    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 81.9)]), Some(16.0));
-    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0), "the first of equals");
+    // By the ratio of damage: 22 / 20 = 1.1 is further than 20 / 18.2 and nearer than 20 / 18.
+    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 81.8)]), Some(16.0));
+    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0));
+    // e^0.3 is 1.35: 27.1 is too much damage for a scene that says anything about 20.
+    assert_eq!((nearest(&[at(24.0, 73.1)]), nearest(&[at(24.0, 72.9)])), (Some(24.0), None));
     let damage = Goal { target: 1.0, higher_is_better: false, ..GOAL };
     assert_eq!(damage.nearest(&[at(24.0, 1.3), at(40.0, 0.8)]), Some(40.0));
     assert_eq!(nearest(&[]), None);
@@ -273,13 +280,13 @@ fn what_calibration_measured_is_weighed_against_what_presets_usually_do() {
         // 20 of a final encode are this much of a probe.
         (10.0 * (qstep::from_crf(answer.crf) / Q24).powf(slope) / 20.0).ln()
     };
-    // Nothing measured: five presets of 0.03 each.
-    assert_near(moved(&[], PRESETS), 0.15);
-    // One scene shows 0.2. The prior weighs 1 / 0.11² = 82.645, a scene 1 / 0.035² = 816.327:
-    // (82.645 · 0.15 + 816.327 · 0.2) / 898.971.
-    assert_near(moved(&[(-0.2_f64).exp()], PRESETS), 0.195_403_38);
-    // The same preset is trusted more: 1 / 0.01² = 10000, so 816.327 · 0.2 / 10816.327.
-    assert_near(moved(&[(-0.2_f64).exp()], SAME), 0.015_094_35);
+    // Nothing measured: five presets of 0.01 each.
+    assert_near(moved(&[], PRESETS), 0.05);
+    // One scene shows 0.2. The prior weighs 1 / 0.135² = 54.870, a scene 1 / 0.06² = 277.778:
+    // (54.870 · 0.05 + 277.778 · 0.2) / 332.647.
+    assert_near(moved(&[(-0.2_f64).exp()], PRESETS), 0.175_257_73);
+    // The same preset is trusted more: 1 / 0.01² = 10000, so 277.778 · 0.2 / 10277.778.
+    assert_near(moved(&[(-0.2_f64).exp()], SAME), 0.005_405_41);
 }
 
 #[test]

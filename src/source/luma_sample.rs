@@ -84,7 +84,8 @@ impl LumaGrid {
         let found = (picture.width, picture.height);
         ensure!(
             found == (self.width, self.height),
-            "a picture is {}x{} in a clip of {}x{}",
+            "a picture is {}x{} in a clip of {}x{}; an encoder keeps the size unless it is told not to, for \
+             instance with --resize-mode",
             found.0,
             found.1,
             self.width,
