@@ -120,7 +120,7 @@ fn a_probe_that_cannot_be_decoded_is_encoded_once_more() {
                     length |= (byte & 127) << shift\n            \
                     at, shift = at + 1, shift + 7\n            \
                     if byte < 128: break\n        \
-                if kind in (3, 6): data[at:at + 4] = b'\\xff' * 4\n        \
+                if kind == 6: data[at] = 255\n        \
                 at += length\n\
         open(sys.argv[1], 'wb').write(data)\n\
         END\n";
@@ -143,13 +143,13 @@ fn a_probe_that_cannot_be_decoded_is_encoded_once_more() {
 #[test]
 fn a_failed_calibration_costs_nothing_but_itself() {
     // A target that the scenes can just reach: those far from theirs are not calibrated.
-    let calibrated = ["--target", "92", "--set", "model.calibrate=1"];
+    let calibrated = ["--target", "89", "--set", "model.calibrate=1"];
     let run = Run::new();
     let ended = run.run("case \"$*\" in *'--preset 10'*) exit 3 ;; esac", &calibrated).ok();
     assert!(ended.stderr.contains("calibration at CRF"), "{}", ended.stderr);
     assert!(ended.stderr.contains("does without it"), "{}", ended.stderr);
     let without = Run::new();
-    without.run(KEEP, &["--target", "92", "--set", "model.calibrate=0"]).ok();
+    without.run(KEEP, &["--target", "89", "--set", "model.calibrate=0"]).ok();
     assert_eq!(run.crfs(), without.crfs());
 }
 

@@ -141,7 +141,7 @@ fn the_umask_decides_who_may_read_results_and_links_are_followed() {
     std::os::unix::fs::symlink("results/real.json", folder.path("link.json")).unwrap();
     for (umask, mode) in [("077", 0o600), ("002", 0o664)] {
         let program = folder.command("scenes clip.vpy -o link.json");
-        let mut shell = Command::new("sh");
+        let mut shell = common::tool("sh");
         shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
         shell.arg(program.get_program()).args(program.get_args()).current_dir(folder.0.path());
         Ended::of(&shell.output().unwrap()).ok();

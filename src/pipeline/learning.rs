@@ -214,9 +214,9 @@ impl Learning {
             let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
                 (Some(offset), 0, 0) => Some(format!("calibration{zone}: none; assumed: {offset}")),
                 (None, _, 0) => None,
-                (_, 0, wanted) => {
-                    Some(format!("calibration{zone}: failed for all {wanted} scenes, so not done"))
-                }
+                (_, 0, wanted) => Some(format!(
+                    "calibration{zone}: not done, {wanted} chosen scenes failed or are far from their target"
+                )),
                 (offset, count, _) => {
                     let shown = offset.map_or_else(String::new, |offset| format!(": {offset}"));
                     Some(format!("calibration{zone}: {count} scenes show{shown}"))

@@ -14,8 +14,6 @@ use super::{
 pub struct Draft {
     pub source: SourceSettings,
     pub settings: Settings,
-    /// Kept beside [`Pooling`], which holds it only when it is used.
-    pub percentile: f64,
     /// When (a running number) and where each key's value was written.
     pub places: BTreeMap<&'static str, (usize, Place)>,
     written: usize,
@@ -27,7 +25,6 @@ impl Draft {
     pub fn blank() -> Self {
         Self {
             source: SourceSettings { provider: SourceProvider::Auto },
-            percentile: 0.0,
             places: BTreeMap::new(),
             written: 0,
             settings: Settings {
@@ -83,21 +80,15 @@ impl Draft {
         keys: impl Iterator<Item = &'static str>,
         place: &Place,
     ) -> Self {
-        let percentile = match settings.metric.pooling {
-            Pooling::Percentile(percentile) => percentile,
-            _ => 0.0,
-        };
         let places = keys.map(|key| (key, (0, place.clone()))).collect();
-        Self { source, settings, percentile, places, written: 0 }
+        Self { source, settings, places, written: 0 }
     }
 
     /// The settings as the stages get them: with what follows from who wrote a value.
     pub fn finish(&self) -> Settings {
         let mut settings = self.settings.clone();
         settings.scenes.strict = matches!(self.origin("scenes.method"), Some(Origin::Flag(_)));
-        if let Pooling::Percentile(percentile) = &mut settings.metric.pooling {
-            *percentile = self.percentile;
-        }
+        settings.metric.settle();
         for (family, params) in &mut settings.encoder.params {
             let by_user = |list: &str| {
                 let key = format!("encoder.params.{}.{list}", family.name());
@@ -126,6 +117,7 @@ fn blank_metric() -> MetricSettings {
         metric: Metric::Ssimu2,
         backend: MetricBackend::Auto,
         pooling: Pooling::Mean,
+        percentile: 0.0,
         target: 0.0,
         intensity: 0.0,
         crop: [0; 4],

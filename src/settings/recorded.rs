@@ -11,7 +11,7 @@ use super::layer::{Entry, read_entry, zoneable};
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::resolve::{Resolved, Typed, typed_value};
 use super::schema;
-use super::{Pooling, Settings};
+use super::Settings;
 
 impl Resolved {
     /// Writes `typed` on top. Zones take a value as well where they have the same as
@@ -80,9 +80,7 @@ impl Resolved {
 fn revised(draft: &Draft, entries: &[Entry], problems: &mut Problems) -> Draft {
     let mut draft = draft.clone();
     draft.apply(entries);
-    if let Pooling::Percentile(percentile) = &mut draft.settings.metric.pooling {
-        *percentile = draft.percentile;
-    }
+    draft.settings.metric.settle();
     let settings = draft.settings.clone();
     conflicts::find(&draft, &settings, problems);
     draft
@@ -106,7 +104,7 @@ fn leaves(settings: &Settings) -> BTreeMap<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Request, ZoneList, resolve};
+    use crate::settings::{Pooling, Request, ZoneList, resolve};
 
     fn resolved(zones: &str) -> Resolved {
         let request = Request {

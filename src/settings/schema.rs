@@ -114,7 +114,7 @@ pub const KEYS: &[Key] = &[
         Kind::Choice(MetricBackend::VARIANTS, |d, w| pick(&mut d.settings.metric.backend, w)),
     ),
     zone("metric.pooling", Kind::Choice(Pooling::VARIANTS, |d, w| pick(&mut d.settings.metric.pooling, w))),
-    zone("metric.percentile", Kind::Number(0.0, 100.0, |d| &mut d.percentile)),
+    zone("metric.percentile", Kind::Number(0.0, 100.0, |d| &mut d.settings.metric.percentile)),
     zone("metric.tail_weight", Kind::Number(0.0, 1.0, |d| &mut d.settings.metric.tail.weight)),
     zone("metric.tail_share", Kind::Number(0.001, 1.0, |d| &mut d.settings.metric.tail.share)),
     zone(

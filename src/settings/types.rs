@@ -141,6 +141,8 @@ pub struct MetricSettings {
     pub metric: Metric,
     pub backend: MetricBackend,
     pub pooling: Pooling,
+    /// What [`Pooling::Percentile`] holds when it is asked for, 0 to 100.
+    pub percentile: f64,
     /// Pooled score wanted for every scene.
     pub target: f64,
     /// Brightness of the display in cd/m², Butteraugli only.
@@ -160,6 +162,15 @@ pub struct MetricSettings {
     pub sample: Sampling,
     /// For the other poolings.
     pub frames: FrameSelection,
+}
+
+impl MetricSettings {
+    /// Gives the pooling its percentile, which is a key of its own.
+    pub(super) fn settle(&mut self) {
+        if let Pooling::Percentile(percentile) = &mut self.pooling {
+            *percentile = self.percentile;
+        }
+    }
 }
 
 /// Per-frame score (spec 03).
