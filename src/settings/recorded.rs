@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::Settings;
 use super::conflicts;
 use super::draft::Draft;
 use super::layer::{Entry, read_entry, zoneable};
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::resolve::{Resolved, Typed, typed_value};
 use super::schema;
-use super::Settings;
 
 impl Resolved {
     /// Writes `typed` on top. Zones take a value as well where they have the same as
