@@ -187,6 +187,9 @@ fn the_final_encode_is_compared_with_the_probe_that_is_nearest_to_the_target() {
     assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0));
     // e^0.3 is 1.35: 27.1 is too much damage for a scene that says anything about 20.
     assert_eq!((nearest(&[at(24.0, 73.1)]), nearest(&[at(24.0, 72.9)])), (Some(24.0), None));
+    // Better than wanted at the coarsest CRF, or worse at the finest: no CRF would hit the target.
+    assert_eq!((nearest(&[at(50.0, 81.0)]), nearest(&[at(50.0, 79.0)])), (None, Some(50.0)));
+    assert_eq!((nearest(&[at(8.0, 79.0)]), nearest(&[at(8.0, 81.0)])), (None, Some(8.0)));
     let damage = Goal { target: 1.0, higher_is_better: false, ..GOAL };
     assert_eq!(damage.nearest(&[at(24.0, 1.3), at(40.0, 0.8)]), Some(40.0));
     assert_eq!(nearest(&[]), None);

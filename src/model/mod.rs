@@ -90,12 +90,15 @@ impl Goal {
     }
 
     /// CRF of the probe that is nearest to the target; `None` where all are far
-    /// from it, as those of scenes at a limit of the CRF are.
+    /// from it, or the limits of the CRF keep the scene from it: such a scene is
+    /// not like those that are solved.
     pub fn nearest(&self, scored: &[Scored]) -> Option<f64> {
         let distance =
             |probe: &Scored| (self.distortion(probe.score) / self.distortion(self.target)).ln().abs();
         let nearest = scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        (distance(nearest) <= FAR).then_some(nearest.crf)
+        let held = (nearest.crf >= self.max_crf && self.surplus(nearest.score) > 0.0)
+            || (nearest.crf <= self.min_crf && self.surplus(nearest.score) < 0.0);
+        (!held && distance(nearest) <= FAR).then_some(nearest.crf)
     }
 
     fn clamp(&self, crf: f64) -> f64 {
