@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -30,6 +31,9 @@ impl Earlier {
     }
 }
 
+/// How long a lock is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Holds a folder for this process; the operating system frees it when the
 /// process ends, however it ends.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ impl FolderLock {
             .write(true)
             .open(&path)
             .with_context(|| format!("cannot write to the work folder {}", folder.display()))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => bail!(
                 "another run is working in {}; wait for it, stop it, or choose another folder with --temp",
@@ -58,6 +62,19 @@ impl FolderLock {
             Err(TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("cannot lock {}", path.display()))
             }
+        }
+    }
+}
+
+/// Locks `file`, waiting a moment where another holds it: a process that this one's
+/// killed predecessor was just starting shares its open files until it is another
+/// program.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < given_up => std::thread::sleep(PATIENCE / 20),
+            answer => return answer,
         }
     }
 }
