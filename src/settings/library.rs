@@ -40,12 +40,21 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct Library {
     folder: Option<PathBuf>,
+    /// Presets that are in no file, by name.
+    texts: Vec<(String, String)>,
 }
 
 impl Library {
     /// With the user's presets in `folder`.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+        Self { folder, texts: Vec::new() }
+    }
+
+    /// With presets by name and text besides; they count as the user's.
+    #[must_use]
+    pub fn with_texts(mut self, texts: &[(String, String)]) -> Self {
+        self.texts.extend_from_slice(texts);
+        self
     }
 
     /// Names and sources of all presets: the program's, then the user's by name.
@@ -78,6 +87,9 @@ impl Library {
         }
         if let Some((name, text)) = BUILT_IN.iter().find(|(ours, _)| *ours == name) {
             return Ok(Source { origin: Origin::BuiltIn(name), text: (*text).to_owned() });
+        }
+        if let Some((name, text)) = self.texts.iter().find(|(theirs, _)| theirs == name) {
+            return Ok(Source { origin: Origin::File(Arc::new(name.into())), text: text.clone() });
         }
         let all = self.list();
         match all.iter().find(|(theirs, _)| theirs == name) {
