@@ -1,7 +1,7 @@
 //! Where presets come from: the program, a path, or the user's folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::layer::Layer;
 use super::nearest::nearest;
@@ -132,7 +132,7 @@ impl Library {
                 problems.push(place, format!("extends goes round in a circle: {}", round.join(" → ")));
                 break;
             }
-            let layer = Layer::parse(&source.text, &source.origin, problems);
+            let layer = layer_of(&source, problems);
             next = layer.extends.clone().or_else(|| {
                 let root = matches!(source.origin, Origin::BuiltIn(name) if name == ROOT);
                 (!root).then(|| (ROOT.to_owned(), Place::whole(source.origin.clone())))
@@ -141,6 +141,20 @@ impl Library {
         }
         chain.reverse();
         chain
+    }
+}
+
+/// What a preset says. The program's own, which every other one inherits from, are read once.
+fn layer_of(source: &Source, problems: &mut Problems) -> Layer {
+    static OURS: [OnceLock<Layer>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+    let ours =
+        BUILT_IN.iter().position(|(name, _)| matches!(source.origin, Origin::BuiltIn(ours) if ours == *name));
+    match ours {
+        // There is nothing wrong with them, as tests see to.
+        Some(index) => {
+            OURS[index].get_or_init(|| Layer::parse(&source.text, &source.origin, problems)).clone()
+        }
+        None => Layer::parse(&source.text, &source.origin, problems),
     }
 }
 
