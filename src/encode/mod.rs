@@ -11,7 +11,7 @@
 mod bind;
 mod check;
 mod detect;
-mod grain;
+pub mod grain;
 mod join;
 mod mux;
 mod plan;
@@ -20,7 +20,7 @@ mod queue;
 mod recipe;
 mod run;
 mod scenes;
-mod work;
+pub mod work;
 mod workshop;
 
 use std::path::PathBuf;

@@ -29,19 +29,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             .truncate(false)
             .open(path)
             .with_context(context)?;
-        let mut records = Vec::new();
-        let mut whole = 0;
-        let mut reader = BufReader::new(&file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let length = reader.read_until(b'\n', &mut line).with_context(context)?;
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            whole += length as u64;
-            records.extend(serde_json::from_slice(&line).ok());
-        }
+        let (records, whole) = read(BufReader::new(&file)).with_context(context)?;
         // The torn end would otherwise run into the next record.
         file.set_len(whole).with_context(context)?;
         file.seek(SeekFrom::End(0)).with_context(context)?;
@@ -53,6 +41,23 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         self.file.write_all(&line).and_then(|()| self.file.sync_data()).context("cannot write the journal")
+    }
+}
+
+/// The records of a journal and the length in bytes of its whole lines; what
+/// cannot be read as a record is left out.
+pub fn read<T: DeserializeOwned>(mut reader: impl BufRead) -> std::io::Result<(Vec<T>, u64)> {
+    let mut records = Vec::new();
+    let mut whole = 0;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            return Ok((records, whole));
+        }
+        whole += length as u64;
+        records.extend(serde_json::from_slice(&line).ok());
     }
 }
 
