@@ -313,3 +313,70 @@ fn a_machine_may_have_other_names_for_the_folders() {
     share.run(&["merge", "mnt/clip.plan", "--path-map", &map]).ok();
     assert_eq!(std::fs::read(there.join("clip.scenes.json")).unwrap(), one);
 }
+
+/// Of the packets of a film's video.
+fn video(film: &Path) -> String {
+    let mut command = common::tool("ffmpeg");
+    command.args(["-v", "error", "-i"]).arg(film).args(["-map", "0:v", "-c", "copy", "-f", "md5", "-"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_encode_is_shared_as_well() {
+    common::require("mkvmerge");
+    let share = Share::new();
+    share.plan(&USUAL).ok();
+    let encode = |words: &[&str]| {
+        share.run(&[&["encode", "--plan", "clip.plan", "--min-chunk-length", "1"], words].concat())
+    };
+    encode(&["--shard", "1/2"]).failed(1, &["clip.scenes.json is not there", "merge clip.plan"]);
+    share.shard("clip.plan", "1/1").ok();
+    share.run(&["merge", "clip.plan"]).ok();
+    let one =
+        ["encode", "clip.vpy", "-o", "one.mkv", "--scenes", "clip.scenes.json", "--min-chunk-length", "1"];
+    share.run(&one).ok();
+
+    // Killed after its first chunk, then twice at once.
+    let words = ["encode", "--plan", "clip.plan", "--min-chunk-length", "1", "--shard", "1/3"];
+    let mut command =
+        share.command(&[&words[..], &["--events", "-", "--max-parallel-encodes", "1"]].concat());
+    killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(), "chunk_finished");
+    let finished = |shard: &str| {
+        let chunks = std::fs::read_dir(share.path("clip.plan/encode/encoded-chunks")).unwrap().count();
+        let merge = share.run(&["encode", "merge", "clip.plan", "-o", "film.mkv", "--min-chunk-length", "1"]);
+        merge.failed(1, &["chunks are missing", &format!("encode --plan clip.plan --shard {shard}")]);
+        assert!(!share.path("film.mkv").exists());
+        chunks
+    };
+    assert_eq!(finished("1/3"), 1);
+    let twice = [(); 2]
+        .map(|()| share.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    for child in twice {
+        Ended::of(&child.wait_with_output().unwrap()).ok();
+    }
+    encode(&["--shard", "3/3"]).ok();
+    let kept = finished("2/3");
+
+    // Another one than the others made, and by another encoder.
+    encode(&["--shard", "2/3", "--params", "--aq-mode 0"])
+        .failed(1, &["the first: ", "here: ", "--params --aq-mode 0", "the same options"]);
+    let other = common::svt(Svt::V4_2);
+    encode(&["--shard", "2/3", "--encoder-path", other.to_str().unwrap()])
+        .failed(1, &["the first: ", "here: ", "v4.2.0"]);
+    assert_eq!(finished("2/3"), kept);
+
+    encode(&["--shard", "2/3"]).ok();
+    let again = encode(&["--shard", "2/3"]).ok();
+    assert!(again.stdout.contains("of them before"), "{}", again.stdout);
+    let merge = ["encode", "merge", "clip.plan", "-o", "film.mkv", "--min-chunk-length", "1"];
+    share.run(&merge).ok();
+    assert_eq!(video(&share.path("film.mkv")), video(&share.path("one.mkv")));
+    share.run(&merge).failed(2, &["film.mkv exists", "--force"]);
+    share.run(&[&merge[..], &["--force", "--clean"]].concat()).ok();
+    assert!(!share.path("clip.plan/encode").exists());
+    share
+        .run(&["encode", "clip.vpy", "-o", "x.mkv", "--shard", "1/2"])
+        .failed(2, &["--shard goes with --plan"]);
+}

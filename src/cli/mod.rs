@@ -5,6 +5,7 @@ mod boost;
 mod dispatch;
 mod encode;
 mod encode_boost;
+mod encode_shared;
 mod files;
 mod input;
 mod models;

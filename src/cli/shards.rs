@@ -13,11 +13,12 @@ use super::words::words;
 use super::{Usage, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
-use crate::pipeline::shards::{self, Here, PathMap, Planned, Shard, Shared};
+use crate::pipeline::shards::{self, Here, PathMap, Planned, Shared};
 use crate::pipeline::{OnSceneFailure, Request};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
+use crate::support::shard::Shard;
 
 /// Parts that commands are printed for when nobody says how many.
 const SHARDS: usize = 8;
@@ -153,7 +154,17 @@ pub struct PathArgs {
     path_map: Vec<PathMap>,
 }
 
+impl PathArgs {
+    pub fn list(&self) -> &[PathMap] {
+        &self.path_map
+    }
+}
+
 impl ShardArgs {
+    pub fn is_given(&self) -> bool {
+        self.shard.is_some() || self.shards.is_some()
+    }
+
     /// The share that was named, or that an engine assigns by `variable`s.
     pub fn find(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Shard> {
         if let Some(shard) = self.shard {
@@ -282,12 +293,15 @@ fn told(planned: &Planned) -> Result<String> {
     let plan = quoted(&std::path::absolute(folder)?);
     let run = format!("progression-boost run {plan}");
     let merge = format!("progression-boost merge {plan}");
+    let encode = format!("progression-boost encode --plan {plan}");
+    let encode_merge = format!("progression-boost encode merge {plan}");
     Ok(format!(
         "{scenes} scenes, {probed} probed that the others learn from, {left} left for shards\n{sentences}\
          each machine:  {run} --shard I/{shards}\n\
          then:          {merge}\n\
+         the encode:    {encode} --shard I/{shards}, then {encode_merge} -o FILE.mkv\n\
          with Slurm:        job=$(sbatch --parsable --array=1-{shards} boost.slurm {plan}) && \
-         sbatch --dependency=afterok:$job merge.slurm {plan}\n\
+         sbatch --dependency=afterany:$job merge.slurm {plan}\n\
          with GNU parallel: parallel --sshlogin HOST,HOST {run} --shard {{}}/{shards} ::: {{1..{shards}}} && {merge}\n\
          with Kubernetes:   sed 's|@PLAN@|{plan}|; s|@SHARDS@|{shards}|' boost.yaml | kubectl apply -f -\n\
          wrote {}",

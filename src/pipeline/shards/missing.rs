@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::file::Plan;
-use super::share::{Shard, share_out};
 use crate::pipeline::OnSceneFailure;
 use crate::pipeline::plan::PlannedScene;
 use crate::pipeline::store::Store;
+use crate::support::shard::{Shard, share_out};
 
 /// So many scenes are named one by one.
 const NAMED: usize = 20;

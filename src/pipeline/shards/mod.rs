@@ -10,13 +10,14 @@
 //! plan. So any of them may be done again, at the same time or by another machine, and
 //! the scenes file is what one machine alone would have written.
 
+mod encode;
 mod file;
 mod missing;
 mod origin;
 mod share;
 mod steps;
 
+pub use encode::expect;
 pub use file::{PathMap, Plan};
 pub use origin::Origin;
-pub use share::Shard;
 pub use steps::{Here, Merged, Planned, Shared, merge, plan, run};

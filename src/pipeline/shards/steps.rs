@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::file::{PathMap, Plan};
 use super::missing::{demand_all, missing};
-use super::share::{Shard, work};
+use super::share::work;
 use crate::analysis::Analysis;
 use crate::character::SceneMasks;
 use crate::encoder::Purpose;
@@ -27,6 +27,7 @@ use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 use crate::support::lock::Earlier;
+use crate::support::shard::Shard;
 
 /// What a plan came to.
 #[derive(Debug)]
