@@ -223,7 +223,7 @@ impl Args {
 
 impl PresetArgs {
     /// Says which files the settings come from. A name of a preset is no file's.
-    fn reads(&self, files: &mut Files) {
+    pub fn reads(&self, files: &mut Files) {
         let named = [
             ("--preset", &self.preset),
             ("--encoder-path", &self.encoder_path),

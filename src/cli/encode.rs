@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::encode_boost::BoostArgs;
+use super::encode_shared::{SharedArgs, Step, merge, share};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::verify::AtTheEnd;
@@ -32,36 +33,44 @@ const MIN_CHUNK_LENGTH: usize = 64;
 const FFMPEG_THRESHOLD: f64 = 0.3;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct EncodeArgs {
+    #[command(subcommand)]
+    pub(super) step: Option<Step>,
+
     /// VapourSynth script (.vpy) or video file
-    input: PathBuf,
+    #[arg(required_unless_present = "plan")]
+    pub(super) input: Option<PathBuf>,
 
     /// The Matroska file to make
-    #[arg(short, long, value_name = "FILE.mkv")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE.mkv", required_unless_present = "plan")]
+    pub(super) output: Option<PathBuf>,
 
     #[command(flatten)]
-    script: InputArgs,
+    pub(super) shared: SharedArgs,
 
     #[command(flatten)]
-    chunks: ChunkArgs,
+    pub(super) script: InputArgs,
 
     #[command(flatten)]
-    encoder: EncoderArgs,
+    pub(super) chunks: ChunkArgs,
 
     #[command(flatten)]
-    boost: BoostArgs,
+    pub(super) encoder: EncoderArgs,
 
     #[command(flatten)]
-    result: ResultArgs,
+    pub(super) boost: BoostArgs,
+
+    #[command(flatten)]
+    pub(super) result: ResultArgs,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Chunks")]
-struct ChunkArgs {
+pub(super) struct ChunkArgs {
     /// Scenes and their parameters from an av1an scenes.json, as boosting writes it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["qpfile", "scene_method"])]
-    scenes: Option<PathBuf>,
+    pub(super) scenes: Option<PathBuf>,
 
     /// Scenes from an x264/x265 QP file [default: INPUT's name with .qp.txt, beside INPUT or below]
     #[arg(long, value_name = "FILE", conflicts_with = "scene_method")]
@@ -89,9 +98,9 @@ struct ChunkArgs {
     max_parallel_encodes: Option<usize>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Encoder")]
-struct EncoderArgs {
+pub(super) struct EncoderArgs {
     /// Encoder [default: as the scenes file says, else aom]
     #[arg(long, value_name = "NAME", value_parser = words::<Coder>())]
     encoder: Option<Coder>,
@@ -140,34 +149,34 @@ struct EncoderArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Result")]
-struct ResultArgs {
+pub(super) struct ResultArgs {
     /// Copy audio, subtitles, chapters and attachments from this file
     #[arg(long, value_name = "SOURCE")]
-    copy_from: Option<PathBuf>,
+    pub(super) copy_from: Option<PathBuf>,
 
     /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>())]
-    muxer: MuxerChoice,
+    pub(super) muxer: MuxerChoice,
 
     /// Continue a run: finished chunks are not encoded again
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
 
     /// Replace the output if it exists; without --resume also throw away finished chunks
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 
     /// Work folder [default: INPUT's name with .chunks, beside INPUT]
     #[arg(long, value_name = "FOLDER")]
-    temp: Option<PathBuf>,
+    pub(super) temp: Option<PathBuf>,
 
     /// Remove the work folder once the result is checked
     #[arg(long)]
-    clean: bool,
+    pub(super) clean: bool,
 
     /// Measure the result with the metric of this preset at the end, as `verify` does
     #[arg(long, value_name = "PRESET")]
-    verify: Option<String>,
+    pub(super) verify: Option<String>,
 }
 
 pub fn run(
@@ -177,6 +186,15 @@ pub fn run(
     events: &Events,
     cancel: &Cancel,
 ) -> Result<()> {
+    if let Some(Step::Merge(args)) = args.step {
+        return merge(*args, events, cancel);
+    }
+    if args.shared.plan.is_some() {
+        return share(args, out, events, cancel);
+    }
+    if args.shared.shard.is_given() {
+        bail!(Usage("--shard goes with --plan".to_owned()));
+    }
     if args.boost.is_given() {
         return closed(args, metric, out, events, cancel);
     }
@@ -209,7 +227,9 @@ fn closed(
 impl EncodeArgs {
     pub fn files(&self) -> Files {
         let mut files = Files::new(self.result.force);
-        self.script.reads("the input", &self.input, &mut files);
+        if let Some(input) = &self.input {
+            self.script.reads("the input", input, &mut files);
+        }
         let (chunks, encoder) = (&self.chunks, &self.encoder);
         files.reads("--scenes", &chunks.scenes);
         files.reads("--qpfile", &chunks.qpfile);
@@ -217,10 +237,11 @@ impl EncodeArgs {
         files.reads("--encoder-presets", &encoder.encoder_presets);
         files.reads("--graintable", &encoder.graintable);
         files.reads("--copy-from", &self.result.copy_from);
-        files.writes("-o", [&self.output], Kind::Guarded);
+        files.writes("-o", &self.output, Kind::Guarded);
         if self.boost.is_given() {
             self.boost.reads(&self.script, &mut files);
-            files.writes("the scenes file beside -o", [&pipeline::scenes_file(&self.output)], Kind::Scenes);
+            let scenes = self.output.as_deref().map(pipeline::scenes_file);
+            files.writes("the scenes file beside -o", &scenes, Kind::Scenes);
         }
         files
     }
@@ -229,7 +250,7 @@ impl EncodeArgs {
         self.refuse_with_boost()?;
         let boost = std::mem::take(&mut self.boost);
         let open = self.script.options(SourceProvider::Auto)?;
-        let scenes = pipeline::scenes_file(&self.output);
+        let scenes = pipeline::scenes_file(self.output.as_deref().context("an output is required")?);
         // Where the scenes come from is not asked: each chunk is ordered by itself.
         self.chunks.scenes = Some(scenes.clone());
         let (lp, workers) = (self.encoder.threads.take(), self.chunks.max_parallel_encodes.take());
@@ -276,8 +297,10 @@ impl EncodeArgs {
         }
     }
 
-    fn request(self) -> Result<Request> {
-        let Self { input, output, script, chunks, encoder, boost, result } = self;
+    pub(super) fn request(self) -> Result<Request> {
+        let Self { input, output, script, chunks, encoder, boost, result, .. } = self;
+        let (input, output) =
+            (input.context("an input is required")?, output.context("an output is required")?);
         if boost.has_zones() {
             bail!("--zones go with --boost: the scenes of a file have their parameters already");
         }
@@ -323,12 +346,18 @@ impl EncodeArgs {
             stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
             muxer: result.muxer,
             copy_from: result.copy_from,
+            share: None,
             input,
         })
     }
 }
 
 impl ChunkArgs {
+    /// Nothing said but how scenes are joined.
+    pub(super) fn joined(min_chunk_length: Option<usize>) -> Self {
+        Self { min_chunk_length, ..Self::default() }
+    }
+
     /// A file that was named, else a method that was named, else a QP file that
     /// lies there, else the usual method.
     fn source(&self, input: &Path) -> Result<SceneSource> {

@@ -5,6 +5,7 @@ mod boost;
 mod dispatch;
 mod encode;
 mod encode_boost;
+mod encode_shared;
 mod files;
 mod input;
 mod models;
@@ -14,6 +15,7 @@ mod render;
 mod retarget;
 mod roi;
 mod scenes;
+mod shards;
 mod verify;
 mod words;
 
@@ -57,6 +59,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Plan(Box<shards::PlanArgs>),
+    Run(Box<shards::RunArgs>),
+    Merge(shards::MergeArgs),
     /// Find scenes and write them for av1an, without boosting
     Scenes(Box<scenes::Args>),
     /// Encode the final video in parallel chunks, from a script to a Matroska file
@@ -129,12 +134,15 @@ impl Cli {
     fn files(&self) -> Files {
         let mut files = match &self.command {
             Some(Command::Scenes(args)) => args.files(),
+            Some(Command::Plan(args)) => args.files(),
             Some(Command::Encode(args)) => args.files(),
             Some(Command::Verify(args)) => args.files(),
             Some(Command::Retarget(args)) => args.files(),
             Some(Command::Roi(args)) => args.files(),
             Some(Command::Presets(args)) => args.files(),
-            Some(Command::Dispatch(_) | Command::Models(_)) => Files::default(),
+            Some(Command::Dispatch(_) | Command::Models(_) | Command::Run(_) | Command::Merge(_)) => {
+                Files::default()
+            }
             None => self.boost.files(),
         };
         files.writes("--events", &self.common.events, Kind::Events);
@@ -187,6 +195,9 @@ fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Res
     }
     let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
+        Some(Command::Plan(args)) => shards::plan(*args, out, events, cancel),
+        Some(Command::Run(args)) => shards::run(*args, out, events, cancel),
+        Some(Command::Merge(args)) => shards::merge(&args, out, events),
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
         Some(Command::Encode(args)) => encode::run(*args, metric, out, events, cancel),
         Some(Command::Verify(args)) => verify::run(*args, metric, out, events, cancel),

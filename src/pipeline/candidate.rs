@@ -213,6 +213,11 @@ impl<'a> Candidate<'a> {
         Probed { scored: progress.scored.clone(), unreliable: progress.unreliable }
     }
 
+    /// Whether other scenes, or their solution, depend on what is found of it.
+    pub fn teaches_others(&self) -> bool {
+        self.role == Role::Pilot || self.calibrated
+    }
+
     /// The encodes that were entered, in the order they were made.
     pub fn entered(&self) -> Vec<Take> {
         let progress = self.progress();

@@ -2,6 +2,7 @@
 //! this module does.
 
 pub mod backends;
+mod beside;
 mod boost;
 pub mod candidate;
 mod chains;
@@ -21,17 +22,21 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+mod ready;
 mod redo;
 pub mod remembered;
 pub mod retarget;
 pub mod scheduler;
 mod segmentation;
 pub mod selection;
+pub mod shards;
+mod solving;
 pub mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 pub use boost::run;
@@ -74,7 +79,19 @@ pub struct Request {
 }
 
 /// What becomes of a run when a scene's probes failed twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum OnSceneFailure {
     /// Finish the other scenes, then fail naming the scene.
