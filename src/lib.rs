@@ -39,8 +39,9 @@
 //! resumed run finds exactly what is still valid.
 //!
 //! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
-//! [`verify`] (measures a finished encode against its targets) and [`dispatch`]
-//! (lets av1an's workers start when CPU and VRAM have room).
+//! [`verify`] (measures a finished encode against its targets), [`dispatch`]
+//! (lets av1an's workers start when CPU and VRAM have room) and [`doctor`] (tries
+//! what a run needs, VapourSynth in a child process, and says what to do).
 //! [`cli`] turns arguments into requests and [`support::events::Event`]s into
 //! bars and lines; no stage prints.
 //!
@@ -83,6 +84,7 @@ pub mod output;
 pub mod pipeline;
 
 pub mod dispatch;
+pub mod doctor;
 pub mod encode;
 pub mod verify;
 

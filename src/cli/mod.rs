@@ -3,24 +3,32 @@
 
 mod boost;
 mod dispatch;
+mod doctor;
 mod encode;
 mod encode_boost;
 mod files;
+mod generate;
+mod help;
 mod input;
 mod models;
+mod notify;
 mod out;
 pub mod presets;
 mod render;
+mod report;
 mod retarget;
 mod roi;
 mod scenes;
+mod status;
 mod verify;
+mod version;
 mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
@@ -42,7 +50,12 @@ use render::Renderer;
 /// quickly as a probe, measures the probes against the source and writes the
 /// CRF that hits the target for every scene into a file for `av1an --scenes`.
 #[derive(Debug, Parser)]
-#[command(version, subcommand_negates_reqs = true)]
+#[command(
+    disable_version_flag = true,
+    subcommand_negates_reqs = true,
+    after_help = help::SHORT,
+    after_long_help = help::BOOST
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -52,6 +65,10 @@ struct Cli {
 
     #[command(flatten)]
     common: Common,
+
+    /// Versions of this program, the encoder and VapourSynth
+    #[arg(short = 'V', long, exclusive = true)]
+    version: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +89,16 @@ enum Command {
     Models(models::ModelsArgs),
     /// Check or draw region-of-interest maps
     Roi(roi::RoiArgs),
+    /// Tell how far a run is, from outside
+    Status(status::StatusArgs),
+    /// Print completions for a shell
+    Completions(generate::CompletionsArgs),
+    /// Write manual pages
+    Man(generate::ManArgs),
+    /// A page of two encodes of one source
+    Report(report::ReportArgs),
+    /// Look what this machine has and lacks, and say what to do
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Options of every command.
@@ -84,6 +111,10 @@ struct Common {
     /// Warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+
+    /// Run CMD in the shell when the work is over; PB_STATE, PB_SECONDS and PB_MESSAGE tell it how it went
+    #[arg(long, global = true, value_name = "CMD", hide_short_help = true)]
+    notify: Option<String>,
 
     /// Write every event as a line of JSON to FILE, `-` for standard output, where nothing else goes then
     #[arg(long, global = true, value_name = "FILE")]
@@ -133,7 +164,8 @@ impl Cli {
             Some(Command::Retarget(args)) => args.files(),
             Some(Command::Roi(args)) => args.files(),
             Some(Command::Presets(args)) => args.files(),
-            Some(Command::Dispatch(_) | Command::Models(_)) => Files::default(),
+            Some(Command::Report(args)) => args.files(),
+            Some(_) => Files::default(),
             None => self.boost.files(),
         };
         files.writes("--events", &self.common.events, Kind::Events);
@@ -141,10 +173,26 @@ impl Cli {
     }
 }
 
+impl Cli {
+    /// The folder of the script or video that is opened; VapourSynth is looked for there.
+    fn script_folder(&self) -> Option<PathBuf> {
+        let input = match &self.command {
+            None => self.boost.input(),
+            Some(Command::Encode(args)) => Some(args.input()),
+            _ => None,
+        };
+        let folder = input.and_then(Path::parent)?;
+        // The current folder is looked at in any case.
+        (!folder.as_os_str().is_empty()).then(|| folder.to_path_buf())
+    }
+}
+
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let near = cli.script_folder();
+    let (began, notify) = (Instant::now(), cli.common.notify.clone());
     let cancel = Cancel::new();
     // Before the first file is created, which is that of the events.
     let renderer = cli
@@ -161,13 +209,29 @@ pub fn main() -> ExitCode {
     if let Err(error) = stop_on_request(&cancel) {
         tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
+    if cli.version {
+        let _ = say(&mut Out::Stdout, &version::text(&cancel));
+        return ExitCode::SUCCESS;
+    }
     let result = run(cli, &renderer.events(), &cancel);
     renderer.finish();
+    if let Some(command) = notify {
+        let (state, message) = match &result {
+            Ok(()) => ("done", String::new()),
+            Err(error) if exit_code(error, &cancel) == 130 => ("interrupted", format!("{error:#}")),
+            Err(error) => ("failed", format!("{error:#}")),
+        };
+        notify::notify(&command, state, &message, began.elapsed());
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error:#}"));
-            ExitCode::from(exit_code(&error, &cancel))
+            if !error.is::<doctor::NotReady>() {
+                tell(&format!("error: {error:#}"));
+            }
+            let code = exit_code(&error, &cancel);
+            doctor::explain(&error, near, &cancel);
+            ExitCode::from(code)
         }
     }
 }
@@ -189,6 +253,11 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
         Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
+        Some(Command::Status(args)) => status::run(&args, out),
+        Some(Command::Completions(args)) => generate::completions(&args, Cli::command(), out),
+        Some(Command::Man(args)) => generate::man(&args, Cli::command(), out),
+        Some(Command::Report(args)) => report::run(&args, out, events, cancel),
+        Some(Command::Doctor(args)) => doctor::run(args, out, cancel),
         None => boost::run(cli.boost, out, events, cancel),
     }
 }

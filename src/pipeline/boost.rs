@@ -9,9 +9,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::Request;
 use super::backends::Backends;
 use super::chains::{Chains, Probings};
-use super::curves::{Curves, SceneCurve, Taken};
+use super::curves::{Curves, Known, SceneCurve, Taken};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
+use super::forecast;
 use super::input::{Input, working};
 use super::memory::{Memory, Now};
 use super::outlook::Outlook;
@@ -23,7 +24,7 @@ use crate::character::SceneMasks;
 use crate::encoder::Purpose;
 use crate::formats::scenes_json;
 use crate::output::sidecar::{Made, Sidecar};
-use crate::output::summary::{SceneResult, Summary};
+use crate::output::summary::{Clipped, SceneResult, Summary};
 use crate::scenes;
 use crate::settings::Zone;
 use crate::source::Clip;
@@ -69,8 +70,11 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
     let mut learned = learned;
-    learned.extend(hand_on(request, &ready, &curves, &planned, &crfs)?);
-    Ok(ready.summary(request.output.clone(), results, learned, clock))
+    let known = curves.known(&planned, luma)?;
+    learned.extend(hand_on(request, &ready, &curves, &planned, (&known, &crfs))?);
+    let forecast = forecast::rows(&planned, &known, &curves.scenes, &results);
+    let summary = ready.summary(request, results, learned, clock);
+    Ok(Summary { forecast, ..summary })
 }
 
 /// Under which the masks of every scene are kept; `None` where no characters are boosted.
@@ -117,16 +121,15 @@ fn hand_on(
     ready: &Ready,
     curves: &Curves,
     planned: &[PlannedScene<'_>],
-    crfs: &[f64],
+    (known, crfs): (&[Option<Known>], &[f64]),
 ) -> Result<Vec<String>> {
-    let known = curves.known(planned, &ready.analysis()?.luma)?;
     let mut sentences = Vec::new();
     if let Some(path) = &request.learned {
         let zones: Vec<usize> = planned.iter().map(|scene| scene.zone).collect();
-        ready.now().write(path, curves, &zones, &known)?;
+        ready.now().write(path, curves, &zones, known)?;
         sentences.extend(ready.remembered.describe(path));
     }
-    let outlook = Outlook::of(&known, crfs);
+    let outlook = Outlook::of(known, crfs);
     sentences.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
     Ok(sentences)
 }
@@ -274,7 +277,7 @@ impl Ready {
     /// What was found and used; `later` is the time of what came after this.
     pub fn summary(
         &self,
-        output: PathBuf,
+        request: &Request,
         scenes: Vec<SceneResult>,
         learned: Vec<String>,
         later: Clock,
@@ -285,7 +288,15 @@ impl Ready {
         used.push(self.encoding.describe());
         used.extend(learned);
         let stages = self.clock.stages.iter().cloned().chain(later.stages).collect();
-        Summary { output, scenes, used, stages }
+        let (clip, base) = (self.input.clip.info(), &request.settings.base.metric);
+        let about = Clipped {
+            input: request.input.clone(),
+            preset: request.settings.preset.clone(),
+            frames: clip.frames,
+            fps: clip.fps,
+            metric: base.enable.then_some((base.metric, base.target)),
+        };
+        Summary { output: request.output.clone(), scenes, used, stages, forecast: Vec::new(), about }
     }
 }
 
