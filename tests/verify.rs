@@ -512,8 +512,8 @@ fn two_encodes_are_compared_in_one_page() {
     let film = Film::new();
     let blur = "clip = core.std.FrameEval(clip, lambda n: clip.std.BoxBlur(hradius=4) if n == 30 else clip)\nclip.set_output()";
     film.script("worse.vpy", blur);
-    film.verify("clip.vpy", &["--json", "a.json"]).ok();
-    film.verify("worse.vpy", &["--json", "b.json"]).ok();
+    film.verify("clip.vpy", &["--every", "5", "--json", "a.json"]).ok();
+    film.verify("worse.vpy", &["--every", "5", "--json", "b.json"]).ok();
     film.run(&["report", "compare", "a.json", "b.json", "-o", "both.html"]).ok();
     let page = std::fs::read_to_string(film.path("both.html")).unwrap();
     let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();

@@ -28,12 +28,15 @@ pub struct Args {
     #[arg(required = true)]
     input: Option<PathBuf>,
 
-    /// Where to write the scenes for av1an [default: INPUT's name with .scenes.json, beside it]
+    /// Scenes file to write for av1an [default: INPUT's name with .scenes.json]
+    ///
+    /// The default lies beside INPUT.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace an output that exists, even if this program did not write it; without --resume also
-    /// start over where an earlier run finished probes
+    /// Replace an output that exists; without --resume also start over
+    ///
+    /// Also an output that this program did not write, and finished probes of an earlier run.
     #[arg(long)]
     force: bool,
 
@@ -59,11 +62,11 @@ pub struct Args {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct PresetArgs {
-    /// Preset: a name from `progression-boost presets list`, or a TOML file
+    /// Preset: a name from `presets list`, or a TOML file
     #[arg(short, long, value_name = "NAME|FILE")]
     preset: Option<String>,
 
-    /// Override one key of the preset, such as metric.target=82; repeatable
+    /// Override a key, such as metric.target=82; repeatable
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
 
@@ -72,7 +75,7 @@ pub struct PresetArgs {
     target: Option<String>,
 
     /// SVT-AV1 preset of the probes (encoder.probing_preset)
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, hide_short_help = true)]
     probing_preset: Option<String>,
 
     /// SVT-AV1 preset of the final encode (encoder.final_preset)
@@ -83,7 +86,9 @@ pub struct PresetArgs {
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true, hide_short_help = true)]
     probing_params: Option<String>,
 
-    /// Encoder parameters of the final encode, instead of the preset's
+    /// Encoder parameters of the final encode
+    ///
+    /// They take the place of the preset's.
     #[arg(long, visible_alias = "video-params", value_name = "WORDS", allow_hyphen_values = true)]
     final_params: Option<String>,
 
@@ -91,20 +96,22 @@ pub struct PresetArgs {
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<String>,
 
-    /// Encoder processes at once [default: logical CPUs / lp]
+    /// Encoders at once [default: CPUs / lp]
     #[arg(long, visible_alias = "max-parallel-encodes", value_name = "N")]
     workers: Option<String>,
 
     /// SVT-AV1's level of parallelism for one process (encoder.lp)
-    #[arg(long, visible_alias = "threads", value_name = "N")]
+    #[arg(long, visible_alias = "threads", value_name = "N", hide_short_help = true)]
     lp: Option<String>,
 
-    /// How scenes are found; this very method, without fall-back
+    /// How scenes are found
+    ///
+    /// This very method; when it cannot run, that is an error.
     #[arg(long, visible_alias = "scene-method", value_name = "METHOD")]
     method: Option<String>,
 
     /// Take the scenes of this file instead of detecting them
-    #[arg(long, visible_alias = "scenes", value_name = "FILE")]
+    #[arg(long, visible_alias = "scenes", value_name = "FILE", hide_short_help = true)]
     input_scenes: Option<String>,
 
     /// Segmentation network for Character Boost (character.model)
@@ -125,7 +132,7 @@ pub struct PresetArgs {
 // Each is a flag that is given or not.
 #[allow(clippy::struct_excessive_bools)]
 struct RunArgs {
-    /// Work folder, for --resume [default: INPUT's name with .boost, beside it]
+    /// Work folder, for --resume [default: INPUT's name with .boost]
     #[arg(long, value_name = "DIR")]
     temp: Option<PathBuf>,
 
@@ -138,7 +145,7 @@ struct RunArgs {
     keep: bool,
 
     /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, hide_short_help = true)]
     memory: Option<u64>,
 
     /// GPU that runs the segmentation network

@@ -111,7 +111,7 @@ struct EncoderArgs {
     q: Option<f64>,
 
     /// Encoder preset: 720p, 1080p or one of your own [default: by the height of the picture]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     encoder_preset: Option<String>,
 
     /// Your encoder presets, a TOML file like presets/encoders/presets.toml
@@ -136,7 +136,7 @@ struct EncoderArgs {
     encoder_timeout: u64,
 
     /// Bits per sample of the result, 8 or 10 [default: 10]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", hide_short_help = true)]
     bit_depth: Option<u8>,
 }
 
@@ -148,7 +148,7 @@ struct ResultArgs {
     copy_from: Option<PathBuf>,
 
     /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>())]
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>(), hide_short_help = true)]
     muxer: MuxerChoice,
 
     /// Continue a run: finished chunks are not encoded again

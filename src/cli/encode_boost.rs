@@ -42,7 +42,7 @@ pub struct BoostArgs {
     sets: Vec<String>,
 
     /// SVT-AV1 preset of the probes (encoder.probing_preset)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, requires = "boost")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, requires = "boost", hide_short_help = true)]
     probing_preset: Option<String>,
 
     /// SVT-AV1 preset of the final encode (encoder.final_preset)

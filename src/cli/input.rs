@@ -55,7 +55,7 @@ impl InputArgs {
 /// Zones, for all commands with settings that may differ from part to part.
 #[derive(Debug, Default, clap::Args)]
 pub struct ZoneArgs {
-    /// Parts of the clip with settings of their own: lines of `start end NAME`
+    /// Parts with settings of their own: lines of `start end NAME`
     #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
     zones: Option<PathBuf>,
 

@@ -104,7 +104,9 @@ enum Command {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// More detail: -v tells what was decided and why, -vv adds what the encoders say
+    /// More detail; -vv adds what the encoders say
+    ///
+    /// -v tells what was decided and why.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
@@ -117,7 +119,7 @@ struct Common {
     notify: Option<String>,
 
     /// Write every event as a line of JSON to FILE, `-` for standard output, where nothing else goes then
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     events: Option<PathBuf>,
 }
 
@@ -152,6 +154,34 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
         }
     }
     Cli::from_arg_matches(&matches)
+}
+
+/// Whether `words`, the program's name first, are a command line that the program takes.
+///
+/// # Errors
+/// What it would say instead.
+pub fn check(words: &[String]) -> Result<(), String> {
+    match parse(words.iter().map(OsString::from)) {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The whole help of boosting and of every command, by name.
+pub fn helps() -> Vec<(String, String)> {
+    let mut command = Cli::command();
+    command.build();
+    let mut helps = vec![(String::new(), command.render_long_help().to_string())];
+    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+        // The examples of a command with one action stand where that is.
+        let told = match inner.get_name() {
+            "report" => inner.find_subcommand_mut("compare"),
+            _ => Some(&mut *inner),
+        };
+        helps.extend(told.map(|told| (told.get_name().to_owned(), told.render_long_help().to_string())));
+    }
+    helps
 }
 
 impl Cli {
