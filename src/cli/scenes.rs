@@ -23,6 +23,7 @@ const PRESET: &str = "scene-detection";
 
 /// Finds the scenes of a clip and writes them for av1an, without boosting.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::SCENES)]
 #[command(group = ArgGroup::new("outputs")
     .args(["output", "zones_out", "stats_out", "plot"])
     .required(true)

@@ -266,6 +266,10 @@ pub fn merge(args: &MergeArgs, out: &mut dyn Write, events: &Events) -> Result<(
 }
 
 impl PlanArgs {
+    pub fn input(&self) -> &Path {
+        &self.input
+    }
+
     fn folder(&self) -> PathBuf {
         self.output.clone().unwrap_or_else(|| beside(&self.input, "plan"))
     }

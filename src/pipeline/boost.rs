@@ -57,8 +57,9 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     };
     let results = title.write(probings.failed, &ready.store, events)?;
     let mut learned = probings.learned;
-    learned.extend(title.hand_on(&results, ready.remembered())?);
-    Ok(ready.summary(request.output.clone(), results, learned, clock))
+    let (sentences, forecast) = title.hand_on(&results, ready.remembered())?;
+    learned.extend(sentences);
+    Ok(Summary { forecast, ..ready.summary(request, results, learned, clock) })
 }
 
 /// What is kept of every scene; all lists but `failed` are by scene.

@@ -13,6 +13,7 @@ mod closed;
 pub mod curves;
 pub mod encoding;
 mod finish;
+mod forecast;
 mod frames;
 pub mod input;
 pub mod learning;

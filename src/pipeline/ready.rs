@@ -1,7 +1,7 @@
 //! All that a run settles before its first probe: what it opens, checks and reads.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -19,7 +19,7 @@ use super::shards::{Origin, Plan};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
 use crate::character::SceneMasks;
-use crate::output::summary::{SceneResult, Summary};
+use crate::output::summary::{Clipped, SceneResult, Summary};
 use crate::scenes::{self, Scene};
 use crate::settings::Zone;
 use crate::source::Clip;
@@ -313,7 +313,7 @@ impl Ready {
     /// What was found and used; `later` is the time of what came after this.
     pub fn summary(
         &self,
-        output: PathBuf,
+        request: &Request,
         scenes: Vec<SceneResult>,
         learned: Vec<String>,
         later: Clock,
@@ -321,7 +321,9 @@ impl Ready {
         let mut used = self.used();
         used.extend(learned);
         let stages = self.clock.stages.iter().cloned().chain(later.stages).collect();
-        Summary { output, scenes, used, stages }
+        let clip = self.input.clip.info();
+        let about = Clipped::new(&request.input, &request.settings, (clip.frames, clip.fps));
+        Summary { output: request.output.clone(), scenes, used, stages, forecast: Vec::new(), about }
     }
 }
 

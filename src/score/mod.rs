@@ -16,6 +16,7 @@ mod linear;
 mod native;
 mod plugin;
 mod pool;
+mod preview;
 pub mod sample;
 pub mod select;
 mod ssimulacra2;
@@ -31,6 +32,7 @@ use anyhow::{Result, bail};
 pub use functional::Pooled;
 pub use identity::Identity;
 pub use pool::{check_finite, pool};
+pub use preview::srgb;
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};

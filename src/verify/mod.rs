@@ -2,11 +2,11 @@
 //! by frame against its source, and how far every scene is from its target
 //! (spec 03).
 
-mod chart;
 mod color;
 mod encoded;
-mod html;
+mod look;
 mod measure;
+mod page;
 mod report;
 mod text;
 
@@ -16,7 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::encoded::Encoded;
+pub use self::look::{Look, Wanted, differing, pictures, worst};
 use self::measure::Measuring;
+pub use self::page::{comparison, incomparable, page};
 pub use self::report::{
     Distribution, FrameScore, MetricSummary, SceneReport, Unclamped, Unit, Verification, Within,
 };
@@ -241,11 +243,6 @@ impl Verification {
         let mut text = serde_json::to_string_pretty(self).context("the report cannot be written as JSON")?;
         text.push('\n');
         Ok(text)
-    }
-
-    /// Writes the report with its plots as one HTML file that needs no other.
-    pub fn write_html(&self, path: &Path) -> Result<()> {
-        crate::support::atomic::write(path, html::page(self).as_bytes())
     }
 
     /// The report for people.

@@ -51,6 +51,8 @@ pub struct Plan {
     pub analysis: Fingerprint,
     /// Of the clip.
     pub frames: usize,
+    /// Frames per second as a fraction; `None` when it varies.
+    pub fps: Option<(u64, u64)>,
     pub scenes: Vec<Scene>,
     /// By scene, under which its masks are kept.
     pub masks: Vec<Option<Fingerprint>>,

@@ -13,7 +13,7 @@ use crate::analysis::Analysis;
 use crate::character::SceneMasks;
 use crate::encoder::Purpose;
 use crate::formats::ivf;
-use crate::output::summary::Summary;
+use crate::output::summary::{Clipped, Summary};
 use crate::pipeline::boost::{scene_curves, writable};
 use crate::pipeline::chains::{Chains, Part, Probings};
 use crate::pipeline::curves::{Curves, Taken};
@@ -102,6 +102,7 @@ fn describe(
         keys: (ready.input.key.clone(), ready.input.analysed_key.clone()),
         analysis: ready.analysis_key(),
         frames: ready.input.clip.info().frames,
+        fps: ready.input.clip.info().fps,
         scenes: planned.iter().map(|scene| scene.scene).collect(),
         masks: ready.masks_keys(planned, events)?,
         work: Vec::new(),
@@ -282,9 +283,11 @@ pub fn merge(folder: &Path, output: Option<&Path>, map: &[PathMap], events: &Eve
     };
     let scenes = title.write(failed, &store, events)?;
     let mut used = [plan.used, plan.taught].concat();
-    used.extend(title.hand_on(&scenes, &plan.memory)?);
+    let (sentences, forecast) = title.hand_on(&scenes, &plan.memory)?;
+    used.extend(sentences);
     let stages = vec![("merging".to_owned(), started.elapsed().as_secs_f64())];
-    Ok(Summary { output, scenes, used, stages })
+    let about = Clipped::new(&plan.input, &plan.settings, (plan.frames, plan.fps));
+    Ok(Summary { output, scenes, used, stages, forecast, about })
 }
 
 /// What was measured of a scene, as its machine recorded it.
