@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::score::scores;
-use super::{Scene, SplitParams, av1an, split};
+use super::{ProgressiveParams, Scene, SplitParams, av1an, split, split_progressively};
 use crate::analysis::{Analysis, Av1anFrame, Detector, Plugin, unavailable};
 use crate::formats::{scene_changes, scenes_json};
-use crate::settings::{SceneMethod, Zone};
+use crate::settings::{SceneMethod, SceneSettings, SplitRules, Zone};
 use crate::source::Session;
 use crate::support::events::Events;
 
@@ -33,6 +33,7 @@ pub struct Plan {
 pub struct ZoneMethod {
     pub frames: Range<usize>,
     pub method: SceneMethod,
+    pub rules: SplitRules,
     /// Why it is not the method of the settings: a whole sentence.
     pub fallback: Option<String>,
 }
@@ -64,7 +65,7 @@ fn plan_with(zones: &[Zone], missing: impl Fn(Plugin) -> Option<String>) -> Resu
     let mut plan = Plan { zones: Vec::new(), detectors: BTreeSet::new() };
     for zone in zones {
         let settings = &zone.settings.scenes;
-        SplitParams::new(settings.extra_split, settings.min_scene_len, settings.target_split)?;
+        Splitter::new(settings)?;
         let wanted = settings.method;
         let reason = plugins(wanted).iter().find_map(|&plugin| missing(plugin));
         let (method, fallback) = match reason {
@@ -80,7 +81,7 @@ fn plan_with(zones: &[Zone], missing: impl Fn(Plugin) -> Option<String>) -> Resu
             }
         };
         plan.detectors.extend(detectors(method));
-        plan.zones.push(ZoneMethod { frames: zone.frames.clone(), method, fallback });
+        plan.zones.push(ZoneMethod { frames: zone.frames.clone(), method, rules: settings.rules, fallback });
     }
     Ok(plan)
 }
@@ -117,10 +118,10 @@ pub fn detect(zones: &[Zone], plan: &Plan, analysis: &Analysis, events: &Events)
         let frames = zone.frames.clone();
         let (scenes, zone_scores) = match verdicts(chosen.method, analysis)? {
             Verdicts::Frames(verdict) => {
-                let params =
-                    SplitParams::new(settings.extra_split, settings.min_scene_len, settings.target_split)?;
-                let zone_scores = scores(&analysis.luma, frames.clone(), settings.full_range, verdict);
-                let scenes = split(&zone_scores, params)
+                let how = (settings.rules, settings.full_range);
+                let zone_scores = scores(&analysis.luma, frames.clone(), how, verdict);
+                let scenes = Splitter::new(settings)?
+                    .split(&zone_scores)
                     .iter()
                     .map(|s| Scene { start: s.start + frames.start, end: s.end + frames.start })
                     .collect();
@@ -144,6 +145,31 @@ pub fn detect(zones: &[Zone], plan: &Plan, analysis: &Analysis, events: &Events)
         detection.scores.extend(zone_scores);
     }
     Ok(detection)
+}
+
+/// The rules of a zone with their lengths.
+enum Splitter {
+    ExtraSplit(SplitParams),
+    Progressive(ProgressiveParams),
+}
+
+impl Splitter {
+    fn new(settings: &SceneSettings) -> Result<Self> {
+        let SceneSettings { extra_split, min_scene_len, target_split, .. } = *settings;
+        Ok(match settings.rules {
+            SplitRules::ExtraSplit => {
+                Self::ExtraSplit(SplitParams::new(extra_split, min_scene_len, target_split)?)
+            }
+            SplitRules::Progressive => Self::Progressive(ProgressiveParams::new(settings)?),
+        })
+    }
+
+    fn split(&self, scores: &[f64]) -> Vec<Scene> {
+        match *self {
+            Self::ExtraSplit(params) => split(scores, params),
+            Self::Progressive(params) => split_progressively(scores, params),
+        }
+    }
 }
 
 enum Verdicts<'a> {
@@ -183,7 +209,8 @@ fn verdicts(method: SceneMethod, analysis: &Analysis) -> Result<Verdicts<'_>> {
 fn listed(analysis: &Analysis, zone: &Zone, scenes: Vec<Scene>) -> (Vec<Scene>, Vec<f64>) {
     let starts: BTreeSet<usize> = scenes.iter().map(|s| s.start).collect();
     let verdict = |n: usize| if starts.contains(&n) { 1.0 } else { 0.0 };
-    let scores = scores(&analysis.luma, zone.frames.clone(), zone.settings.scenes.full_range, verdict);
+    let how = (zone.settings.scenes.rules, zone.settings.scenes.full_range);
+    let scores = scores(&analysis.luma, zone.frames.clone(), how, verdict);
     (scenes, scores)
 }
 

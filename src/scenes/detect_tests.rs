@@ -10,9 +10,11 @@ fn zone(frames: Range<usize>, method: SceneMethod) -> Zone {
         method,
         strict: false,
         full_range: None,
+        rules: SplitRules::ExtraSplit,
         extra_split: 264,
         min_scene_len: 12,
         target_split: 60,
+        progressive: settings.scenes.progressive,
         input_scenes: None,
     };
     Zone { name: None, frames, settings }
@@ -143,4 +145,18 @@ fn av1an_lists_are_taken_as_they_are_but_for_forced_zone_starts() {
     let detection = detect(&zones, &plan, &analysis, &Events::silent()).unwrap();
     assert_eq!(starts(&detection), [0, 40, 100, 200]);
     assert!((detection.scores[200] - 1.01).abs() < 1e-12);
+}
+
+/// A scene of 60 frames, the target, is whole by the one table; by the other a cut of
+/// 1 + 0.2 − 0.01 divides it, for 60 − 29 is no multiple of two.
+#[test]
+fn every_method_can_split_by_either_table() {
+    for (rules, wanted) in [(SplitRules::ExtraSplit, &[0][..]), (SplitRules::Progressive, &[0, 29])] {
+        let mut zone = zone(0..60, SceneMethod::Builtin);
+        zone.settings.scenes.rules = rules;
+        let zones = [zone];
+        let plan = plan_with(&zones, |_| None).unwrap();
+        let detection = detect(&zones, &plan, &analysis(60, &[29]), &Events::silent()).unwrap();
+        assert_eq!(starts(&detection), wanted, "{rules:?}");
+    }
 }

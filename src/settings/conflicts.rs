@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::problem::Problems;
-use super::{Metric, MetricBackend, SceneMethod, Settings};
+use super::{Metric, MetricBackend, SceneMethod, Settings, SplitRules};
 
 /// Between this and above, a target is SSIMULACRA2's; below, Butteraugli's:
 /// the one is out of the useful range of the other.
@@ -15,7 +15,7 @@ struct Conflict {
     text: fn(&Settings) -> Option<String>,
 }
 
-const CONFLICTS: [Conflict; 9] = [
+const CONFLICTS: [Conflict; 10] = [
     Conflict {
         keys: &["scenes.extra_split", "scenes.min_scene_len"],
         text: |s| {
@@ -26,6 +26,22 @@ const CONFLICTS: [Conflict; 9] = [
                      so that a scene that is too long can be split"
                 )
             })
+        },
+    },
+    Conflict {
+        keys: &[
+            "scenes.rules",
+            "scenes.extra_split",
+            "scenes.min_scene_len",
+            "scenes.progressive.target_18",
+            "scenes.progressive.target_12",
+            "scenes.progressive.target_27",
+        ],
+        text: |s| {
+            // The first conflict tells of these two, whatever the rules.
+            let told = s.scenes.extra_split < 2 * s.scenes.min_scene_len;
+            let progressive = s.scenes.rules == SplitRules::Progressive;
+            if progressive && !told { s.scenes.progressive_problem() } else { None }
         },
     },
     Conflict {
@@ -141,7 +157,7 @@ pub fn find(draft: &Draft, settings: &Settings, problems: &mut Problems) {
 pub fn doubts(settings: &Settings) -> Vec<String> {
     let mut doubts = Vec::new();
     let scenes = &settings.scenes;
-    if scenes.target_split > scenes.extra_split {
+    if scenes.rules == SplitRules::ExtraSplit && scenes.target_split > scenes.extra_split {
         doubts.push(format!(
             "scenes.target_split {} is above scenes.extra_split {}: scenes up to the former stay whole",
             scenes.target_split, scenes.extra_split

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::problem::{Origin, Place};
 use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
-    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, Repeats,
-    Sampling, SceneMethod, SceneSettings, Settings, SourceProvider, SourceSettings, Tail,
+    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling,
+    ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
+    SourceSettings, SplitRules, Tail,
 };
 
 #[derive(Debug, Clone)]
@@ -32,9 +33,17 @@ impl Draft {
                     method: SceneMethod::Builtin,
                     strict: false,
                     full_range: None,
+                    rules: SplitRules::ExtraSplit,
                     extra_split: 0,
                     min_scene_len: 0,
                     target_split: 0,
+                    progressive: ProgressiveLengths {
+                        target_18: 0,
+                        target_12: 0,
+                        target_27: 0,
+                        still_0042: 0,
+                        still_0012: 0,
+                    },
                     input_scenes: None,
                 },
                 encoder: EncoderSettings {

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::names::{RANGES, pick, pick_range};
 use super::{
     CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
+    SplitRules,
 };
 use super::{FamilyParams, SourceProvider};
 
@@ -88,10 +89,31 @@ pub const KEYS: &[Key] = &[
     clip("source.provider", Kind::Choice(SourceProvider::VARIANTS, |d, w| pick(&mut d.source.provider, w))),
     zone("scenes.method", Kind::Choice(SceneMethod::VARIANTS, |d, w| pick(&mut d.settings.scenes.method, w))),
     zone("scenes.range", Kind::Choice(RANGES, |d, w| pick_range(&mut d.settings.scenes.full_range, w))),
+    zone("scenes.rules", Kind::Choice(SplitRules::VARIANTS, |d, w| pick(&mut d.settings.scenes.rules, w))),
     zone("scenes.extra_split", Kind::Count(2, MAX_SCENE, |d| &mut d.settings.scenes.extra_split)),
     zone("scenes.min_scene_len", Kind::Count(1, 1_000, |d| &mut d.settings.scenes.min_scene_len)),
     zone("scenes.target_split", Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.target_split)),
     zone("scenes.input_scenes", Kind::File(|d| &mut d.settings.scenes.input_scenes)),
+    zone(
+        "scenes.progressive.target_18",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_18),
+    ),
+    zone(
+        "scenes.progressive.target_12",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_12),
+    ),
+    zone(
+        "scenes.progressive.target_27",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_27),
+    ),
+    zone(
+        "scenes.progressive.still_0042",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.still_0042),
+    ),
+    zone(
+        "scenes.progressive.still_0012",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.still_0012),
+    ),
     clip("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
     zone("encoder.probing_preset", Kind::Preset(|d| &mut d.settings.encoder.probing_preset)),
     zone("encoder.final_preset", Kind::Preset(|d| &mut d.settings.encoder.final_preset)),

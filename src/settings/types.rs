@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+use super::SceneSettings;
+
 /// Everything that may differ from zone to zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -30,52 +32,6 @@ pub struct Zone {
     /// Frames, end exclusive.
     pub frames: Range<usize>,
     pub settings: Settings,
-}
-
-/// How scenes are found (spec 01).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SceneSettings {
-    pub method: SceneMethod,
-    /// The user asked for `method` by name: do not fall back to another.
-    pub strict: bool,
-    /// Code range of the source; `None` reads it from the frame properties.
-    pub full_range: Option<bool>,
-    /// Longest scene wanted, in frames; at least `2 * min_scene_len`.
-    pub extra_split: usize,
-    pub min_scene_len: usize,
-    /// Scenes of at most this many frames are not divided further.
-    pub target_split: usize,
-    /// The scene list for [`SceneMethod::External`].
-    pub input_scenes: Option<PathBuf>,
-}
-
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    EnumString,
-    VariantNames,
-    IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SceneMethod {
-    Builtin,
-    Wwxd,
-    Scxvid,
-    WwxdScxvid,
-    /// av1an's own list, standard analysis.
-    Av1an,
-    /// av1an's own list, fast analysis.
-    Av1anFast,
-    External,
 }
 
 /// The encoder and its parameters (spec 02, 09).
