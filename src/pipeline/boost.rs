@@ -65,7 +65,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 
     scenes_json::write(&request.output, &entries)?;
     curves.save(&ready.store)?;
-    record(request, entries.len(), curves.frames)?;
+    record(request, &planned, &results, curves.frames)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
     let mut learned = learned;
@@ -97,15 +97,29 @@ fn scene_curves(
     found.map(curve).collect()
 }
 
+/// What every scene was to score, where panning rejection moved the target of any.
+pub(super) fn targets_of(planned: &[PlannedScene<'_>], results: &[SceneResult]) -> Option<Vec<f64>> {
+    let of = |(scene, result): (&PlannedScene<'_>, &SceneResult)| {
+        result.eased.unwrap_or(scene.settings.metric.target)
+    };
+    let any = results.iter().any(|result| result.eased.is_some());
+    any.then(|| planned.iter().zip(results).map(of).collect())
+}
+
 /// Leaves the settings beside the scenes file.
-pub(super) fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
+pub(super) fn record(
+    request: &Request,
+    planned: &[PlannedScene<'_>],
+    results: &[SceneResult],
+    frames: usize,
+) -> Result<()> {
     let made = Made {
         input: &request.input,
         folder: &request.folder,
-        scenes,
+        scenes: results.len(),
         frames,
         settings: &request.settings,
-        targets: None,
+        targets: targets_of(planned, results),
     };
     Sidecar::write(&request.output, made)
 }
@@ -168,7 +182,7 @@ impl Ready {
         let has_roi = encoding.encoder.capabilities.roi_map;
         let segmentation =
             Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
-        let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
+        let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
         let remembered = match &request.learned {
             Some(path) => {
                 let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
@@ -336,13 +350,14 @@ fn analysed(
     if let Some(kept) = store.load(ANALYSIS, &key) {
         return Ok(kept);
     }
-    let analysis = analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
+    let options = AnalysisOptions { first_pass: plan.first_pass.as_ref(), ..AnalysisOptions::default() };
+    let analysis = analyse(&input.analysed, &plan.detectors, options, events, cancel)?;
     store.save(ANALYSIS, &key, &analysis)?;
     Ok(analysis)
 }
 
 fn analysis_key(input: &Input, plan: &scenes::Plan) -> Fingerprint {
-    Fingerprint::of(&(&input.analysed_key, &plan.detectors, PROGRAM))
+    Fingerprint::of(&(&input.analysed_key, &plan.detectors, &plan.first_pass, PROGRAM))
 }
 
 /// What is done beside the probing.

@@ -30,8 +30,13 @@ pub fn write_stats(path: &Path, analysis: &Analysis, detection: &Detection) -> R
         columns.push(("builtin_contrast", decimals(&builtin.contrast)));
         columns.push(("builtin", flags(&builtin.cuts)));
     }
-    for (name, plugin) in [("wwxd", &analysis.wwxd), ("scxvid", &analysis.scxvid)] {
-        columns.extend(plugin.as_ref().map(|verdicts| (name, flags(verdicts))));
+    for (name, verdicts) in [
+        ("wwxd", &analysis.wwxd),
+        ("scxvid", &analysis.scxvid),
+        ("x264", &analysis.x264),
+        ("props", &analysis.props),
+    ] {
+        columns.extend(verdicts.as_ref().map(|verdicts| (name, flags(verdicts))));
     }
     for (name, list) in [("av1an", &analysis.av1an), ("av1an_fast", &analysis.av1an_fast)] {
         columns.extend(list.as_ref().map(|frames| (name, cuts(frames))));

@@ -14,11 +14,13 @@ mod gamut;
 mod identity;
 mod linear;
 mod native;
+pub mod peaks;
 mod plugin;
 mod pool;
 pub mod sample;
 pub mod select;
 mod ssimulacra2;
+mod trimmed;
 mod window;
 mod xyb;
 
@@ -60,7 +62,9 @@ pub fn frame_score(measurement: &Measurement, metric: Metric, mix: &MixCoefficie
         (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMeanMix) => {
             norm3 + (mix.mean_inf * inf - mix.mean_n3 * norm3).max(0.0)
         }
-        (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMaxMix) => norm3 + mix.max_inf * inf,
+        (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMaxMix) => {
+            norm3 + (mix.max_inf * inf - mix.max_n3 * norm3).max(0.0)
+        }
         (Measurement::Ssimulacra2(score), Metric::Ssimu2) => score,
         (measurement, metric) => panic!("{measurement:?} is not of {metric:?}"),
     }

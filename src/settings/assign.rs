@@ -57,12 +57,18 @@ impl Kind {
             Self::File(slot) => *slot(draft) = path(value, place)?,
             Self::Crop(slot) => *slot(draft) = crop(value)?,
             Self::ProbingParams(family) => {
-                family_params(draft, *family).probing = params::list(value, Use::Probing)?;
+                let list = &mut family_params(draft, *family).probing;
+                *list = params::list(list, value, Use::Probing)?;
             }
             Self::FinalParams(family) => {
-                family_params(draft, *family).final_ = params::list(value, Use::Final)?;
+                let list = &mut family_params(draft, *family).final_;
+                *list = params::list(list, value, Use::Final)?;
             }
             Self::Rule(slot) => *slot(draft) = rule(value)?,
+            Self::Names(slot) => {
+                let text = value.as_str().ok_or("must be names in quotes, with spaces between them")?;
+                *slot(draft) = text.split_whitespace().map(str::to_owned).collect();
+            }
         }
         Ok(())
     }
@@ -77,6 +83,7 @@ impl Kind {
                 | Self::ProbingParams(_)
                 | Self::FinalParams(_)
                 | Self::Rule(_)
+                | Self::Names(_)
         )
     }
 }

@@ -8,7 +8,7 @@ use super::{
     CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
     Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling,
     ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
-    SourceSettings, SplitRules, Tail,
+    SourceSettings, Tail,
 };
 
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Draft {
                     method: SceneMethod::Builtin,
                     strict: false,
                     full_range: None,
-                    rules: SplitRules::ExtraSplit,
+                    rules: None,
                     extra_split: 0,
                     min_scene_len: 0,
                     target_split: 0,
@@ -44,6 +44,7 @@ impl Draft {
                         still_0042: 0,
                         still_0012: 0,
                     },
+                    x264: std::path::PathBuf::new(),
                     input_scenes: None,
                 },
                 encoder: EncoderSettings {
@@ -52,6 +53,7 @@ impl Draft {
                     final_preset: 0,
                     lp: 0,
                     workers: None,
+                    slow_options: Vec::new(),
                     params: BTreeMap::new(),
                 },
                 metric: blank_metric(),
@@ -128,6 +130,7 @@ fn blank_metric() -> MetricSettings {
         pooling: Pooling::Mean,
         percentile: 0.0,
         target: 0.0,
+        panning_rejection: 0.0,
         intensity: 0.0,
         crop: [0; 4],
         min_crf: 0.0,
@@ -138,6 +141,7 @@ fn blank_metric() -> MetricSettings {
         tail: Tail { weight: 0.0, share: 0.0 },
         sample: Sampling { frames: 0, most_frames: 0, precision: None, repeats: Repeats::Count },
         frames: FrameSelection {
+            peak_frames: 0,
             highest_diff_frames: 0,
             highest_diff_min_separation: 0,
             highest_probing_diff_frames: 0,

@@ -13,8 +13,8 @@ pub struct SceneSettings {
     pub strict: bool,
     /// Code range of the source; `None` reads it from the frame properties.
     pub full_range: Option<bool>,
-    /// What makes scores of verdicts and scenes of scores.
-    pub rules: SplitRules,
+    /// What makes scores of verdicts and scenes of scores; `None`: by the method.
+    pub rules: Option<SplitRules>,
     /// Longest scene wanted, in frames; at least `2 * min_scene_len`.
     pub extra_split: usize,
     pub min_scene_len: usize,
@@ -22,6 +22,8 @@ pub struct SceneSettings {
     pub target_split: usize,
     /// For [`SplitRules::Progressive`].
     pub progressive: ProgressiveLengths,
+    /// File name or path of x264, for [`SceneMethod::Progressive`].
+    pub x264: PathBuf,
     /// The scene list for [`SceneMethod::External`].
     pub input_scenes: Option<PathBuf>,
 }
@@ -53,12 +55,15 @@ pub enum SceneMethod {
     /// av1an's own list, fast analysis.
     Av1anFast,
     External,
+    /// The frame properties that the script itself sets.
+    Props,
+    /// x264's first pass with WWXD or, where that does not load, ours.
+    Progressive,
 }
 
 /// What makes scores of differences and verdicts, and scenes of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
 pub enum SplitRules {
     /// Differences count as they are; no scene is longer than `extra_split` (spec 01).
     ExtraSplit,
@@ -80,6 +85,14 @@ pub struct ProgressiveLengths {
 }
 
 impl SceneSettings {
+    /// The rules in use: the detector `progressive` was made with those of its name.
+    pub fn split_rules(&self) -> SplitRules {
+        self.rules.unwrap_or(match self.method {
+            SceneMethod::Progressive => SplitRules::Progressive,
+            _ => SplitRules::ExtraSplit,
+        })
+    }
+
     /// Lengths that leave no room for each other by [`SplitRules::Progressive`], in words.
     pub fn progressive_problem(&self) -> Option<String> {
         let ProgressiveLengths { target_18, target_12, target_27, .. } = self.progressive;

@@ -45,6 +45,9 @@ pub struct EncoderSettings {
     pub lp: usize,
     /// Encoder processes at once; `None`: logical CPUs / `lp`, at least 1.
     pub workers: Option<usize>,
+    /// Options, with or without dashes, that the final encode may have otherwise
+    /// than the probes, because they are slow.
+    pub slow_options: Vec<String>,
     /// Parameter lists by encoder family; the found family's list is used.
     pub params: BTreeMap<EncoderFamily, FamilyParams>,
 }
@@ -101,6 +104,8 @@ pub struct MetricSettings {
     pub percentile: f64,
     /// Pooled score wanted for every scene.
     pub target: f64,
+    /// How much less is asked of scenes in which everything moves; 0 for nothing.
+    pub panning_rejection: f64,
     /// Brightness of the display in cd/m², Butteraugli only.
     pub intensity: f64,
     /// Pixels left out at [left, right, top, bottom].
@@ -189,22 +194,26 @@ pub enum Pooling {
     /// The mean of the frames that [`FrameSelection`] picks, with a term for
     /// outliers, as Progression Boost has it (spec 03).
     ReferenceMean,
+    /// The mean over the curve through the picked frames but for the best ones,
+    /// made worse by how much it deviates, as in December 2025 (spec 10).
+    TrimmedMean,
     /// The value that this percentage of the frames is worse than, 0 to 100.
     Percentile(f64),
 }
 
 /// Coefficients of the Butteraugli mixes: `n3 + max(0, mean_inf·inf − mean_n3·n3)`
-/// and `n3 + max_inf·inf`.
+/// and `n3 + max(0, max_inf·inf − max_n3·n3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MixCoefficients {
     pub mean_inf: f64,
     pub mean_n3: f64,
     pub max_inf: f64,
+    pub max_n3: f64,
 }
 
 impl Default for MixCoefficients {
     fn default() -> Self {
-        Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027 }
+        Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027, max_n3: 0.0 }
     }
 }
 
@@ -244,6 +253,8 @@ pub enum Repeats {
 /// How many frames of a scene are measured and which (spec 03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSelection {
+    /// Peaks of the smoothed difference (spec 10).
+    pub peak_frames: usize,
     pub highest_diff_frames: usize,
     pub highest_diff_min_separation: usize,
     pub highest_probing_diff_frames: usize,
@@ -262,6 +273,10 @@ pub struct FrameSelection {
 pub enum ModelKind {
     /// Two probes and a straight line in quantiser steps.
     Reference,
+    /// The same with the corrections for slower final presets of December 2025.
+    #[serde(rename = "reference-2025")]
+    #[strum(serialize = "reference-2025")]
+    Reference2025,
     /// One to three probes, placed by the first score and the slopes of pilot scenes.
     Adaptive,
 }
