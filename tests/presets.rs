@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use progression_boost::settings::dynamic::Rules;
 use progression_boost::settings::library::BUILT_IN;
 use progression_boost::settings::{
-    EncoderFamily, FrameSelection, Metric, MetricBackend, ModelKind, Pooling, Request, Resolved, SceneMethod,
-    Settings, SourceProvider, SplitRules, ZoneList, resolve,
+    Crop, EncoderFamily, FrameSelection, Metric, MetricBackend, ModelKind, Pooling, Request, Resolved,
+    SceneMethod, Settings, SourceProvider, SplitRules, ZoneList, resolve,
 };
 
 fn preset(name: &str) -> Resolved {
@@ -89,7 +89,7 @@ fn every_preset_has_the_common_values() {
         assert_eq!(source.provider, SourceProvider::Auto);
         assert_eq!((s.scenes.min_scene_len, s.scenes.strict, s.scenes.full_range), (12, false, None));
         assert_eq!((s.metric.min_crf, s.metric.unreliable_crf, s.metric.base_crf), (8.0, None, 28.0));
-        assert_eq!((s.metric.intensity, s.metric.crop), (203.0, [0; 4]));
+        assert_eq!((s.metric.intensity, s.metric.crop), (203.0, Crop::Sides([0; 4])));
         assert_eq!(s.metric.backend, MetricBackend::Auto);
         let mix = s.metric.mix;
         assert_eq!((mix.mean_inf, mix.mean_n3, mix.max_inf, mix.max_n3), (0.030, 0.30, 0.027, 0.0));

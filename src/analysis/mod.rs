@@ -1,6 +1,7 @@
 //! Per-frame facts about the source: luma statistics and the detectors' verdicts.
 
 mod av1an;
+mod bars;
 mod blocks;
 mod contrast;
 mod cuts;
@@ -74,6 +75,10 @@ pub struct AnalysisOptions<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
     pub luma: LumaStats,
+    /// Black in all frames that show something at all: [left, right, top, bottom], even;
+    /// `None` where no frame does.
+    #[serde(default)]
+    pub bars: Option<[usize; 4]>,
     pub builtin: Option<Builtin>,
     pub av1an: Option<Vec<Av1anFrame>>,
     pub av1an_fast: Option<Vec<Av1anFrame>>,

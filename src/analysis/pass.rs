@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 
+use super::bars::Bars;
 use super::contrast::Boundaries;
 use super::first_pass::{FirstPass, Watcher};
 use super::luma::{FrameLuma, Reduced, Reduction, measure};
@@ -60,6 +61,7 @@ fn batch_length(info: &ClipInfo) -> usize {
 /// where a batch ends.
 struct Collector {
     reduction: Reduction,
+    bars: Bars,
     samples: f64,
     stats: LumaStats,
     last: Option<Frame>,
@@ -75,6 +77,7 @@ impl Collector {
         let runner = |detector, speed| wanted.contains(&detector).then(|| av1an::Runner::new(info, speed));
         Self {
             reduction: Reduction::of(info.width, info.height, info.bits),
+            bars: Bars::new(info.bits, color.is_full_range()),
             samples: info.width as f64 * info.height as f64,
             stats: LumaStats { bits: info.bits, full_range: color.is_full_range(), ..LumaStats::default() },
             last: None,
@@ -99,7 +102,8 @@ impl Collector {
             .map(|i| measure(&frames[i], if i == 0 { &first } else { &frames[i - 1] }, self.reduction))
             .collect();
         let range = f64::from((1u32 << self.stats.bits) - 1);
-        for (luma, _) in &measured {
+        for (frame, (luma, _)) in frames.iter().zip(&measured) {
+            self.bars.see(frame, luma.max);
             self.stats.average.push(luma.sum as f64 / self.samples / range);
             self.stats.min.push(luma.min);
             self.stats.max.push(luma.max);
@@ -122,6 +126,7 @@ impl Collector {
         });
         Ok(Analysis {
             luma: self.stats,
+            bars: self.bars.finish(),
             builtin,
             av1an: self.av1an.map(av1an::Runner::finish),
             av1an_fast: self.av1an_fast.map(av1an::Runner::finish),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::Request;
 use super::backends::Backends;
+use super::bars;
 use super::chains::{Chains, Probings};
 use super::curves::{Curves, SceneCurve, Taken};
 use super::encoding::Encoding;
@@ -25,7 +26,7 @@ use crate::formats::scenes_json;
 use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::{SceneResult, Summary};
 use crate::scenes;
-use crate::settings::Zone;
+use crate::settings::{Resolved, Zone};
 use crate::source::Clip;
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
@@ -53,7 +54,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         input: std::path::absolute(&request.input)?,
         output: std::path::absolute(&request.output)?,
         frames: ready.input.clip.info().frames,
-        settings: request.settings.clone(),
+        settings: ready.settings.clone(),
         encoding: ready.encoding.record(),
         analysis: analysis_key(&ready.input, &ready.scene_plan),
         scenes,
@@ -65,7 +66,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
 
     scenes_json::write(&request.output, &entries)?;
     curves.save(&ready.store)?;
-    record(request, &planned, &results, curves.frames)?;
+    record(request, &ready.settings, &planned, &results, curves.frames)?;
     events.emit(&Event::Result { path: request.output.display().to_string() });
     let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
     let mut learned = learned;
@@ -109,6 +110,7 @@ pub(super) fn targets_of(planned: &[PlannedScene<'_>], results: &[SceneResult]) 
 /// Leaves the settings beside the scenes file.
 pub(super) fn record(
     request: &Request,
+    settings: &Resolved,
     planned: &[PlannedScene<'_>],
     results: &[SceneResult],
     frames: usize,
@@ -118,7 +120,7 @@ pub(super) fn record(
         folder: &request.folder,
         scenes: results.len(),
         frames,
-        settings: &request.settings,
+        settings,
         targets: targets_of(planned, results),
     };
     Sidecar::write(&request.output, made)
@@ -150,6 +152,8 @@ pub struct Ready {
     clock: Clock,
     memory: u64,
     pub input: Input,
+    /// Those of the request, with what only the clip could tell.
+    pub settings: Resolved,
     zones: Vec<Zone>,
     pub encoding: Encoding,
     pub working: Clip,
@@ -170,19 +174,27 @@ impl Ready {
         let memory = machine::memory(request.memory);
         let input = clock.time("opening", || Input::open(request, memory, events))?;
         let mut warnings = Vec::new();
-        let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
+        let mut zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
         for warning in &warnings {
             events.warn(warning);
         }
         let encoding =
             clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
-        let working = working(&input.clip, encoding.bits, events)?;
+        let working = working(&input.probed, encoding.bits, events)?;
+        let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
+        let store = Store::open(&request.folder, request.earlier)?;
+        let mut settings = request.settings.clone();
+        if bars::wanted(&zones) {
+            let look = || analysed(&store, &input, &scene_plan, events, cancel);
+            let crop = bars::found(&clock.time("analysis", look)?, &input.analysed, &working, events);
+            zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+            settings.each(|settings| bars::settle(settings, crop));
+        }
         let open_backends = || Backends::open(&zones, &working, encoding.bits, memory / 2, events);
         let backends = clock.time("opening the metric", open_backends)?;
         let has_roi = encoding.encoder.capabilities.roi_map;
         let segmentation =
             Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
-        let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
         let remembered = match &request.learned {
             Some(path) => {
                 let now = Now { title: &input.key, zones: &zones, encoding: &encoding, backends: &backends };
@@ -190,7 +202,6 @@ impl Ready {
             }
             None => Memory::default(),
         };
-        let store = Store::open(&request.folder, request.earlier)?;
         let mut manifest = manifest(&input, &encoding, &backends, &zones);
         if let Some(segmentation) = &segmentation {
             manifest.insert("the segmentation network".to_owned(), segmentation.key().clone());
@@ -200,6 +211,7 @@ impl Ready {
             clock,
             memory,
             input,
+            settings,
             zones,
             encoding,
             working,
@@ -247,7 +259,7 @@ impl Ready {
         Chains {
             request,
             working: &self.working,
-            source_key: &self.input.key,
+            source_key: &self.input.probed_key,
             encoding: &self.encoding,
             backends: &self.backends,
             store: &self.store,
@@ -320,6 +332,7 @@ fn detectors(zones: &[scenes::ZoneMethod]) -> Vec<String> {
 fn manifest(input: &Input, encoding: &Encoding, backends: &Backends, zones: &[Zone]) -> Manifest {
     let mut manifest = BTreeMap::from([
         ("the input".to_owned(), input.key.clone()),
+        ("the probe input".to_owned(), input.probed_key.clone()),
         ("the analysis input".to_owned(), input.analysed_key.clone()),
         ("the program".to_owned(), Fingerprint::of(&PROGRAM)),
         ("the encoder".to_owned(), encoding.identity()),
@@ -379,7 +392,7 @@ fn looked_at<'a>(input: &'a Input, working: &'a Clip, events: &Events) -> Result
          analysis, {}x{}",
         encoded.width, encoded.height, cheap.width, cheap.height
     ));
-    Ok((working, Fingerprint::of(&(&input.key, working.facts()?))))
+    Ok((working, Fingerprint::of(&(&input.probed_key, working.facts()?))))
 }
 
 /// Segmentation runs on a thread of its own while probes encode; when one of

@@ -67,7 +67,7 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     }
     scenes_json::write(&boost.output, &entries)?;
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
-    record(boost, &planned, &results, ready.working.info().frames)?;
+    record(boost, &ready.settings, &planned, &results, ready.working.info().frames)?;
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();

@@ -37,7 +37,7 @@ pub use pool::{check_finite, pool};
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
-use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
+use crate::settings::{Crop, Metric, MetricBackend, MetricSettings, MixCoefficients};
 use crate::source::{PackedPicture, Picture, ResolvedColor, Session};
 use crate::support::events::Events;
 
@@ -115,7 +115,10 @@ pub fn open(
     events: &Events,
 ) -> Result<Arc<dyn Backend>> {
     let Format { size, bits, color, fps } = format;
-    let window = Window::new(size, bits, settings.crop)?;
+    let Crop::Sides(crop) = settings.crop else {
+        bail!("metric.crop auto: the clip was not looked at for black bars");
+    };
+    let window = Window::new(size, bits, crop)?;
     let pictures = Pictures { window, color, fps, session };
     let budget = Budget::new(memory);
     let backend: Arc<dyn Backend> = match settings.backend {

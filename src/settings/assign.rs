@@ -8,7 +8,7 @@ use toml::Value;
 use super::draft::Draft;
 use super::problem::{Place, did_you_mean};
 use super::schema::{Key, Kind, MAX_SIZE, PRESETS, family_params};
-use super::{dynamic, params};
+use super::{Crop, dynamic, params};
 use crate::options::Use;
 
 impl Key {
@@ -84,6 +84,7 @@ impl Kind {
                 | Self::FinalParams(_)
                 | Self::Rule(_)
                 | Self::Names(_)
+                | Self::Crop(_)
         )
     }
 }
@@ -148,17 +149,20 @@ fn path(value: &Value, place: &Place) -> Result<Option<PathBuf>, String> {
     Ok(Some(place.origin.folder().map_or_else(|| path.to_path_buf(), |folder| folder.join(path))))
 }
 
-fn crop(value: &Value) -> Result<[usize; 4], String> {
+fn crop(value: &Value) -> Result<Crop, String> {
+    if value.as_str() == Some("auto") {
+        return Ok(Crop::Auto);
+    }
     let read = || {
         let sides: Vec<usize> = value
             .as_array()?
             .iter()
             .map(|side| integer(side, 0, MAX_SIZE, None).ok().filter(|side| side % 2 == 0))
             .collect::<Option<_>>()?;
-        <[usize; 4]>::try_from(sides).ok()
+        <[usize; 4]>::try_from(sides).ok().map(Crop::Sides)
     };
     read().ok_or_else(|| {
-        format!("must be [left, right, top, bottom], four even numbers of pixels from 0 to {MAX_SIZE}")
+        format!("must be [left, right, top, bottom], four even numbers of pixels from 0 to {MAX_SIZE}, or \"auto\"")
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::problem::{Origin, Place};
 use super::{
-    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
+    CharacterBackend, CharacterSettings, Crop, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
     Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling,
     ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
     SourceSettings, Tail,
@@ -132,7 +132,7 @@ fn blank_metric() -> MetricSettings {
         target: 0.0,
         panning_rejection: 0.0,
         intensity: 0.0,
-        crop: [0; 4],
+        crop: Crop::Sides([0; 4]),
         min_crf: 0.0,
         max_crf: 0.0,
         unreliable_crf: None,

@@ -12,7 +12,7 @@ use super::names::{RANGES, SPLIT_RULES, pick, pick_range, pick_rules};
 use super::{
     CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
 };
-use super::{FamilyParams, SourceProvider};
+use super::{Crop, FamilyParams, SourceProvider};
 
 /// A key and what may be written there.
 pub struct Key {
@@ -50,8 +50,8 @@ pub enum Kind {
     Program(fn(&mut Draft) -> &mut PathBuf),
     /// A path, or `""` for none.
     File(fn(&mut Draft) -> &mut Option<PathBuf>),
-    /// Pixels at [left, right, top, bottom].
-    Crop(fn(&mut Draft) -> &mut [usize; 4]),
+    /// Pixels at [left, right, top, bottom], or "auto".
+    Crop(fn(&mut Draft) -> &mut Crop),
     /// Command-line words for probes, of one encoder family.
     ProbingParams(EncoderFamily),
     FinalParams(EncoderFamily),

@@ -108,8 +108,7 @@ pub struct MetricSettings {
     pub panning_rejection: f64,
     /// Brightness of the display in cd/m², Butteraugli only.
     pub intensity: f64,
-    /// Pixels left out at [left, right, top, bottom].
-    pub crop: [usize; 4],
+    pub crop: Crop,
     pub min_crf: f64,
     pub max_crf: f64,
     /// CRF of a scene whose scores contradict each other; `None`: `min_crf + 3`.
@@ -132,6 +131,17 @@ impl MetricSettings {
             *percentile = self.percentile;
         }
     }
+}
+
+/// What of the picture is left out of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// The black bars that the analysis finds.
+    Auto,
+    /// Pixels at [left, right, top, bottom].
+    #[serde(untagged)]
+    Sides([usize; 4]),
 }
 
 /// Per-frame score (spec 03).
