@@ -41,9 +41,9 @@ fn solved(scored: &[Scored]) -> (f64, How) {
 
 /// What the pilots taught, and calibrated scenes whose final encodes had so many times the damage.
 fn learned(factors: &[f64]) -> Learned {
-    let pair = |factor| Pair { crf: 24.0, probe: 80.0, final_: 100.0 - 20.0 * factor };
+    let pair = |factor| Pair { crf: 24.0, probe: 80.0, final_: 100.0 - 20.0 * factor, reach: 0.0 };
     let ratios = Ratios::new(factors.iter().copied().map(pair), &GOAL);
-    Learned { lessons: Some(LESSONS), ratios, own: None }
+    Learned { lessons: Some(LESSONS), ratios, finals: Vec::new() }
 }
 
 #[track_caller]
@@ -180,19 +180,19 @@ fn a_pilot_takes_a_second_probe_only_when_its_first_missed_and_waits_for_nobody(
 
 #[test]
 fn the_final_encode_is_compared_with_the_probe_that_is_nearest_to_the_target() {
-    let nearest = |scored: &[Scored]| GOAL.nearest(scored);
-    assert_eq!(nearest(&[at(24.0, 90.0), at(40.0, 78.0), at(30.0, 84.0)]), Some(40.0));
+    let exemplary = |scored: &[Scored]| GOAL.exemplary(scored);
+    assert_eq!(exemplary(&[at(24.0, 90.0), at(40.0, 78.0), at(30.0, 84.0)]), Some(40.0));
     // By the ratio of damage: 22 / 20 = 1.1 is further than 20 / 18.2 and nearer than 20 / 18.
-    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 81.8)]), Some(16.0));
-    assert_eq!(nearest(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0));
+    assert_eq!(exemplary(&[at(24.0, 78.0), at(16.0, 81.8)]), Some(16.0));
+    assert_eq!(exemplary(&[at(24.0, 78.0), at(16.0, 82.0)]), Some(24.0));
     // e^0.3 is 1.35: 27.1 is too much damage for a scene that says anything about 20.
-    assert_eq!((nearest(&[at(24.0, 73.1)]), nearest(&[at(24.0, 72.9)])), (Some(24.0), None));
+    assert_eq!((exemplary(&[at(24.0, 73.1)]), exemplary(&[at(24.0, 72.9)])), (Some(24.0), None));
     // Better than wanted at the coarsest CRF, or worse at the finest: no CRF would hit the target.
-    assert_eq!((nearest(&[at(50.0, 81.0)]), nearest(&[at(50.0, 79.0)])), (None, Some(50.0)));
-    assert_eq!((nearest(&[at(8.0, 79.0)]), nearest(&[at(8.0, 81.0)])), (None, Some(8.0)));
+    assert_eq!((exemplary(&[at(50.0, 81.0)]), exemplary(&[at(50.0, 79.0)])), (None, Some(50.0)));
+    assert_eq!((exemplary(&[at(8.0, 79.0)]), exemplary(&[at(8.0, 81.0)])), (None, Some(8.0)));
     let damage = Goal { target: 1.0, higher_is_better: false, ..GOAL };
-    assert_eq!(damage.nearest(&[at(24.0, 1.3), at(40.0, 0.8)]), Some(40.0));
-    assert_eq!(nearest(&[]), None);
+    assert_eq!(damage.exemplary(&[at(24.0, 1.3), at(40.0, 0.8)]), Some(40.0));
+    assert_eq!(exemplary(&[]), None);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Bench {
             let model = modelling::model(scene.settings, diff, quarter_steps);
             candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, 1 << 30, &picture)?);
         }
-        let learning = Learning::plan(&mut candidates);
+        let learning = Learning::plan(&mut candidates, |settings| encoding.work_ratio(settings));
         let chains: Vec<_> = candidates.iter().map(|candidate| candidate.chain(&picture)).collect();
         let info = working.info();
         let fps = y4m::frame_rate(info.fps);

@@ -15,6 +15,7 @@ mod preflight;
 mod program;
 mod run;
 mod trial;
+mod work;
 pub mod y4m;
 
 pub use capabilities::{Capabilities, Encoder, is_cache_file};

@@ -3,7 +3,7 @@
 
 use super::curve::{Curve, reaches};
 use super::slopes::between;
-use super::{Answer, Goal, How, Lessons, Next, Offset, Role, Scored, Slopes, qstep, round_crf};
+use super::{Answer, Goal, How, Lessons, Next, Offset, Own, Role, Scored, Slopes, qstep, round_crf};
 use crate::support::statistics::median;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,6 +31,9 @@ const MOST: usize = 3;
 const APART_SECOND: f64 = 0.2;
 /// Between two probes there must be room for a third: about one CRF.
 const APART_THIRD: f64 = 0.07;
+/// An encode as the final one shows the scene's own offset besides, so it need not
+/// be as near to the target as a probe: so many times the tolerance.
+const NEAR_AS_FINAL: f64 = 2.0;
 /// Further than this from every probe, a curve through them is no longer known to
 /// half a point: its bend is that of nobody.
 const WITHIN_SIGHT: f64 = 0.6;
@@ -81,6 +84,25 @@ impl Adaptive {
         }
     }
 
+    /// What a scene needs whose probes were followed by encodes as the final one.
+    pub(super) fn next_final(
+        &self,
+        scored: &[Scored],
+        finals: &[Scored],
+        goal: &Goal,
+        slopes: &Slopes,
+    ) -> Next {
+        let near = |last: &Scored| goal.surplus(last.score).abs() <= NEAR_AS_FINAL * self.tolerance;
+        if scored.len() + finals.len() >= MOST || finals.iter().any(near) {
+            return Next::Done;
+        }
+        let expected = Offset { level: self.expected_factor.ln(), error: 0.0 };
+        let own = Own::through(scored, finals, goal, slopes, &expected);
+        let Some(answer) = own.map(|own| own.answer(goal, limits(goal))) else { return Next::Done };
+        let apart = |last: &Scored| qstep::distance(last.crf, answer.crf) >= APART_THIRD;
+        if finals.iter().all(apart) { Next::Probe(self.round(answer.crf)) } else { Next::Done }
+    }
+
     /// Whether a probe is near where the target is expected.
     fn in_sight(scored: &[Scored], goal: &Goal, slopes: &Slopes) -> bool {
         let Some(answer) = solve(scored, goal, slopes, None) else { return false };
@@ -125,7 +147,7 @@ impl Adaptive {
 }
 
 /// The ln of the quantiser steps that a CRF may have.
-fn limits(goal: &Goal) -> (f64, f64) {
+pub(super) fn limits(goal: &Goal) -> (f64, f64) {
     (qstep::from_crf(goal.min_crf).ln(), qstep::from_crf(goal.max_crf).ln())
 }
 

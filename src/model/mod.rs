@@ -10,6 +10,7 @@ pub mod allocate;
 mod curve;
 pub mod estimate;
 pub mod offset;
+mod own;
 pub mod panning;
 pub mod predict;
 pub mod qstep;
@@ -21,6 +22,7 @@ pub use crate::options::round_crf;
 pub use adaptive::Adaptive;
 use curve::Curve;
 pub use offset::{Offset, Pair, Ratios};
+use own::Own;
 pub use slopes::Slopes;
 
 /// One scored probe of a scene.
@@ -90,16 +92,29 @@ impl Goal {
         if self.higher_is_better { PERFECT - distortion } else { distortion }
     }
 
-    /// CRF of the probe that is nearest to the target; `None` where all are far
-    /// from it, or the limits of the CRF keep the scene from it: such a scene is
-    /// not like those that are solved.
-    pub fn nearest(&self, scored: &[Scored]) -> Option<f64> {
-        let distance =
-            |probe: &Scored| (self.distortion(probe.score) / self.distortion(self.target)).ln().abs();
-        let nearest = scored.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+    /// The encode that is nearest to the target.
+    fn nearest(&self, scored: &[Scored]) -> Option<Scored> {
+        scored.iter().copied().min_by(|a, b| self.distance(a).total_cmp(&self.distance(b)))
+    }
+
+    /// |ln of (damage / damage of the target)|.
+    fn distance(&self, scored: &Scored) -> f64 {
+        (self.distortion(scored.score) / self.distortion(self.target)).ln().abs()
+    }
+
+    /// CRF of the encode that is nearest to the target, where others can learn from
+    /// it; `None` where all are far from the target, or the limits of the CRF keep
+    /// the scene from it: such a scene is not like those that are solved.
+    pub fn exemplary(&self, scored: &[Scored]) -> Option<f64> {
+        let nearest = self.nearest(scored)?;
         let held = (nearest.crf >= self.max_crf && self.surplus(nearest.score) > 0.0)
             || (nearest.crf <= self.min_crf && self.surplus(nearest.score) < 0.0);
-        (!held && distance(nearest) <= FAR).then_some(nearest.crf)
+        (!held && self.distance(&nearest) <= FAR).then_some(nearest.crf)
+    }
+
+    /// The standard error of an encode's damage as a share of it.
+    fn relative_error(&self, scored: &Scored) -> f64 {
+        scored.error / self.distortion(scored.score)
     }
 
     fn clamp(&self, crf: f64) -> f64 {
@@ -160,9 +175,8 @@ pub struct Learned {
     pub lessons: Option<Lessons>,
     /// What the calibrated scenes showed.
     pub ratios: Ratios,
-    /// What the scene's own final encode showed, ln of (its damage / a probe's),
-    /// which then holds alone.
-    pub own: Option<f64>,
+    /// The scene's own encodes as the final one, which go before all else.
+    pub finals: Vec<Scored>,
 }
 
 /// The presets that the reference model's constants are chosen by.
@@ -267,7 +281,32 @@ impl Model {
 
     /// ln of (damage of the final encode / damage of the probe).
     pub fn ratio(&self, pair: Pair) -> f64 {
-        (self.goal.distortion(pair.final_) / self.goal.distortion(pair.probe)).ln()
+        pair.ratio(&self.goal)
+    }
+
+    /// What a scene's encodes as the final one show beside its probes: that of
+    /// them which is nearest to the target counts. `None` without either.
+    pub fn pair(&self, scored: &[Scored], finals: &[Scored], lessons: Option<&Lessons>) -> Option<Pair> {
+        let last = self.goal.nearest(finals)?;
+        let probe = self.expected(scored, lessons, last.crf)?;
+        Some(Pair { crf: last.crf, probe, final_: last.score, reach: reach(scored, last.crf)? })
+    }
+
+    /// The line of a scene that was also encoded as the final one.
+    fn own(&self, scored: &[Scored], learned: &Learned, presets: Presets) -> Option<Own> {
+        let slopes = learned.lessons.map_or_else(Slopes::prior, |lessons| lessons.slopes);
+        let level = self.offset(&learned.ratios, presets).unwrap_or(Offset::prior(presets));
+        Own::through(scored, &learned.finals, &self.goal, &slopes, &level)
+    }
+
+    /// What a scene needs after encodes as the final one, of which it has some.
+    pub fn next_final(&self, scored: &[Scored], finals: &[Scored], lessons: Option<&Lessons>) -> Next {
+        match (self.kind, lessons) {
+            (Kind::Adaptive(adaptive), Some(lessons)) => {
+                adaptive.next_final(scored, finals, &self.goal, &lessons.slopes)
+            }
+            _ => Next::Done,
+        }
     }
 
     /// The target, moved as the damage of a probe would be from one score to the other.
@@ -280,15 +319,19 @@ impl Model {
     /// constants, which are for `presets`. `None` as above.
     pub fn solve(&self, scored: &[Scored], learned: &Learned, presets: Presets) -> Option<Answer> {
         let goal = &self.eased(scored, learned.lessons.as_ref()).goal;
-        let offset = match learned.own {
-            Some(level) => Some(Offset { level, error: 0.0 }),
-            None => self.offset(&learned.ratios, presets),
-        };
         if let Kind::Adaptive(_) = self.kind {
-            return adaptive::solve(scored, goal, &learned.lessons.as_ref()?.slopes, offset.as_ref());
+            let slopes = &learned.lessons.as_ref()?.slopes;
+            if let Some(own) = self.own(scored, learned, presets) {
+                return Some(own.answer(goal, adaptive::limits(goal)));
+            }
+            let offset = self.offset(&learned.ratios, presets);
+            return adaptive::solve(scored, goal, slopes, offset.as_ref());
         }
         let &[first, second] = scored else { return None };
         let of_2025 = self.kind == Kind::Reference2025;
+        // Its own encode as the final one shows the scene's offset.
+        let own = self.pair(scored, &learned.finals, None).map(|pair| Ratios::new([pair], goal));
+        let offset = own.as_ref().unwrap_or(&learned.ratios).alone();
         Some(match offset {
             Some(offset) => {
                 let [first, second] = [first, second].map(|probe| offset.corrected(probe, goal));
@@ -299,6 +342,13 @@ impl Model {
             None => reference::solve(first, second, goal, presets.probing, presets.final_),
         })
     }
+}
+
+/// How far `crf` is from the nearest probe, ln of (its quantiser step / the
+/// probe's); `None` without probes.
+pub fn reach(scored: &[Scored], crf: f64) -> Option<f64> {
+    let from = |probe: &Scored| (qstep::from_crf(crf) / qstep::from_crf(probe.crf)).ln();
+    scored.iter().map(from).min_by(|a, b| a.abs().total_cmp(&b.abs()))
 }
 
 #[cfg(test)]
@@ -320,12 +370,10 @@ mod tests {
     #[test]
     fn the_own_final_encode_of_a_scene_decides_alone() {
         let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
-        let ratios = Ratios::new([Pair { crf: 24.0, probe: 80.0, final_: 90.0 }], &model().goal);
-        // The final encode at CRF 36 has 20 of damage where the probe has 30: there it hits 80.
-        let own = model().ratio(Pair { crf: 36.0, probe: 70.0, final_: 80.0 });
-        assert!((own - (2.0_f64 / 3.0).ln()).abs() < 1e-12);
+        let ratios = Ratios::new([Pair { crf: 24.0, probe: 80.0, final_: 90.0, reach: 0.0 }], &model().goal);
+        // The final encode at CRF 36 hits 80, whatever probes and other scenes say.
         let lessons = Some(Lessons { slopes: Slopes::prior(), start: 30.0 });
-        let learned = Learned { lessons, ratios, own: Some(own) };
+        let learned = Learned { lessons, ratios, finals: vec![Scored::new(36.0, 80.0)] };
         let answer = model().solve(&probes, &learned, Presets { probing: 10, final_: 2 }).unwrap();
         assert!((answer.crf - 36.0).abs() < 1e-6, "{answer:?}");
     }

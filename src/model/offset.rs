@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Goal, Presets, Scored};
 use crate::support::statistics::median;
 
-/// A scene encoded at one CRF as a probe and as in the final encode.
+/// What a scene scores at one CRF as a probe and as in the final encode.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
     pub crf: f64,
@@ -13,14 +13,31 @@ pub struct Pair {
     pub probe: f64,
     /// Score of the encode as the final one.
     pub final_: f64,
+    /// How far this is from the nearest probe, ln of (quantiser step / the
+    /// probe's); 0 where a probe was made at this very CRF.
+    pub reach: f64,
 }
 
 /// Of calibrated scenes: ln of (damage of the final encode / damage of the probe).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ratios {
-    measured: Vec<f64>,
+    measured: Vec<Ratio>,
     /// What an earlier title showed, in the place of what presets let expect.
     remembered: Option<Offset>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ratio {
+    ln: f64,
+    /// See [`Pair`].
+    reach: f64,
+}
+
+impl Ratio {
+    /// Standard error, as that of the title's level where the title's slope is known.
+    fn error(&self) -> f64 {
+        SCENE.hypot(SLOPE * self.reach)
+    }
 }
 
 /// ln of (damage of the final encode / damage of a probe), and how sure that is.
@@ -41,12 +58,17 @@ const UNSURE_BY_PRESET: f64 = 0.025;
 /// How far a scene is from its title's level, its measurement included: those of
 /// Big Buck Bunny differ by 0.02, shots of drawn clips by 0.05 and more.
 const SCENE: f64 = 0.06;
+/// How far a scene's slope is from its title's, one standard deviation: what a
+/// probe would score away from where it was made is known the less.
+const SLOPE: f64 = 0.15;
+/// How far the slope that is assumed for a title may be from the right one.
+const OF_TITLE: f64 = 0.25;
 /// A ratio further from the median than so many deviations is some accident's.
 const ODD: f64 = 3.0;
 
 impl Ratios {
     pub fn new(pairs: impl IntoIterator<Item = Pair>, goal: &Goal) -> Self {
-        let ratio = |pair: Pair| (goal.distortion(pair.final_) / goal.distortion(pair.probe)).ln();
+        let ratio = |pair: Pair| Ratio { ln: pair.ratio(goal), reach: pair.reach };
         Self { measured: pairs.into_iter().map(ratio).collect(), remembered: None }
     }
 
@@ -66,25 +88,46 @@ impl Ratios {
         self.measured.len()
     }
 
-    /// The level that they show with what was assumed before (the precisions of a
-    /// normal prior and normal observations add up).
+    /// The level that they show with what was assumed before.
+    ///
+    /// Where a final encode is compared with a probe made elsewhere, a wrong slope
+    /// of the title looks like an offset that grows with the distance. So
+    /// ratio = level + slope error · reach is fitted, a regression with normal priors for both.
     pub fn with(&self, prior: Offset) -> Offset {
         let prior = self.remembered.unwrap_or(prior);
-        let middle = median(self.measured.clone()).unwrap_or(prior.level);
-        let mut weight = prior.error.powi(-2);
-        let mut sum = weight * prior.level;
+        let Some(middle) = median(self.measured.iter().map(|ratio| ratio.ln).collect()) else { return prior };
+        // The normal equations: weights, their products with the reach, right-hand sides.
+        let mut ones = prior.error.powi(-2);
+        let (mut crossed, mut squares) = (0.0, OF_TITLE.powi(-2));
+        let (mut level, mut slope) = (ones * prior.level, 0.0);
         for ratio in &self.measured {
+            let (error, reach) = (ratio.error(), ratio.reach);
             // An odd scene counts as one at the edge of what is believed.
-            let ratio = ratio.clamp(middle - ODD * SCENE, middle + ODD * SCENE);
-            weight += SCENE.powi(-2);
-            sum += SCENE.powi(-2) * ratio;
+            let ln = ratio.ln.clamp(middle - ODD * error, middle + ODD * error);
+            let weight = error.powi(-2);
+            ones += weight;
+            crossed += weight * reach;
+            squares += weight * reach * reach;
+            level += weight * ln;
+            slope += weight * reach * ln;
         }
-        Offset { level: sum / weight, error: weight.sqrt().recip() }
+        let determinant = ones * squares - crossed * crossed;
+        Offset {
+            level: (level * squares - slope * crossed) / determinant,
+            error: (squares / determinant).sqrt(),
+        }
     }
 
     /// The level that they show by themselves; `None` without any.
     pub fn alone(&self) -> Option<Offset> {
         (!self.measured.is_empty()).then(|| self.with(Offset { level: 0.0, error: 1e3 }))
+    }
+}
+
+impl Pair {
+    /// ln of (damage of the final encode / damage of the probe).
+    pub(super) fn ratio(&self, goal: &Goal) -> f64 {
+        (goal.distortion(self.final_) / goal.distortion(self.probe)).ln()
     }
 }
 
@@ -125,7 +168,10 @@ mod tests {
         Goal { target: 1.0, higher_is_better: false, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
 
     fn ratios(factors: &[f64]) -> Ratios {
-        Ratios::new(factors.iter().map(|factor| Pair { crf: 24.0, probe: 1.2, final_: 1.2 * factor }), &GOAL)
+        Ratios::new(
+            factors.iter().map(|factor| Pair { crf: 24.0, probe: 1.2, final_: 1.2 * factor, reach: 0.0 }),
+            &GOAL,
+        )
     }
 
     #[test]
@@ -137,6 +183,26 @@ mod tests {
         let ssimu2 = Goal { higher_is_better: true, target: 80.0, ..GOAL };
         assert!((offset.corrected(Scored::new(24.0, 80.0), &ssimu2).score - 82.0).abs() < 1e-7);
         assert_eq!(Ratios::default().alone(), None);
+    }
+
+    #[test]
+    fn a_wrong_slope_is_not_taken_for_an_offset() {
+        // Final encodes at, below and above their probes: the ratio is 0.05 + 0.2 · reach, as if
+        // the slope of the title were 0.2 more than was assumed.
+        let pair = |reach: f64| {
+            let final_ = 1.2 * (0.05 + 0.2 * reach).exp();
+            Pair { crf: 24.0, probe: 1.2, final_, reach }
+        };
+        let pairs: Vec<Pair> = [0.0, 0.5, 0.7, -0.5, 0.6].map(pair).to_vec();
+        let offset = Ratios::new(pairs.clone(), &GOAL).alone().unwrap();
+        let mean = pairs.iter().map(|pair| pair.ratio(&GOAL)).sum::<f64>() / 5.0;
+        assert!((mean - 0.102).abs() < 1e-9);
+        // The prior of the slope, 0 ± 0.25, keeps a little of it.
+        assert!((offset.level - 0.05).abs() < 0.01, "{offset:?}");
+        // Of one comparison far away, little is known.
+        let far = Ratios::new([pair(0.7)], &GOAL).alone().unwrap();
+        let expected = (SCENE.powi(2) + (0.15_f64.powi(2) + 0.25_f64.powi(2)) * 0.49).sqrt();
+        assert!((far.error - expected).abs() < 1e-3, "{far:?} {expected}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::curve::Curve;
 use super::estimate::Estimate;
-use super::{Goal, Learned, Model, Presets, Scored, Slopes, qstep};
+use super::{Goal, Learned, Model, Own, Presets, Scored, Slopes, qstep};
 
 /// How far a scene's offset from probe to final encode is from that of its title:
 /// measured 0.01 to 0.025, with the errors of two scores.
@@ -20,6 +20,8 @@ pub struct Damages {
     typical: f64,
     /// ln of (damage of the final encode / damage of a probe), and its standard error.
     offset: (f64, f64),
+    /// Of a scene that was also encoded as the final one.
+    own: Option<Own>,
 }
 
 impl Model {
@@ -35,6 +37,7 @@ impl Model {
             offset: self
                 .offset(&learned.ratios, presets)
                 .map_or((0.0, 0.0), |offset| (offset.level, offset.error)),
+            own: self.own(scored, learned, presets),
         })
     }
 }
@@ -48,6 +51,9 @@ impl Damages {
     /// Of the final encode at this CRF.
     pub fn at(&self, crf: f64) -> Estimate {
         let x = qstep::from_crf(crf).ln();
+        if let Some((ln, own)) = self.own.map(|own| own.at(x)) {
+            return Estimate { value: ln.exp(), own, common: 0.0 };
+        }
         let (level, common) = self.offset;
         let nearest = |(at, _): &&(f64, f64)| (x - at).abs();
         let (at, error) =
@@ -97,7 +103,7 @@ mod tests {
     fn the_final_encode_differs_by_what_calibration_showed() {
         let model = Model { goal: GOAL, kind: Kind::Reference, ease: 0.0 };
         // 20 became 18: a tenth less.
-        let pair = Pair { crf: 24.0, probe: 80.0, final_: 82.0 };
+        let pair = Pair { crf: 24.0, probe: 80.0, final_: 82.0, reach: 0.0 };
         let learned = Learned { ratios: Ratios::new([pair], &GOAL), ..Learned::default() };
         let presets = Presets { probing: 7, final_: 5 };
         let damages = model.damages(&[Scored::new(24.0, 80.0)], &learned, presets).unwrap();

@@ -36,6 +36,11 @@ pub fn from_crf(crf: f64) -> f64 {
     a + (b - a) * (index - low as f64)
 }
 
+/// How far two CRFs are apart: |ln of the ratio of their quantiser steps|.
+pub fn distance(a: f64, b: f64) -> f64 {
+    (from_crf(a) / from_crf(b)).ln().abs()
+}
+
 /// The CRF of a quantiser step, the inverse of [`from_crf`]; steps outside
 /// the table give its ends.
 pub fn to_crf(qstep: f64) -> f64 {

@@ -61,6 +61,12 @@ impl Slopes {
         Self { typical, low: typical / factor, high: typical * factor }
     }
 
+    /// How far a scene's slope is from the typical one, one standard deviation:
+    /// the band reaches two of them.
+    pub(super) fn spread(&self) -> f64 {
+        self.typical * (self.high / self.typical).ln() / 2.0
+    }
+
     /// Whether a slope is one that such scenes have.
     pub(super) fn allow(&self, slope: f64) -> bool {
         (self.low..=self.high).contains(&slope)

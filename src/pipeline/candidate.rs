@@ -42,6 +42,9 @@ pub struct Candidate<'a> {
     pub role: Role,
     /// It is also encoded as in the final encode.
     pub calibrated: bool,
+    /// Probes that it needs after its first are made as in the final encode, and
+    /// so show what that will score.
+    pub closing: bool,
     /// In the closed loop: others wait for what its chunk shows.
     pub teaches: bool,
     pub backend: Arc<dyn Backend>,
@@ -158,6 +161,7 @@ impl<'a> Candidate<'a> {
             model,
             role: Role::Other,
             calibrated: false,
+            closing: false,
             teaches: false,
             backend,
             diff,
@@ -200,13 +204,22 @@ impl<'a> Candidate<'a> {
         progress.takes[..progress.scored.len() + progress.finals.len()].to_vec()
     }
 
-    /// The encode as the final one beside the probe at the same CRF, when both are there.
-    pub fn pairs(&self) -> Option<Pair> {
+    /// What the scene's encodes as the final one show beside its probes; `None`
+    /// where there is none.
+    pub fn pair(&self, lessons: Option<&Lessons>) -> Option<Pair> {
         let progress = self.progress();
-        let final_ = progress.finals.first()?;
-        let same = |probe: &&Scored| (probe.crf - final_.crf).abs() < 1e-9;
-        let probe = progress.scored.iter().find(same)?;
-        Some(Pair { crf: probe.crf, probe: probe.score, final_: final_.score })
+        self.model.pair(&progress.scored, &progress.finals, lessons)
+    }
+
+    /// The scene's encodes as the final one, in the order they were made.
+    pub fn finals(&self) -> Vec<Scored> {
+        self.progress().finals.clone()
+    }
+
+    /// The same where others can learn from it.
+    pub fn exemplary_pair(&self, lessons: Option<&Lessons>) -> Option<Pair> {
+        let exemplary = self.model.goal.exemplary(&self.progress().finals).is_some();
+        self.pair(lessons).filter(|_| exemplary)
     }
 
     /// Where the source's luma is wanted as it passes by.
@@ -274,26 +287,35 @@ impl<'a> Candidate<'a> {
         Step::Encode { take, crf: wanted.crf }
     }
 
-    /// The encode as the final one comes last, at the CRF of the probe that is
-    /// nearest to the target: there the two are compared frame by frame alike, and
-    /// near where scenes are solved.
+    /// The encode as the final one comes last: in the place of a second probe, or,
+    /// where none is needed and with pilots, whose probes must be alike to show a
+    /// slope, at the CRF of the probe that is nearest to the target.
     fn wanted(&self, progress: &Progress, lessons: Option<&Lessons>) -> Wanted {
-        let goes_without = |purpose| progress.gone_without.contains(&purpose);
-        let next = if goes_without(Purpose::Probing) {
+        let Progress { scored, finals, gone_without, .. } = progress;
+        let as_final = !gone_without.contains(&Purpose::Final);
+        let closes = as_final && self.closes() && !scored.is_empty();
+        let purpose = if closes { Purpose::Final } else { Purpose::Probing };
+        let next = if gone_without.contains(&Purpose::Probing) {
             Next::Done
+        } else if closes && !finals.is_empty() {
+            self.model.next_final(scored, finals, lessons)
         } else {
-            self.model.next(&progress.scored, self.role, lessons)
+            self.model.next(scored, self.role, lessons)
         };
-        let calibrated = self.calibrated && !goes_without(Purpose::Final);
         match next {
-            Next::Probe(crf) => Wanted::Take(Take { purpose: Purpose::Probing, crf }),
+            Next::Probe(crf) => Wanted::Take(Take { purpose, crf }),
             Next::Lessons => Wanted::Lessons,
-            Next::Done if calibrated && progress.finals.is_empty() => {
-                let nearest = self.model.goal.nearest(&progress.scored);
+            Next::Done if self.calibrated && as_final && finals.is_empty() => {
+                let nearest = self.model.goal.exemplary(scored);
                 nearest.map_or(Wanted::Nothing, |crf| Wanted::Take(Take { purpose: Purpose::Final, crf }))
             }
             Next::Done => Wanted::Nothing,
         }
+    }
+
+    /// Whether its second probe is made as in the final encode.
+    fn closes(&self) -> bool {
+        (self.calibrated || self.closing) && self.model.learns() && self.role == Role::Other
     }
 
     /// Key of what an encode measures: `first` is the key of the scene's first

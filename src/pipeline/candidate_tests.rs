@@ -100,23 +100,82 @@ fn a_pilot_whose_first_probe_hit_or_that_failed_keeps_nobody_waiting() {
 }
 
 #[test]
-fn a_calibrated_scene_ends_with_an_encode_as_the_final_one_at_its_best_probe() {
+fn a_calibrated_pilot_ends_with_an_encode_as_the_final_one_at_its_best_probe() {
+    let (settings, luma) = (settings(20.0), luma());
+    let mut pilot = candidate(&settings, &luma);
+    (pilot.role, pilot.calibrated) = (Role::Pilot, true);
+    enter(&pilot, Purpose::Probing, 24.0, 70.0);
+    enter(&pilot, Purpose::Probing, 13.0, 79.0);
+    assert_eq!(pilot.pair(Some(&LESSONS)), None);
+    assert_eq!(pilot.next(Some(&LESSONS)), Step::Encode { take: 2, crf: 13.0 });
+    assert_eq!(pilot.take(2).unwrap(), Take { purpose: Purpose::Final, crf: 13.0 });
+    enter(&pilot, Purpose::Final, 13.0, 80.0);
+    assert_eq!(pilot.next(Some(&LESSONS)), Step::Done);
+    let Pair { crf, probe, final_, reach } = pilot.pair(Some(&LESSONS)).unwrap();
+    assert!((crf - 13.0).abs() < 1e-9 && (probe - 79.0).abs() < 1e-6 && (final_ - 80.0).abs() < 1e-6);
+    assert!(reach.abs() < 1e-12);
+}
+
+#[test]
+fn the_second_probe_of_a_closing_scene_is_made_as_the_final_encode() {
     let (settings, luma) = (settings(20.0), luma());
     let mut scene = candidate(&settings, &luma);
-    scene.calibrated = true;
+    scene.closing = true;
     assert_eq!(scene.next(None), Step::Wait);
     assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 0, crf: 27.0 });
+    assert_eq!(scene.take(0).unwrap().purpose, Purpose::Probing);
     enter(&scene, Purpose::Probing, 27.0, 70.0);
     // From 30 at 418 to 20: 418 · (20 / 30)² = 185.8; the table has 185 at CRF 13.
     assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 1, crf: 13.0 });
-    enter(&scene, Purpose::Probing, 13.0, 79.0);
-    assert_eq!(scene.pairs(), None);
-    assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 2, crf: 13.0 });
-    assert_eq!(scene.take(2).unwrap(), Take { purpose: Purpose::Final, crf: 13.0 });
-    enter(&scene, Purpose::Final, 13.0, 80.0);
+    assert_eq!(scene.take(1).unwrap(), Take { purpose: Purpose::Final, crf: 13.0 });
+    enter(&scene, Purpose::Final, 13.0, 78.0);
     assert_eq!(scene.next(Some(&LESSONS)), Step::Done);
-    let Pair { crf, probe, final_ } = scene.pairs().unwrap();
-    assert!((crf - 13.0).abs() < 1e-9 && (probe - 79.0).abs() < 1e-6 && (final_ - 80.0).abs() < 1e-6);
+    // A probe there would have had the damage 30 · √(185 / 418) = 19.958.
+    let pair = scene.exemplary_pair(Some(&LESSONS)).unwrap();
+    assert!((pair.probe - 80.042).abs() < 1e-3 && (pair.final_ - 78.0).abs() < 1e-6, "{pair:?}");
+    assert!((pair.reach - (418.0_f64 / 185.0).ln()).abs() < 1e-9);
+}
+
+#[test]
+fn a_final_encode_that_is_far_off_is_followed_by_one_more_and_teaches_nobody() {
+    let (settings, luma) = (settings(20.0), luma());
+    let mut scene = candidate(&settings, &luma);
+    scene.closing = true;
+    enter(&scene, Purpose::Probing, 27.0, 70.0);
+    enter(&scene, Purpose::Final, 13.0, 87.0);
+    assert_eq!(scene.exemplary_pair(Some(&LESSONS)), None);
+    // From 13 at 185 to 20: 185 · (20 / 13)² = 437.9; the table has 436 at CRF 27.75.
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 2, crf: 27.75 });
+    assert_eq!(scene.take(2).unwrap().purpose, Purpose::Final);
+    enter(&scene, Purpose::Final, 27.75, 83.5);
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Done, "three encodes are the most");
+    // The nearer of the two counts.
+    assert!((scene.pair(Some(&LESSONS)).unwrap().final_ - 83.5).abs() < 1e-6);
+}
+
+#[test]
+fn a_calibrated_scene_that_needs_no_second_probe_has_its_final_encode_all_the_same() {
+    let (settings, luma) = (settings(20.0), luma());
+    let mut scene = candidate(&settings, &luma);
+    scene.calibrated = true;
+    enter(&scene, Purpose::Probing, 27.0, 80.5);
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 1, crf: 27.0 });
+    assert_eq!(scene.take(1).unwrap().purpose, Purpose::Final);
+    // Where it fails, the scene does without.
+    assert!(scene.does_without(Take { purpose: Purpose::Final, crf: 27.0 }));
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Done);
+}
+
+#[test]
+fn where_the_final_encode_fails_a_probe_takes_its_place() {
+    let (settings, luma) = (settings(20.0), luma());
+    let mut scene = candidate(&settings, &luma);
+    scene.closing = true;
+    enter(&scene, Purpose::Probing, 27.0, 70.0);
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 1, crf: 13.0 });
+    assert!(scene.does_without(Take { purpose: Purpose::Final, crf: 13.0 }));
+    assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 1, crf: 13.0 });
+    assert_eq!(scene.take(1).unwrap().purpose, Purpose::Probing);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Chains<'_> {
     ) -> Result<T> {
         let picture = self.picture();
         let mut candidates = self.candidates(planned, luma, &picture)?;
-        let mut learning = Learning::plan(&mut candidates);
+        let mut learning = Learning::plan(&mut candidates, |settings| self.encoding.work_ratio(settings));
         learning.remember(&mut candidates, self.memory_of_others);
         if closed {
             learning.close(&mut candidates);

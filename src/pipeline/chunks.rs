@@ -18,7 +18,7 @@ use super::redo::{Miss, Tolerance};
 use super::scheduler::{Chain, Step};
 use super::store::MeasuredRecord;
 use crate::encode::{Order, Workshop};
-use crate::model::{Learned, Pair, Ratios, Scored};
+use crate::model::{self, Learned, Pair, Ratios, Scored};
 use crate::support::events::{Events, Stage};
 use crate::support::fingerprint::Fingerprint;
 
@@ -34,8 +34,9 @@ pub struct Chunk {
     pub order: Arc<Order>,
     /// The score that it should have; `None` where nothing is measured.
     pub aim: Option<f64>,
-    /// What a probe would score at its CRF; `None` where the two are not comparable.
-    probe: Option<f64>,
+    /// What a probe would score at its CRF, and how far the nearest one is; `None`
+    /// where the two are not comparable.
+    probe: Option<(f64, f64)>,
     /// What its measurement is kept under.
     pub measured_key: Option<Fingerprint>,
     pub bytes: u64,
@@ -89,8 +90,8 @@ pub struct Chunks<'a> {
     pub workshop: &'a Workshop,
     finisher: &'a Finisher<'a>,
     slots: Vec<Mutex<Slot>>,
-    /// By number: ln of (damage / a probe's) that the first chunk showed, for those made again.
-    pub again: HashMap<usize, f64>,
+    /// By number: what the first chunk scored, for those made again.
+    pub again: HashMap<usize, Scored>,
     pub frames: usize,
     pub sum: Mutex<Sum>,
     pub stage: Stage,
@@ -168,7 +169,7 @@ impl<'a> Chunks<'a> {
             }
         }
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
-        Taught::Now(Learned { lessons, ratios, own: None })
+        Taught::Now(Learned { lessons, ratios, finals: Vec::new() })
     }
 
     /// What a teacher's chunk shows. One at a limit is far from its target, and
@@ -186,7 +187,7 @@ impl<'a> Chunks<'a> {
             .filter_map(|&teacher| self.lesson(teacher, self.slot(teacher).made.first()?))
             .collect();
         let ratios = Ratios::new(pairs, &candidates[number].model.goal);
-        Learned { lessons: learning.lessons(candidates, number), ratios, own: None }
+        Learned { lessons: learning.lessons(candidates, number), ratios, finals: Vec::new() }
     }
 
     /// Sentences about what scenes taught each other.
@@ -205,7 +206,7 @@ impl<'a> Chunks<'a> {
                     Taught::Later => return Ok(Step::Wait),
                     Taught::Never => return Ok(Step::Done),
                 },
-                (1, Some(_), Some(&level)) => self.own(number, level),
+                (1, Some(_), Some(&first)) => self.own(number, first),
                 _ => return Ok(Step::Done),
             };
             let mut chunk = self.chunk(number, self.settle(number, learned)?)?;
@@ -231,9 +232,9 @@ impl<'a> Chunks<'a> {
         }
     }
 
-    fn own(&self, number: usize, level: f64) -> Learned {
+    fn own(&self, number: usize, first: Scored) -> Learned {
         let lessons = self.probing.learning.lessons(&self.probing.candidates, number);
-        Learned { lessons, ratios: Ratios::default(), own: Some(level) }
+        Learned { lessons, ratios: Ratios::default(), finals: vec![first] }
     }
 
     fn settle(&self, number: usize, learned: Learned) -> Result<Settled> {
@@ -260,7 +261,8 @@ impl<'a> Chunks<'a> {
                 (Some(from), Some(to)) => Some(model.moved_target(from, to)),
                 _ => Some(model.goal.target),
             };
-            probe = at(settled.result.crf).filter(|_| !settled.has_map);
+            let crf = settled.result.crf;
+            probe = at(crf).zip(model::reach(&scored, crf)).filter(|_| !settled.has_map);
             let first = candidate.first_take().context("a solved scene has a probe")?;
             let first = self.probing.encode_key(candidate, first)?;
             measured_key = Some(candidate.measured_key(&order.key, &first));
@@ -271,31 +273,33 @@ impl<'a> Chunks<'a> {
     }
 
     /// The chunks that would come nearer to their target when encoded again, each
-    /// with the level that its first encode showed.
-    pub fn misses(&self, tolerance: Option<Tolerance>) -> Result<Vec<(Miss, f64)>> {
+    /// with what its first encode scored.
+    pub fn misses(&self, tolerance: Option<Tolerance>) -> Result<Vec<(Miss, Scored)>> {
         let mut misses = Vec::new();
         for (number, candidate) in self.probing.candidates.iter().enumerate() {
             let Some(chunk) = self.made(number).into_iter().next() else { continue };
-            let (Some(pair), Some(error)) = (chunk.pair(), chunk.error()) else { continue };
+            // One with a map, or without a probe, is compared with nothing.
+            let (Some(_), Some(first), Some(error)) = (chunk.probe, chunk.score, chunk.error()) else {
+                continue;
+            };
             let metric = &candidate.planned.settings.metric;
             let points = tolerance.unwrap_or(Tolerance::usual(metric.metric)).points(metric);
             let by = error.abs() / points;
             if by <= 1.0 {
                 continue;
             }
-            let level = candidate.model.ratio(pair);
-            let corrected = self.settle(number, self.own(number, level))?;
+            let corrected = self.settle(number, self.own(number, first))?;
             // At a limit, or nearer than the encoder's steps are.
             if (corrected.result.crf - chunk.crf()).abs() > 1e-9 {
                 let frames = candidate.planned.scene.frames();
-                misses.push((Miss { chunk: number, frames, by }, level));
+                misses.push((Miss { chunk: number, frames, by }, first));
             }
         }
         Ok(misses)
     }
 
     /// Lets the next run of the chains encode these again.
-    pub fn again(&mut self, chosen: HashMap<usize, f64>) {
+    pub fn again(&mut self, chosen: HashMap<usize, Scored>) {
         let frames = chosen.keys().map(|&number| self.planned(number).scene.frames() as u64).sum();
         self.stage = self.events.stage("Encoding again", frames, "frames");
         self.again = chosen;
@@ -313,7 +317,8 @@ impl<'a> Chunks<'a> {
 impl Chunk {
     /// The chunk beside a probe at its CRF, once it is measured.
     fn pair(&self) -> Option<Pair> {
-        Some(Pair { crf: self.crf(), probe: self.probe?, final_: self.score?.score })
+        let (probe, reach) = self.probe?;
+        Some(Pair { crf: self.crf(), probe, final_: self.score?.score, reach })
     }
 }
 

@@ -19,6 +19,7 @@ use super::scheduler;
 use crate::analysis::LumaStats;
 use crate::encode::{self, Order, Outcome, Workshop};
 use crate::formats::scenes_json::{self, SceneEntry};
+use crate::model::Scored;
 use crate::output::closed::{ChunkResult, ClosedSummary, Redone};
 use crate::output::summary::SceneResult;
 use crate::support::cancel::Cancel;
@@ -143,10 +144,14 @@ impl Parts<'_> {
     }
 }
 
-fn chosen(misses: &[(Miss, f64)], budget: usize) -> HashMap<usize, f64> {
+fn chosen(misses: &[(Miss, Scored)], budget: usize) -> HashMap<usize, Scored> {
     let only: Vec<Miss> = misses.iter().map(|(miss, _)| *miss).collect();
     let chosen = redo::choose(&only, budget);
-    misses.iter().filter(|(miss, _)| chosen.contains(&miss.chunk)).map(|(miss, l)| (miss.chunk, *l)).collect()
+    misses
+        .iter()
+        .filter(|(miss, _)| chosen.contains(&miss.chunk))
+        .map(|(miss, first)| (miss.chunk, *first))
+        .collect()
 }
 
 /// An error that names every scene that failed.

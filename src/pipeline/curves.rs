@@ -17,7 +17,7 @@ use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
 use crate::model::predict::Damages;
 use crate::model::size::{SizeCurve, SizeRatio, SizeSlope, Weighed};
-use crate::model::{Learned, Model, Pair, Ratios, Scored};
+use crate::model::{Learned, Model, Ratios, Scored};
 use crate::scenes::Scene;
 use crate::score::Measurement;
 use crate::settings::{Metric, MetricSettings, Resolved};
@@ -162,13 +162,13 @@ impl Curves {
                 SizeRatio::prior(presets.probing, presets.final_).learn(pairs.iter().map(Vec::as_slice));
             for &index in group.members.iter().filter(|&&index| !self.scenes[index].failed) {
                 let Scores { scored, unreliable } = scores[index].0.clone();
+                let learned = Learned { finals: scores[index].1.scored.clone(), ..learned.clone() };
                 let Some(damages) = model.damages(&scored, &learned, presets) else { continue };
                 let curve = SizeCurve::through(&weighed(&self.scenes[index].probes), slope);
                 let sizes = curve.context("a scene with scores has sizes")?;
                 let scene = planned[index].scene;
                 let repeats = planned[index].settings.metric.sample.repeats;
                 let weight = weights(&luma.diff[scene.start..scene.end], repeats).iter().sum();
-                let learned = learned.clone();
                 let model = Model { ease: of(index).ease, ..model };
                 known[index] =
                     Some(Known { model, scored, unreliable, learned, damages, sizes, ratio, weight });
@@ -227,20 +227,18 @@ fn learned(model: &Model, group: &GroupRecord, scores: &[(Scores, Scores)]) -> L
         let scored = &scores[scene].0.scored;
         scored[..probes.min(scored.len())].to_vec()
     };
-    let pair = |scene: &usize| {
-        let (probes, finals) = &scores[*scene];
-        let last = finals.scored.first()?;
-        let probe = probes.scored.iter().find(|probe| (probe.crf - last.crf).abs() < 1e-9)?;
-        Some(Pair { crf: probe.crf, probe: probe.score, final_: last.score })
-    };
-    let mut lessons: Vec<_> = group.pilots.iter().map(lesson).collect();
-    lessons.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));
+    let mut pilots: Vec<_> = group.pilots.iter().map(lesson).collect();
+    pilots.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));
+    let lessons = model.learn(&pilots);
     let offset = group.remembered.and_then(|remembered| remembered.offset);
-    Learned {
-        lessons: model.learn(&lessons),
-        ratios: Ratios::new(group.members.iter().filter_map(pair), &model.goal).after(offset),
-        own: None,
-    }
+    let exemplary = |scene: &&usize| model.goal.exemplary(&scores[**scene].1.scored).is_some();
+    let of = |&scene: &usize| {
+        let (probes, finals) = &scores[scene];
+        model.pair(&probes.scored, &finals.scored, lessons.as_ref())
+    };
+    let pairs = group.members.iter().filter(exemplary).filter_map(of);
+    let ratios = Ratios::new(pairs, &model.goal).after(offset);
+    Learned { lessons, ratios, finals: Vec::new() }
 }
 
 fn weighed(probes: &[Taken]) -> Vec<Weighed> {

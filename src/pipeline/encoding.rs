@@ -178,6 +178,15 @@ impl Encoding {
         Ok(list.words(&self.encoder, crf))
     }
 
+    /// How much more work the final encode has than a probe, as far as it can be told
+    /// before; `None` where the two cannot be compared: another encoder may make it, or it
+    /// is fed with another depth.
+    pub fn work_ratio(&self, settings: &Settings) -> Option<f64> {
+        let comparable = settings.dynamic.encoder.is_none() && self.check_final_bits(settings).is_ok();
+        let work = |preset| self.encoder.identity.work(preset);
+        comparable.then(|| work(settings.encoder.final_preset) / work(settings.encoder.probing_preset))
+    }
+
     /// An error unless the final encode is fed with the depth that is measured.
     pub fn check_final_bits(&self, settings: &Settings) -> Result<()> {
         let words = &self.family(settings)?.final_;

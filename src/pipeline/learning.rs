@@ -27,9 +27,6 @@ const MOST_PILOTS: usize = 12;
 const CALIBRATION_SHARE: f64 = 0.15;
 /// Probes a scene that are reckoned with for that.
 const PROBES: f64 = 1.4;
-/// A preset slower by one takes this many times the work: 1.1 to 1.4 with SVT-AV1
-/// 4.2.0 (from 7 or 8 to 5 or 2), 1.6 to 1.8 with 1.4.1.
-const WORK_BY_PRESET: f64 = 1.5;
 /// Scenes that are calibrated unasked, at most.
 const MOST_CALIBRATED: usize = 8;
 /// Shorter scenes show little of how an encoder works.
@@ -49,6 +46,8 @@ struct Group {
     members: Vec<usize>,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
+    /// Second probes are made as in the final encode.
+    closing: bool,
     /// In the closed loop: those whose chunks show what the final encode does,
     /// the shortest first.
     teachers: Vec<usize>,
@@ -58,8 +57,9 @@ struct Group {
 }
 
 impl Learning {
-    /// Gives the candidates their parts.
-    pub fn plan(candidates: &mut [Candidate<'_>]) -> Self {
+    /// Gives the candidates their parts. `work_ratio` is how much more work the final
+    /// encode has than a probe, `None` where the two cannot be compared.
+    pub fn plan(candidates: &mut [Candidate<'_>], work_ratio: impl Fn(&Settings) -> Option<f64>) -> Self {
         let mut learning = Self::default();
         let mut known: HashMap<Fingerprint, usize> = HashMap::new();
         for (number, candidate) in candidates.iter().enumerate() {
@@ -83,15 +83,19 @@ impl Learning {
             if of_first.model.learns() {
                 group.pilots = chosen(representatives(&lengths, pilots(lengths.len())));
             }
-            group.calibrated = chosen(match of_first.planned.settings.model.calibrate {
-                Some(wanted) => representatives(&lengths, wanted),
-                None if of_first.model.learns() => unasked(&lengths, of_first.planned.settings),
-                None => Vec::new(),
-            });
+            let planned = match of_first.planned.settings.model.calibrate {
+                Some(wanted) => Unasked { calibrated: representatives(&lengths, wanted), closing: false },
+                None if of_first.model.learns() => work_ratio(of_first.planned.settings)
+                    .map_or_else(Unasked::default, |ratio| affordable(&lengths, ratio)),
+                None => Unasked::default(),
+            };
+            group.calibrated = chosen(planned.calibrated);
+            group.closing = planned.closing;
         }
         for group in &learning.groups {
             group.pilots.iter().for_each(|&number| candidates[number].role = Role::Pilot);
             group.calibrated.iter().for_each(|&number| candidates[number].calibrated = true);
+            group.members.iter().for_each(|&number| candidates[number].closing = group.closing);
         }
         learning
     }
@@ -101,6 +105,7 @@ impl Learning {
     pub fn close(&mut self, candidates: &mut [Candidate<'_>]) {
         for group in &mut self.groups {
             group.calibrated.clear();
+            group.closing = false;
             group.teachers.clone_from(&group.pilots);
             if group.teachers.is_empty() {
                 let lengths: Vec<usize> =
@@ -109,7 +114,9 @@ impl Learning {
                 group.teachers = chosen.into_iter().map(|index| group.members[index]).collect();
             }
             group.teachers.sort_by_key(|&number| (candidates[number].planned.scene.frames(), number));
-            group.members.iter().for_each(|&number| candidates[number].calibrated = false);
+            for &number in &group.members {
+                (candidates[number].calibrated, candidates[number].closing) = (false, false);
+            }
             group.teachers.iter().for_each(|&number| candidates[number].teaches = true);
         }
     }
@@ -147,13 +154,15 @@ impl Learning {
         Some(*group.lessons.get_or_init(|| lessons))
     }
 
-    /// All that a candidate's group learned, when probing has ended.
+    /// All that a candidate and its group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
-        let pairs = group.calibrated.iter().filter_map(|&number| candidates[number].pairs());
+        let lessons = self.lessons(candidates, number);
+        let of = |&number: &usize| candidates[number].exemplary_pair(lessons.as_ref());
+        let pairs = group.members.iter().filter_map(of);
         let offset = group.remembered.and_then(|remembered| remembered.offset);
         let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
-        Learned { lessons: self.lessons(candidates, number), ratios, own: None }
+        Learned { lessons, ratios, finals: candidates[number].finals() }
     }
 
     /// The same in the closed loop, where `learned` says what a group's scenes
@@ -213,7 +222,7 @@ impl Learning {
             let offset = candidates[first].model.offset(&learned.ratios, modelling::presets(settings));
             let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
                 (Some(offset), 0, 0) => Some(format!("calibration{zone}: none; assumed: {offset}")),
-                (None, _, 0) => None,
+                (None, 0, 0) => None,
                 (_, 0, wanted) => Some(format!(
                     "calibration{zone}: not done, {wanted} chosen scenes failed or are far from their target"
                 )),
@@ -244,18 +253,27 @@ fn pilots(scenes: usize) -> usize {
     (scenes / PILOT_SHARE).clamp(FEWEST_PILOTS, MOST_PILOTS)
 }
 
-/// The scenes, as indices, that are calibrated where the preset leaves it open:
-/// none where another encoder may make the final encode.
-fn unasked(lengths: &[usize], settings: &Settings) -> Vec<usize> {
-    if settings.dynamic.encoder.is_some() { Vec::new() } else { affordable(lengths, settings) }
+/// What is encoded as in the final encode where the preset leaves it open.
+#[derive(Debug, Default, PartialEq)]
+struct Unasked {
+    /// Scenes, as indices.
+    calibrated: Vec<usize>,
+    /// The second probes of all others too.
+    closing: bool,
 }
 
-/// The scenes, as indices, whose calibration costs little beside probing: short
-/// ones, spread over the list, as many as their work allows.
-fn affordable(lengths: &[usize], settings: &Settings) -> Vec<usize> {
-    let steps = settings.encoder.probing_preset - settings.encoder.final_preset;
-    let work = WORK_BY_PRESET.powi(steps);
-    let budget = CALIBRATION_SHARE * PROBES * lengths.iter().sum::<usize>() as f64;
+/// What costs little beside probing: all second probes, where the final encode
+/// takes little more work than a probe (`ratio`); for what that leaves, short
+/// scenes, spread over the list, whether they need a second probe or not.
+fn affordable(lengths: &[usize], ratio: f64) -> Unasked {
+    let frames = lengths.iter().sum::<usize>() as f64;
+    let budget = CALIBRATION_SHARE * PROBES * frames;
+    let second = PROBES - 1.0;
+    let of_seconds = second * (ratio - 1.0).max(0.0) * frames;
+    let closing = of_seconds <= budget;
+    // A second probe that is made anyway costs the difference, or nothing more.
+    let (budget, work) =
+        if closing { (budget - of_seconds, (1.0 - second) * ratio) } else { (budget, ratio - second) };
     let shortest = |inside: std::ops::Range<usize>| {
         inside.filter(|&index| lengths[index] >= SHORTEST_CALIBRATED).min_by_key(|&index| lengths[index])
     };
@@ -263,7 +281,8 @@ fn affordable(lengths: &[usize], settings: &Settings) -> Vec<usize> {
         |wanted: usize| -> Vec<usize> { stretches(lengths.len(), wanted).filter_map(shortest).collect() };
     let cost = |chosen: &[usize]| work * chosen.iter().map(|&index| lengths[index]).sum::<usize>() as f64;
     let most = MOST_CALIBRATED.min(lengths.len());
-    (1..=most).rev().map(spread).find(|chosen| cost(chosen) <= budget).unwrap_or_default()
+    let calibrated = (1..=most).rev().map(spread).find(|chosen| cost(chosen) <= budget).unwrap_or_default();
+    Unasked { calibrated, closing }
 }
 
 /// A list of `count` in `parts` equal stretches.
@@ -287,7 +306,6 @@ fn representatives(lengths: &[usize], wanted: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings;
 
     #[test]
     fn representatives_are_spread_over_the_clip_and_of_usual_length() {
@@ -312,35 +330,26 @@ mod tests {
         assert_eq!(learning.teachers_of(1), [2, 0, 3]);
     }
 
-    fn settings(probing_preset: i32, final_preset: i32) -> Settings {
-        let mut settings = settings::resolve(&settings::Request::default()).unwrap().base;
-        settings.encoder.probing_preset = probing_preset;
-        settings.encoder.final_preset = final_preset;
-        settings
+    fn planned(calibrated: &[usize], closing: bool) -> Unasked {
+        Unasked { calibrated: calibrated.to_vec(), closing }
     }
 
     #[test]
-    fn calibration_takes_short_scenes_that_cost_at_most_15_percent_of_probing() {
-        // 15 % of 1.4 probes of 1000 frames are 210 frames at the same preset: two of 100.
-        assert_eq!(affordable(&[100; 10], &settings(7, 7)), [0, 5]);
-        // Three presets slower, a frame costs 1.5³ = 3.4: no scene of 100.
-        assert_eq!(affordable(&[100; 10], &settings(7, 4)), [0; 0]);
-        // But the one of 24 (81 of 178); the one of 23 is too short to show much, and to take
-        // one more from the other half would cost 418.
+    fn encodes_as_the_final_one_take_at_most_15_percent_of_probing() {
+        // 15 % of 1.4 probes of 1000 frames are 210 frames. At the same preset second probes
+        // as the final encode cost nothing; a calibrated scene costs 0.6 of its frames, as
+        // often as no second probe was needed: three of 100.
+        assert_eq!(affordable(&[100; 10], 1.0), planned(&[0, 3, 6], true));
+        // Second probes cost 0.4 · 0.35 · 1000 = 140; for the rest no scene of 81 can be had.
+        assert_eq!(affordable(&[100; 10], 1.35), planned(&[], true));
+        // They would cost 400; a calibrated scene of 100 costs 160.
+        assert_eq!(affordable(&[100; 10], 2.0), planned(&[0], false));
+        // One of 24 costs 127 of 178; the one of 23 is too short to show much.
         let lengths = [100, 100, 100, 24, 23, 100, 100, 100, 100, 100];
-        assert_eq!(affordable(&lengths, &settings(7, 4)), [3]);
-        // Five presets slower it would cost 182.
-        assert_eq!(affordable(&lengths, &settings(7, 2)), [0; 0]);
-        // 21 of these could be paid.
-        assert_eq!(affordable(&[24; 100], &settings(7, 7)), [0, 12, 25, 37, 50, 62, 75, 87]);
-        assert_eq!(affordable(&[], &settings(7, 7)), [0; 0]);
-    }
-
-    #[test]
-    fn nothing_is_calibrated_unasked_where_another_encoder_may_follow() {
-        let mut settings = settings(7, 7);
-        assert_eq!(unasked(&[100; 10], &settings), [0, 5]);
-        settings.dynamic.encoder = Some("\"x265\"".to_owned());
-        assert_eq!(unasked(&[100; 10], &settings), [0; 0]);
+        assert_eq!(affordable(&lengths, 5.7), planned(&[3], false));
+        // 350.
+        assert_eq!(affordable(&lengths, 15.0), planned(&[], false));
+        // 35 of these could be paid.
+        assert_eq!(affordable(&[24; 100], 1.0), planned(&[0, 12, 25, 37, 50, 62, 75, 87], true));
     }
 }

@@ -78,12 +78,26 @@ impl Probing<'_> {
     fn next(&self, scene: usize) -> Step {
         let lessons = self.learning.lessons(&self.candidates, scene);
         let candidate = &self.candidates[scene];
-        let step = candidate.next(lessons.as_ref());
+        let mut step = candidate.next(lessons.as_ref());
+        while let Some((take, error)) = self.impossible(candidate, step)
+            && self.goes_without(candidate, take, &error)
+        {
+            step = candidate.next(lessons.as_ref());
+        }
         match candidate.unreported() {
             0 => {}
             news => self.stage.advance(news),
         }
         step
+    }
+
+    /// The encode as the final one that cannot be compared with a probe, and why:
+    /// parameters may depend on the scene.
+    fn impossible(&self, candidate: &Candidate<'_>, step: Step) -> Option<(Take, Error)> {
+        let Step::Encode { take, .. } = step else { return None };
+        let take = candidate.take(take).ok().filter(|take| take.purpose == Purpose::Final)?;
+        let error = (self.params)(&candidate.planned, take).err()?;
+        Some((take, error.context(place(candidate, 0, take))))
     }
 
     /// Follows the chain as far as an earlier run went.
