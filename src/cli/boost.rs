@@ -55,6 +55,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Input", hide_short_help = true)]
     analysis_input: Option<PathBuf>,
 
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE")]
+    probe_input: Option<PathBuf>,
+
     #[command(flatten)]
     run: RunArgs,
 }
@@ -197,6 +201,7 @@ pub fn run(
         open: args.script.options(settings.source.provider)?,
         input,
         analysis_input: args.analysis_input,
+        probe_input: args.probe_input,
         output,
         settings,
         metric,
@@ -237,6 +242,9 @@ impl Args {
         self.script.reads("the input", input, &mut files);
         if let Some(other) = &self.analysis_input {
             self.script.reads("--analysis-input", other, &mut files);
+        }
+        if let Some(other) = &self.probe_input {
+            self.script.reads("--probe-input", other, &mut files);
         }
         self.preset.reads(&mut files);
         files.reads("--trtexec", &self.run.trtexec);

@@ -110,6 +110,7 @@ impl BoostArgs {
             input: encode.input.clone(),
             open: OpenOptions { provider: settings.source.provider, ..open },
             analysis_input: self.analysis_input,
+            probe_input: None,
             output: scenes,
             folder: encode.work.join("probing"),
             settings,

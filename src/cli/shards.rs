@@ -223,6 +223,7 @@ pub fn plan(args: PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Cance
         output: args.scenes(),
         input: args.input,
         analysis_input: args.analysis_input,
+        probe_input: None,
         settings,
         segmentation: Options { device: args.character_device, ..Options::default() },
         earlier: Earlier::of(args.resume, args.force),

@@ -50,7 +50,7 @@ fn attempt(verdict: &mut Verdict, session: Session, cancel: &Cancel) -> Result<(
     let parts = [
         encoding.map(|encoding| vec![encoding.describe()]).context("encoder"),
         measured(&zones, &clip, bits, &events).context(METRIC),
-        scenes::plan(&zones, session, &events).map(|plan| found_by(&plan)).context(SCENES),
+        scenes::plan(&zones, session, &events, cancel).map(|plan| found_by(&plan)).context(SCENES),
         characters(&zones, &clip, &events, cancel).context(CHARACTERS),
     ];
     for part in parts {

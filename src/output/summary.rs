@@ -61,6 +61,9 @@ pub struct SceneResult {
     pub probes: Vec<(f64, f64)>,
     /// The scores could not be trusted, or the CRF is a fall-back.
     pub doubtful: bool,
+    /// The target that it was given instead of its zone's, because everything in it moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eased: Option<f64>,
 }
 
 impl Clipped {
@@ -138,6 +141,17 @@ impl Summary {
             let _ =
                 writeln!(text, "look at these scenes, their scores are doubtful: {}", doubtful.join(", "));
         }
+        let eased: Vec<String> = self
+            .scenes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, s)| {
+                Some(format!("{index} (frame {}, to {:.3}, CRF {})", s.scene.start, s.eased?, s.crf))
+            })
+            .collect();
+        if !eased.is_empty() {
+            let _ = writeln!(text, "panning scenes with an easier target: {}", eased.join(", "));
+        }
         for zone in self.zones() {
             let _ = writeln!(text, "{zone}");
         }
@@ -202,6 +216,7 @@ mod tests {
             crf,
             probes: Vec::new(),
             doubtful: crf > 30.0,
+            eased: (start == 150).then_some(1.0625),
         }
     }
 
@@ -229,6 +244,7 @@ mod tests {
         // (50 · 24.75 + 200 · 27) / 250 = 26.55
         assert!(text.contains("zone opening: 2 scenes, 250 frames, mean CRF 26.55"), "{text}");
         assert!(text.contains("doubtful: 3 (frame 350)"), "{text}");
+        assert!(text.contains("easier target: 2 (frame 150, to 1.062, CRF 27)"), "{text}");
         assert!(text.contains("Analysis 1.2 s") || text.contains("Analysis 1.3 s"), "{text}");
     }
 }

@@ -68,9 +68,9 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
-    record(boost, entries.len(), ready.working.info().frames)?;
-    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
+    record(boost, &ready.settings, &planned, &results, ready.working.info().frames)?;
+    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
     let outcome = clock

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Error, Result, anyhow};
 
 use super::OnSceneFailure;
-use super::boost::roi_folder;
+use super::boost::{roi_folder, targets_of};
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
@@ -61,7 +61,7 @@ impl Title<'_> {
             scenes: entries.len(),
             frames: curves.frames,
             settings: &curves.settings,
-            targets: None,
+            targets: targets_of(planned, &results),
         };
         Sidecar::write(&curves.output, made)?;
         events.emit(&Event::Result { path: curves.output.display().to_string() });

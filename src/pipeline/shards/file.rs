@@ -128,6 +128,7 @@ impl Plan {
             input: mapped(&self.input),
             open,
             analysis_input: self.analysis_input.as_ref().map(mapped),
+            probe_input: None,
             output: mapped(&self.output),
             folder: folder.to_path_buf(),
             settings,

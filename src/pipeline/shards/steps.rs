@@ -92,7 +92,7 @@ fn describe(
         analysis_input: request.analysis_input.as_ref().map(absolute).transpose()?,
         open,
         output: absolute(&request.output)?,
-        settings: request.settings.clone(),
+        settings: ready.settings.clone(),
         segmentation: request.segmentation.clone(),
         on_scene_failure: request.on_scene_failure,
         stall: request.stall,
