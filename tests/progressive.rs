@@ -28,7 +28,7 @@ fn zones(frames: usize, typed: &[&str], list: &str) -> Vec<Zone> {
         preset: Some("balanced-ssimu2".to_owned()),
         typed: typed.iter().map(|typed| Typed::set(typed)).collect(),
         zones: (!list.is_empty()).then(|| ZoneList::Text(list.to_owned())),
-        preset_folder: None,
+        ..Request::default()
     };
     resolve(&request).unwrap().zones(frames, &mut Vec::new()).unwrap()
 }

@@ -12,6 +12,7 @@ use crate::settings::library::{GROUPS, Library, ROOT, user_folder};
 use crate::settings::{Origin, Request, guide, resolve};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = super::help::PRESETS)]
 pub struct PresetsArgs {
     #[command(subcommand)]
     action: Option<Action>,

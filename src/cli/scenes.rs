@@ -23,6 +23,7 @@ const PRESET: &str = "scene-detection";
 
 /// Finds the scenes of a clip and writes them for av1an, without boosting.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::SCENES)]
 #[command(group = ArgGroup::new("outputs")
     .args(["output", "zones_out", "stats_out", "plot"])
     .required(true)
@@ -165,7 +166,7 @@ impl Args {
             typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
         }
         let zones = self.zones.list();
-        let request = Request { preset: Some(self.preset.clone()), typed, zones, preset_folder: None };
+        let request = Request { preset: Some(self.preset.clone()), typed, zones, ..Request::default() };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }
 }

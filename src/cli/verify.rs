@@ -7,9 +7,10 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
-use super::{STDOUT, Usage, say};
+use super::{STDOUT, Usage, report, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
+use crate::score;
 use crate::settings::{self, Resolved, Typed};
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
@@ -18,6 +19,7 @@ use crate::verify::{self, Verification};
 
 /// Measures a finished encode with the preset's metric, scene by scene.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::VERIFY)]
 pub struct VerifyArgs {
     /// The VapourSynth script (.vpy) or video file that was boosted
     source: PathBuf,
@@ -25,9 +27,9 @@ pub struct VerifyArgs {
     /// The finished encode
     encoded: PathBuf,
 
-    /// The av1an scenes.json that it was encoded with
+    /// The av1an scenes.json that it was encoded with; scenes found anew would be other scenes
     #[arg(long, value_name = "FILE")]
-    scenes: Option<PathBuf>,
+    scenes: PathBuf,
 
     /// Judge by this preset [default: as the scenes file was made]
     #[arg(short, long, value_name = "NAME|FILE")]
@@ -52,9 +54,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write the report with its plots as a single HTML file
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    /// Write the report with plots and pictures as one HTML page
+    #[arg(long, visible_alias = "html", value_name = "FILE.html")]
+    report: Option<PathBuf>,
 
     /// Exit with 1 when the mean absolute error is above this
     #[arg(long, value_name = "SCORE")]
@@ -73,17 +75,23 @@ pub struct VerifyArgs {
 }
 
 /// Measures and reports; an error when the encode misses `--max-error`.
-pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: VerifyArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     args.check()?;
-    let scenes = args.scenes()?;
-    let Judging { settings, judged_by, targets } = args.judging(&scenes)?;
+    let Judging { settings, judged_by, targets } = args.judging(&args.scenes)?;
     for warning in &settings.warnings {
         events.warn(warning);
     }
     let request = verify::Request {
         open: args.script.options(settings.source.provider)?,
-        scenes,
+        scenes: args.scenes,
         settings,
+        metric,
         judged_by,
         targets,
         every: args.every,
@@ -91,11 +99,15 @@ pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
         source: args.source,
         encoded: args.encoded,
     };
-    for path in args.json.iter().chain(&args.html).filter(|path| path.as_os_str() != "-") {
+    for path in args.json.iter().chain(&args.report).filter(|path| path.as_os_str() != "-") {
         atomic::check_writable(path)?;
     }
     let verification = measure(&request, events, cancel)?;
-    report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
+    if let Some(path) = &args.report {
+        let sides = [&*request.source, &*request.encoded];
+        report::write(verify::page(&verification), path, sides, &request.open, events, cancel)?;
+    }
+    tell(&verification, args.json.as_deref(), out, events)?;
     judge(&verification, args.max_error)
 }
 
@@ -122,7 +134,7 @@ pub struct AtTheEnd(verify::Request);
 
 impl AtTheEnd {
     /// What `encode --verify` takes; a preset that cannot be is an error at once.
-    pub fn new(preset: &str, encode: &encode::Request) -> Result<Option<Self>> {
+    pub fn new(preset: &str, encode: &encode::Request, metric: score::Opener) -> Result<Option<Self>> {
         let SceneSource::ScenesFile(scenes) = &encode.scenes else { return Ok(None) };
         let request = settings::Request { preset: Some(preset.to_owned()), ..settings::Request::default() };
         let settings = settings::resolve(&request)?;
@@ -133,6 +145,7 @@ impl AtTheEnd {
             scenes: scenes.clone(),
             judged_by: by_preset(&settings),
             settings,
+            metric,
             targets: None,
             every: 1,
             ignore_color: false,
@@ -145,18 +158,13 @@ impl AtTheEnd {
     }
 }
 
-fn report(
+fn tell(
     verification: &Verification,
     json: Option<&Path>,
-    html: Option<&Path>,
     out: &mut dyn Write,
     events: &Events,
 ) -> Result<()> {
     let mut written = Vec::new();
-    if let Some(path) = html {
-        verification.write_html(path)?;
-        written.push(path);
-    }
     match json {
         Some(path) if path == Path::new(STDOUT) => say(out, verification.json()?.trim_end())?,
         json => {
@@ -188,11 +196,11 @@ impl VerifyArgs {
         let mut files = Files::new(self.force);
         self.script.reads("the source", &self.source, &mut files);
         files.reads("the encode", [&self.encoded]);
-        files.reads("--scenes", &self.scenes);
+        files.reads("--scenes", [&self.scenes]);
         files.reads("--preset", &self.preset.as_ref().map(PathBuf::from));
         self.zones.reads(&mut files);
         files.writes("--json", &self.json, Kind::Report);
-        files.writes("--html", &self.html, Kind::Page);
+        files.writes("--report", &self.report, Kind::Page);
         files
     }
 
@@ -212,17 +220,6 @@ impl VerifyArgs {
         }
     }
 
-    fn scenes(&self) -> Result<PathBuf> {
-        let Some(scenes) = self.scenes.clone() else {
-            bail!(Usage(
-                "--scenes FILE is needed: the scenes.json that the encode was made with. Scenes found anew would \
-                 be other scenes"
-                    .to_owned()
-            ));
-        };
-        Ok(scenes)
-    }
-
     /// By a preset that was asked for, else by how the scenes were made.
     fn judging(&self, scenes: &Path) -> Result<Judging> {
         let mut typed: Vec<Typed> = self.sets.iter().map(|set| Typed::set(set)).collect();
@@ -236,7 +233,8 @@ impl VerifyArgs {
             }
             return as_made(scenes, &typed);
         }
-        let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
+        let request =
+            settings::Request { preset: self.preset.clone(), typed, zones, ..settings::Request::default() };
         let settings = settings::resolve(&request).map_err(|error| Usage::from_error(&error))?;
         Ok(Judging { judged_by: by_preset(&settings), settings, targets: None })
     }

@@ -44,6 +44,8 @@ pub struct Chunk {
     /// An earlier run encoded it.
     pub resumed: bool,
     pub score: Option<Scored>,
+    /// The frames that were measured, with their scores.
+    pub frames: Vec<(usize, f64)>,
 }
 
 impl Chunk {
@@ -227,6 +229,7 @@ impl<'a> Chunks<'a> {
                     return Ok(Step::Score { take, crf });
                 };
                 chunk.score = Some(scored(candidate, &record, crf)?);
+                chunk.frames = frames(candidate, &record)?;
             }
             self.slot(number).made.push(chunk);
         }
@@ -268,8 +271,8 @@ impl<'a> Chunks<'a> {
             measured_key = Some(candidate.measured_key(&order.key, &first));
         }
         let settled = Arc::new(settled);
-        let (bytes, seconds, resumed, score) = (0, 0.0, false, None);
-        Ok(Chunk { settled, order, aim, probe, measured_key, bytes, seconds, resumed, score })
+        let (bytes, seconds, resumed, score, frames) = (0, 0.0, false, None, Vec::new());
+        Ok(Chunk { settled, order, aim, probe, measured_key, bytes, seconds, resumed, score, frames })
     }
 
     /// The chunks that would come nearer to their target when encoded again, each
@@ -320,6 +323,13 @@ impl Chunk {
         let (probe, reach) = self.probe?;
         Some(Pair { crf: self.crf(), probe, final_: self.score?.score, reach })
     }
+}
+
+/// The measured frames of a chunk, with their scores.
+pub fn frames(candidate: &Candidate<'_>, record: &MeasuredRecord) -> Result<Vec<(usize, f64)>> {
+    let scores = candidate.frame_scores(&record.measured)?;
+    let all = scores.frames.iter().chain(&scores.suspects);
+    Ok(all.map(|(offset, score)| (candidate.planned.scene.start + offset, *score)).collect())
 }
 
 pub fn scored(candidate: &Candidate<'_>, record: &MeasuredRecord, crf: f64) -> Result<Scored> {

@@ -17,6 +17,7 @@ mod native;
 pub mod peaks;
 mod plugin;
 mod pool;
+mod preview;
 pub mod sample;
 pub mod select;
 mod ssimulacra2;
@@ -33,6 +34,7 @@ use anyhow::{Result, bail};
 pub use functional::Pooled;
 pub use identity::Identity;
 pub use pool::{check_finite, pool};
+pub use preview::srgb;
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
@@ -100,6 +102,10 @@ pub struct Format {
     /// Frames per second as a fraction; only handed on to plugins.
     pub fps: Option<(u64, u64)>,
 }
+
+/// How a run comes by its back ends: [`open`], or what somebody has who measures
+/// with something else.
+pub type Opener = fn(&MetricSettings, Format, Session, u64, &Events) -> Result<Arc<dyn Backend>>;
 
 /// Opens the back end that `settings` asks for and reports which one runs. Back ends that prepare references keep those that fit into
 /// `memory` bytes.

@@ -2,11 +2,11 @@
 //! by frame against its source, and how far every scene is from its target
 //! (spec 03).
 
-mod chart;
 mod color;
 mod encoded;
-mod html;
+mod look;
 mod measure;
+mod page;
 mod report;
 mod text;
 
@@ -17,7 +17,9 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::encoded::Encoded;
+pub use self::look::{Look, Wanted, differing, pictures, worst};
 use self::measure::Measuring;
+pub use self::page::{comparison, incomparable, page};
 pub use self::report::{
     Distribution, FrameScore, MetricSummary, SceneReport, Unclamped, Unit, Verification, Within,
 };
@@ -28,6 +30,7 @@ use crate::pipeline::backends::Backends;
 use crate::pipeline::plan::{PlannedScene, plan};
 use crate::pipeline::{bars, input};
 use crate::scenes::Scene;
+use crate::score;
 use crate::settings::{Pooling, Repeats, Resolved, Zone};
 use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
@@ -48,6 +51,7 @@ pub struct Request {
     /// The av1an scenes.json that it was made with.
     pub scenes: PathBuf,
     pub settings: Resolved,
+    pub metric: score::Opener,
     /// What `settings` are, a sentence.
     pub judged_by: String,
     /// By scene, the score that it was to have, where that is not its zone's target.
@@ -95,7 +99,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
         let crop = bars::found(&analysis, &source, &working, events);
         zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
     }
-    let backends = Backends::open(&zones, &working, BITS, 0, events)?;
+    let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);
@@ -246,11 +250,6 @@ impl Verification {
         let mut text = serde_json::to_string_pretty(self).context("the report cannot be written as JSON")?;
         text.push('\n');
         Ok(text)
-    }
-
-    /// Writes the report with its plots as one HTML file that needs no other.
-    pub fn write_html(&self, path: &Path) -> Result<()> {
-        crate::support::atomic::write(path, html::page(self).as_bytes())
     }
 
     /// The report for people.
