@@ -99,7 +99,10 @@ fn wrong_types_say_what_is_allowed() {
             "[encoder]\nworkers = \"all\"\n",
             "2:11 workers \"all\": must be an integer, 1 to 1024, or \"auto\"",
         ),
-        ("[encoder.params.psyex]\nfinal = 3\n", "2:9 final 3: must be the encoder's parameters in quotes"),
+        (
+            "[encoder.params.psyex]\nfinal = 3\n",
+            "2:9 final 3: must be the encoder's parameters in quotes, or { append = \"…\", set = { option = value } }",
+        ),
         ("description = 1\n", "1:15 description must be a text in quotes"),
         ("extends = 1\n", "1:11 extends must be a text in quotes"),
         ("metric = 1\n", "1:1 metric is a section: write [metric] and its keys below it"),
@@ -107,7 +110,7 @@ fn wrong_types_say_what_is_allowed() {
         ("[encoder]\nprogram = \"\"\n", "2:11 program \"\": must be a program's name or path"),
         (
             "[metric]\ncrop = [0, 0, 1, 0]\n",
-            "2:8 crop [0, 0, 1, 0]: must be [left, right, top, bottom], four even numbers of pixels from 0 to 65536",
+            "2:8 crop [0, 0, 1, 0]: must be [left, right, top, bottom], four even numbers of pixels from 0 to 65536, or \"auto\"",
         ),
         (
             "[model]\ntolerance = \"some\"\n",
@@ -116,7 +119,7 @@ fn wrong_types_say_what_is_allowed() {
         ("[model]\ncalibrate = 1.5\n", "2:13 calibrate 1.5: must be an integer, 0 to 1000, or \"auto\""),
         (
             "[model]\nkind = \"adaptiv\"\n",
-            "2:8 kind \"adaptiv\": must be one of reference, adaptive; did you mean adaptive?",
+            "2:8 kind \"adaptiv\": must be one of reference, reference-2025, adaptive; did you mean adaptive?",
         ),
         ("zones = 1\n", "1:9 zones holds tables: write [zones.NAME] or [zones.NAME.metric]"),
     ] {
@@ -142,7 +145,7 @@ fn values_out_of_range_say_the_range() {
         ),
         (
             "[metric]\npooling = \"means\"\n",
-            "2:11 pooling \"means\": must be one of mean, worst, reference-mean, percentile; did you mean mean?",
+            "2:11 pooling \"means\": must be one of mean, worst, reference-mean, trimmed-mean, percentile; did you mean mean?",
         ),
     ] {
         assert_eq!(problem_of(text), expected);
@@ -237,7 +240,7 @@ fn several_problems_are_shown_one_a_line_with_their_files() {
     let text = resolve(&request).unwrap_err().to_string();
     let expected = format!(
         "4 problems in the settings:\n  \
-         {}:3:8: kind \"fast\": must be one of reference, adaptive\n  \
+         {}:3:8: kind \"fast\": must be one of reference, reference-2025, adaptive\n  \
          {}:2:1: metric.taget is not a key; did you mean metric.target?\n  \
          --final-preset: final_preset \"slow\": must be an integer, -3 to 13\n  \
          --zones-string:1:1: \"0 10\" is left over: every zone is `start end name`",
@@ -260,7 +263,7 @@ fn broken_toml_is_placed_and_the_rest_still_read() {
 fn columns_count_characters() {
     let text = "model = { kind = \"ä\", foo = 1 }\n";
     let all = problems_of(text);
-    assert_eq!(all[0], "1:18 kind \"ä\": must be one of reference, adaptive");
+    assert_eq!(all[0], "1:18 kind \"ä\": must be one of reference, reference-2025, adaptive");
     assert!(all[1].starts_with("1:23 model.foo is not a key"), "{all:#?}");
 }
 
@@ -406,7 +409,7 @@ fn unknown_presets_are_answered_with_the_nearest_and_the_list() {
         text.starts_with("--preset: there is no preset \"butteraugli-maen\"; did you mean butteraugli-mean? (there are butteraugli-max, "),
         "{text}"
     );
-    assert!(text.contains("scene-detection, mygrain)"), "{text}");
+    assert!(text.contains("scene-detection-av1an, mygrain)"), "{text}");
     assert!(ask("mygrian").contains("did you mean mygrain?"));
     assert!(ask("nosuch.toml").starts_with("--preset: cannot read preset nosuch.toml: "));
 }

@@ -91,10 +91,14 @@ impl Collector {
 
     fn look_at(&mut self, frames: Vec<Frame>) -> Result<()> {
         if let Some(x264) = &self.x264 {
-            frames.iter().for_each(|frame| x264.see(frame));
+            for frame in &frames {
+                x264.see(frame);
+            }
         }
         if let Some(props) = &mut self.props {
-            frames.iter().for_each(|frame| props.read(frame));
+            for frame in &frames {
+                props.read(frame);
+            }
         }
         let first = self.last.clone().unwrap_or_else(|| frames[0].clone());
         let measured: Vec<(FrameLuma, Reduced)> = (0..frames.len())

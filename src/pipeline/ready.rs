@@ -140,7 +140,9 @@ impl Ready {
         if let Some(scene_plan) = scene_plan.as_ref().filter(|_| bars::wanted(&zones)) {
             let look = || analysed(&store, &input, &analysis_key, scene_plan, events, cancel);
             let crop = bars::found(&clock.time("analysis", look)?, &input.analysed, &working, events);
-            zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+            for zone in &mut zones {
+                bars::settle(&mut zone.settings, crop);
+            }
             settings.each(|settings| bars::settle(settings, crop));
         }
         let pictures = (&working, encoding.bits);

@@ -84,7 +84,6 @@ impl Kind {
                 | Self::FinalParams(_)
                 | Self::Rule(_)
                 | Self::Names(_)
-                | Self::Crop(_)
         )
     }
 }

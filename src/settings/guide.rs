@@ -98,10 +98,14 @@ fn change_params(whole: &DocumentMut, preset: &mut Table) {
     }
 }
 
-/// The value of an item that says more than one.
+/// The value of an item, however it is written.
 fn plain(item: &Item) -> Option<toml::Value> {
-    let table = item.clone().into_table().ok()?;
-    toml::from_str::<toml::Table>(&DocumentMut::from(table).to_string()).ok().map(toml::Value::Table)
+    let Some(table) = item.as_table_like() else {
+        let text = format!("it = {}", item.as_value()?.to_string().trim());
+        return toml::from_str::<toml::Table>(&text).ok()?.remove("it");
+    };
+    let entries = table.iter().map(|(name, item)| Some((name.to_owned(), plain(item)?)));
+    Some(toml::Value::Table(entries.collect::<Option<_>>()?))
 }
 
 /// Puts what `from` says into `onto`; comments there stay, those that `from`

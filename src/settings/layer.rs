@@ -56,13 +56,15 @@ impl Layer {
             }
         }
         changes_last(&mut layer.entries);
-        layer.zones.values_mut().for_each(changes_last);
+        for entries in layer.zones.values_mut() {
+            changes_last(entries);
+        }
         layer
     }
 }
 
 /// In a file, lists are changed after they are written, wherever that stands.
-fn changes_last(entries: &mut Vec<Entry>) {
+fn changes_last(entries: &mut [Entry]) {
     entries.sort_by_key(|entry| entry.value.is_table());
 }
 

@@ -35,7 +35,7 @@ pub fn list(inherited: &[String], value: &Value, used: Use) -> Result<Vec<String
             }
             ("set", _) => return Err("set must be a table: { option = value }".to_owned()),
             _ => {
-                let near = did_you_mean(name, CHANGES.into_iter());
+                let near = did_you_mean(name, CHANGES);
                 return Err(format!(
                     "{name} is no way to change a list; there are {}{near}",
                     CHANGES.join(", ")

@@ -281,7 +281,9 @@ impl ZoneResolver<'_> {
             return Some(draft);
         }
         let mut other = Stack::default();
-        chain.into_iter().for_each(|(_, layer)| other.add(layer));
+        for (_, layer) in chain {
+            other.add(layer);
+        }
         let mut draft = Draft::blank();
         draft.apply(other.entries.iter().filter(of_picture));
         let ours = self.stack.entries.iter().chain(&self.stack.typed);

@@ -97,7 +97,9 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     if bars::wanted(&zones) {
         let analysis = analyse(&source, &BTreeSet::new(), AnalysisOptions::default(), events, cancel)?;
         let crop = bars::found(&analysis, &source, &working, events);
-        zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+        for zone in &mut zones {
+            bars::settle(&mut zone.settings, crop);
+        }
     }
     let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
 
