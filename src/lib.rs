@@ -38,9 +38,14 @@
 //! ([`pipeline::store`]) under a key made of all it depends on, so that a
 //! resumed run finds exactly what is still valid.
 //!
+//! Several machines do the same in steps ([`pipeline::shards`]): a plan does what scenes
+//! have in common, each machine probes a share into a journal of its own, and a merge
+//! solves what all of them left, with the code that solves one machine's.
+//!
 //! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
-//! [`verify`] (measures a finished encode against its targets) and [`dispatch`]
-//! (lets av1an's workers start when CPU and VRAM have room).
+//! [`verify`] (measures a finished encode against its targets), [`dispatch`]
+//! (lets av1an's workers start when CPU and VRAM have room) and [`doctor`] (tries
+//! what a run needs, VapourSynth in a child process, and says what to do).
 //! [`cli`] turns arguments into requests and [`support::events::Event`]s into
 //! bars and lines; no stage prints.
 //!
@@ -83,6 +88,7 @@ pub mod output;
 pub mod pipeline;
 
 pub mod dispatch;
+pub mod doctor;
 pub mod encode;
 pub mod verify;
 
