@@ -406,7 +406,7 @@ fn unknown_presets_are_answered_with_the_nearest_and_the_list() {
         text.starts_with("--preset: there is no preset \"butteraugli-maen\"; did you mean butteraugli-mean? (there are butteraugli-max, "),
         "{text}"
     );
-    assert!(text.contains("scene-detection, mygrain)"), "{text}");
+    assert!(text.contains("scene-detection-av1an, mygrain)"), "{text}");
     assert!(ask("mygrian").contains("did you mean mygrain?"));
     assert!(ask("nosuch.toml").starts_with("--preset: cannot read preset nosuch.toml: "));
 }
