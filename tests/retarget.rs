@@ -66,8 +66,9 @@ impl Title {
     /// Bytes of the video that `encode` makes of the scenes.
     fn encoded(&self, scenes: &str) -> f64 {
         common::require("mkvmerge");
-        self.run(&["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--min-chunk-length", "1"])
-            .ok();
+        let encoder = common::svt(Svt::V1_4);
+        let words = ["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--min-chunk-length", "1"];
+        self.run(&[&words[..], &["--encoder-path", encoder.to_str().unwrap()]].concat()).ok();
         let answer = common::ffprobe(&self.path("film.mkv"), "packet=size");
         let packets = answer["packets"].as_array().unwrap().iter();
         packets.map(|packet| packet["size"].as_str().unwrap().parse::<f64>().unwrap()).sum()
