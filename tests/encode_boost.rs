@@ -136,6 +136,15 @@ fn the_chunks_of_pilots_come_first_and_order_is_of_no_matter() {
 }
 
 #[test]
+fn a_pilot_that_needs_no_second_probe_waits_for_what_the_others_teach() {
+    let run = Run::new(Svt::V4_2);
+    // Every first probe is near enough, so the shorter pilot is done long before the longer one.
+    run.run(&["--max-parallel-encodes", "2", "--set", "model.tolerance=20"]).ok();
+    let scenes: Value = serde_json::from_str(&run.result().1).unwrap();
+    assert!(scenes["scenes"].as_array().unwrap().len() >= 5);
+}
+
+#[test]
 fn what_misses_is_encoded_again_and_the_better_one_kept() {
     let run = Run::new(Svt::V1_4);
     let said = run.run(&[&AGAIN[..], &["--events", "events"]].concat()).ok();

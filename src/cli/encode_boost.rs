@@ -30,7 +30,7 @@ pub struct BoostArgs {
     target: Option<String>,
 
     /// How far a chunk may be from its target before it is encoded again: in the metric's unit, or as
-    /// a share of the target such as 4% [default: 1.0 for SSIMULACRA2, 4% for Butteraugli]
+    /// a share of the target such as 4% [default: 0.7 for SSIMULACRA2, 3% for Butteraugli]
     #[arg(long, value_name = "SCORE|N%", requires = "boost", value_parser = parse_tolerance, hide_short_help = true)]
     tolerance: Option<Tolerance>,
 

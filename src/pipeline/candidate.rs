@@ -35,6 +35,19 @@ pub struct PictureFacts {
     pub grid: Arc<LumaGrid>,
 }
 
+/// What follows a first probe that missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Second {
+    /// Another one.
+    #[default]
+    Probe,
+    /// Encodes as in the final encode, which show what that will score.
+    AsFinal,
+    /// In the closed loop, where other scenes teach: the chunk itself, which is
+    /// measured too.
+    Chunk,
+}
+
 /// A scene and what its probes need; made before probing starts.
 pub struct Candidate<'a> {
     pub planned: PlannedScene<'a>,
@@ -42,9 +55,7 @@ pub struct Candidate<'a> {
     pub role: Role,
     /// It is also encoded as in the final encode.
     pub calibrated: bool,
-    /// Probes that it needs after its first are made as in the final encode, and
-    /// so show what that will score.
-    pub closing: bool,
+    pub second: Second,
     /// In the closed loop: others wait for what its chunk shows.
     pub teaches: bool,
     pub backend: Arc<dyn Backend>,
@@ -176,7 +187,7 @@ impl<'a> Candidate<'a> {
             model,
             role: Role::Other,
             calibrated: false,
-            closing: false,
+            second: Second::Probe,
             teaches: false,
             backend,
             diff,
@@ -328,7 +339,8 @@ impl<'a> Candidate<'a> {
         let as_final = !gone_without.contains(&Purpose::Final);
         let closes = as_final && self.closes() && !scored.is_empty();
         let purpose = if closes { Purpose::Final } else { Purpose::Probing };
-        let next = if gone_without.contains(&Purpose::Probing) {
+        let chunk_is_next = self.second == Second::Chunk && self.role == Role::Other && !scored.is_empty();
+        let next = if gone_without.contains(&Purpose::Probing) || chunk_is_next {
             Next::Done
         } else if closes && !finals.is_empty() {
             self.model.next_final(scored, finals, lessons)
@@ -348,7 +360,15 @@ impl<'a> Candidate<'a> {
 
     /// Whether its second probe is made as in the final encode.
     fn closes(&self) -> bool {
-        self.model.learns() && (self.closing || self.calibrated && self.role == Role::Other)
+        let calibrated = self.calibrated && self.role == Role::Other;
+        self.model.learns() && (self.second == Second::AsFinal || calibrated)
+    }
+
+    /// Whether its chunk took the place of a second probe.
+    pub fn was_spared(&self, lessons: Option<&Lessons>) -> bool {
+        let Progress { scored, gone_without, .. } = &*self.progress();
+        let missed = || matches!(self.model.next(scored, self.role, lessons), Next::Probe(_));
+        self.second == Second::Chunk && self.role == Role::Other && gone_without.is_empty() && missed()
     }
 
     /// Key of what an encode measures: `first` is the key of the scene's first

@@ -126,7 +126,7 @@ fn a_calibrated_pilot_ends_with_an_encode_as_the_final_one_at_its_best_probe() {
 fn the_second_probe_of_a_closing_scene_is_made_as_the_final_encode() {
     let (settings, luma) = (settings(20.0), luma());
     let mut scene = candidate(&settings, &luma);
-    scene.closing = true;
+    scene.second = Second::AsFinal;
     assert_eq!(scene.next(None), Step::Wait);
     assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 0, crf: 27.0 });
     assert_eq!(scene.take(0).unwrap().purpose, Purpose::Probing);
@@ -146,7 +146,7 @@ fn the_second_probe_of_a_closing_scene_is_made_as_the_final_encode() {
 fn a_closing_pilot_teaches_by_its_probe_and_its_final_encode() {
     let (settings, luma) = (settings(20.0), luma());
     let mut pilot = candidate(&settings, &luma);
-    (pilot.role, pilot.closing) = (Role::Pilot, true);
+    (pilot.role, pilot.second) = (Role::Pilot, Second::AsFinal);
     make(&pilot, Purpose::Probing, 24.0, 70.0);
     let Step::Encode { take: 1, crf } = pilot.next(None) else { panic!("a pilot waits for nobody") };
     assert_eq!(pilot.take(1).unwrap().purpose, Purpose::Final);
@@ -165,7 +165,7 @@ fn a_closing_pilot_teaches_by_its_probe_and_its_final_encode() {
 fn a_final_encode_that_is_far_off_is_followed_by_one_more_and_teaches_nobody() {
     let (settings, luma) = (settings(20.0), luma());
     let mut scene = candidate(&settings, &luma);
-    scene.closing = true;
+    scene.second = Second::AsFinal;
     make(&scene, Purpose::Probing, 27.0, 70.0);
     make(&scene, Purpose::Final, 13.0, 87.0);
     assert_eq!(scene.exemplary_pair(Some(&LESSONS)), None);
@@ -194,10 +194,28 @@ fn a_calibrated_scene_that_needs_no_second_probe_has_its_final_encode_all_the_sa
 }
 
 #[test]
+fn a_chunk_takes_the_place_of_a_second_probe_but_not_of_a_pilots() {
+    let (settings, luma) = (settings(20.0), luma());
+    let [mut scene, mut near, mut pilot] = [(); 3].map(|()| candidate(&settings, &luma));
+    for one in [&mut scene, &mut near, &mut pilot] {
+        one.second = Second::Chunk;
+    }
+    pilot.role = Role::Pilot;
+    make(&scene, Purpose::Probing, 27.0, 70.0);
+    make(&near, Purpose::Probing, 27.0, 80.5);
+    make(&pilot, Purpose::Probing, 24.0, 70.0);
+    assert_eq!((scene.next(Some(&LESSONS)), near.next(Some(&LESSONS))), (Step::Done, Step::Done));
+    assert!(matches!(pilot.next(None), Step::Encode { take: 1, .. }));
+    // What was saved may be spent on chunks that miss.
+    let spared = [&scene, &near, &pilot].map(|one| one.was_spared(Some(&LESSONS)));
+    assert_eq!(spared, [true, false, false]);
+}
+
+#[test]
 fn where_the_final_encode_fails_a_probe_takes_its_place() {
     let (settings, luma) = (settings(20.0), luma());
     let mut scene = candidate(&settings, &luma);
-    scene.closing = true;
+    scene.second = Second::AsFinal;
     enter(&scene, Purpose::Probing, 27.0, 70.0);
     assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 1, crf: 13.0 });
     assert!(scene.does_without(Take { purpose: Purpose::Final, crf: 13.0 }));

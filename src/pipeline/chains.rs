@@ -54,6 +54,17 @@ pub enum Part<'a> {
     Share(&'a [bool]),
 }
 
+/// Whether chains end with their probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loop {
+    Open,
+    /// They go on with chunks, so that nothing is encoded for calibration alone.
+    Closed {
+        /// Chunks that miss may be made again.
+        redoes: bool,
+    },
+}
+
 /// How probing ended.
 pub struct Probings {
     /// The scenes that failed, in order, and why.
@@ -82,7 +93,7 @@ impl Chains<'_> {
             let (failed, learned, groups, scenes) = Default::default();
             return Ok(Probings { failed, learned, taken, groups, scenes });
         }
-        self.with_probing(planned, luma, false, part, cancel, |probing, chains, limits| {
+        self.with_probing(planned, luma, Loop::Open, part, cancel, |probing, chains, limits| {
             let selected = Selected::new(&probing, part, self.plan)?;
             let chains: Vec<Chain> = selected.numbers.iter().map(|&number| chains[number]).collect();
             let failed = scheduler::run(&chains, limits, &selected, cancel)?;
@@ -91,13 +102,12 @@ impl Chains<'_> {
     }
 
     /// Hands everything that probing needs to `work`: the chains, those of the
-    /// measured scenes in order, and what may be done at once. In the closed
-    /// loop (`closed`) nothing is encoded for calibration alone.
+    /// measured scenes in order, and what may be done at once.
     pub fn with_probing<T>(
         &self,
         planned: &[PlannedScene<'_>],
         luma: &LumaStats,
-        closed: bool,
+        ends: Loop,
         part: Part<'_>,
         cancel: &Cancel,
         work: impl FnOnce(Probing<'_>, &[Chain], &Limits) -> Result<T>,
@@ -106,8 +116,8 @@ impl Chains<'_> {
         let mut candidates = self.candidates(planned, luma, &picture)?;
         let mut learning = Learning::plan(&mut candidates, |settings| self.encoding.work_ratio(settings));
         learning.remember(&mut candidates, self.memory_of_others);
-        if closed {
-            learning.close(&mut candidates);
+        if let Loop::Closed { redoes } = ends {
+            learning.close(&mut candidates, redoes);
         }
         let expected = candidates.iter().filter(|c| part.has(c)).map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");

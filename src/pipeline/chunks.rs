@@ -19,6 +19,7 @@ use super::scheduler::{Chain, Step};
 use super::store::MeasuredRecord;
 use crate::encode::{Order, Workshop};
 use crate::model::{self, Learned, Pair, Ratios, Scored};
+use crate::settings::Settings;
 use crate::support::events::{Events, Stage};
 use crate::support::fingerprint::Fingerprint;
 
@@ -161,6 +162,10 @@ impl<'a> Chunks<'a> {
     fn taught(&self, number: usize) -> Taught {
         let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
         let lessons = learning.lessons(candidates, number);
+        // A pilot whose first probe was near enough is done before the others have taught.
+        if lessons.is_none() && candidates[number].model.learns() {
+            return Taught::Later;
+        }
         let mut pairs = Vec::new();
         for &teacher in learning.teachers_of(number) {
             let slot = self.slot(teacher);
@@ -299,6 +304,21 @@ impl<'a> Chunks<'a> {
             }
         }
         Ok(misses)
+    }
+
+    /// Frames that can be encoded once more for what second probes would have taken
+    /// that chunks took the place of; `work_ratio` is the final encode's work by that of a probe.
+    pub fn spared(&self, work_ratio: impl Fn(&Settings) -> Option<f64>) -> usize {
+        let candidates = &self.probing.candidates;
+        let frames = candidates.iter().enumerate().map(|(number, candidate)| {
+            let lessons = self.probing.learning.lessons(candidates, number);
+            if !candidate.was_spared(lessons.as_ref()) {
+                return 0.0;
+            }
+            let ratio = work_ratio(candidate.planned.settings).unwrap_or(1.0);
+            candidate.planned.scene.frames() as f64 / ratio.max(1.0)
+        });
+        frames.sum::<f64>() as usize
     }
 
     /// Lets the next run of the chains encode these again.

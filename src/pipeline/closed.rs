@@ -10,7 +10,7 @@ use anyhow::{Error, Result, bail};
 
 use super::Request;
 use super::boost::{Clock, record, roi_folder, writable};
-use super::chains::{Chains, Part};
+use super::chains::{Chains, Loop, Part};
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
@@ -126,13 +126,15 @@ impl Parts<'_> {
         luma: &LumaStats,
         cancel: &Cancel,
     ) -> Result<MadeChunks> {
-        chains.with_probing(planned, luma, true, Part::Whole, cancel, |probing, measured, limits| {
+        let ends = Loop::Closed { redoes: self.request.max_redo > 0.0 };
+        chains.with_probing(planned, luma, ends, Part::Whole, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
             let misses = chunks.misses(self.request.tolerance)?;
-            let budget = redo::budget(self.request.max_redo, frames);
+            let spared = chunks.spared(|settings| chains.encoding.work_ratio(settings));
+            let budget = redo::budget(self.request.max_redo, frames) + spared;
             let chosen = chosen(&misses, budget);
             let left = misses.len() - chosen.len();
             if !chosen.is_empty() {

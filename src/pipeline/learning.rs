@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Second};
 use super::curves::GroupRecord;
 use super::memory::Memory;
 use super::modelling;
@@ -95,16 +95,19 @@ impl Learning {
         for group in &learning.groups {
             group.pilots.iter().for_each(|&number| candidates[number].role = Role::Pilot);
             group.calibrated.iter().for_each(|&number| candidates[number].calibrated = true);
-            group.members.iter().for_each(|&number| candidates[number].closing = group.closing);
+            let second = if group.closing { Second::AsFinal } else { Second::Probe };
+            group.members.iter().for_each(|&number| candidates[number].second = second);
         }
         learning
     }
 
     /// For the closed loop: the chunks of pilots, or of as many scenes where there
-    /// are none, take the place of calibration encodes.
-    pub fn close(&mut self, candidates: &mut [Candidate<'_>]) {
+    /// are none, take the place of calibration encodes, and, where those that miss are
+    /// made again (`redoes`), chunks that of second probes that would be made as the final encode.
+    pub fn close(&mut self, candidates: &mut [Candidate<'_>], redoes: bool) {
         for group in &mut self.groups {
             group.calibrated.clear();
+            let second = if group.closing && redoes { Second::Chunk } else { Second::Probe };
             group.closing = false;
             group.teachers.clone_from(&group.pilots);
             if group.teachers.is_empty() {
@@ -115,7 +118,7 @@ impl Learning {
             }
             group.teachers.sort_by_key(|&number| (candidates[number].planned.scene.frames(), number));
             for &number in &group.members {
-                (candidates[number].calibrated, candidates[number].closing) = (false, false);
+                (candidates[number].calibrated, candidates[number].second) = (false, second);
             }
             group.teachers.iter().for_each(|&number| candidates[number].teaches = true);
         }
