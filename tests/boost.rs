@@ -455,7 +455,10 @@ mod with_broken_encoders {
         assert!(!run.path("clip.scenes.json").exists());
 
         let ended = run.run(&["--encoder-path", &encoder, "--resume", "--on-scene-failure", "fallback"]).ok();
-        assert!(ended.stdout.contains("doubtful: 1"), "{}", ended.stdout);
+        // Others may be, too: whose scores contradict each other depends on the encoder's version.
+        let mut told = ended.stdout.lines().filter_map(|line| line.split_once("doubtful: "));
+        let (_, doubtful) = told.next().expect("doubtful scenes are told");
+        assert!(doubtful.split(", ").any(|scene| scene == "1 (frame 36)"), "{}", ended.stdout);
         let scenes = list(&run.scenes());
         let (low, high) = (scenes[0].2.min(scenes[2].2), scenes[0].2.max(scenes[2].2));
         assert!((low..=high).contains(&scenes[1].2), "{scenes:?}");

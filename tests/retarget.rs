@@ -4,7 +4,7 @@ mod common;
 
 use std::path::PathBuf;
 
-use common::Ended;
+use common::{Ended, Svt};
 use serde_json::Value;
 
 /// A folder with a script and what was made of it.
@@ -18,13 +18,15 @@ const TARGET: &str = "78";
 impl Title {
     /// Boosted with its target; scenes are short, so that there are several.
     fn boosted(words: &[&str]) -> (Self, Ended) {
-        common::require("SvtAv1EncApp");
+        let encoder = common::svt(Svt::V1_4);
         let title = Self { folder: tempfile::tempdir().unwrap() };
         let text = format!("{}clip.set_output()\n", common::three_shots([40, 30, 36]));
         std::fs::write(title.path("clip.vpy"), text).unwrap();
         let boost = ["clip.vpy", "--preset", "ssimu2-mean", "--probing-preset", "12", "--final-preset", "10"];
         let short = ["--lp", "1", "--target", TARGET, "--set", "scenes.target_split=20"];
-        let ended = title.run(&[&boost[..], &short, words].concat()).ok();
+        // What scenes can reach depends on the encoder's version.
+        let program = ["--encoder-path", encoder.to_str().unwrap()];
+        let ended = title.run(&[&boost[..], &short, &program, words].concat()).ok();
         (title, ended)
     }
 
@@ -64,8 +66,9 @@ impl Title {
     /// Bytes of the video that `encode` makes of the scenes.
     fn encoded(&self, scenes: &str) -> f64 {
         common::require("mkvmerge");
-        self.run(&["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--min-chunk-length", "1"])
-            .ok();
+        let encoder = common::svt(Svt::V1_4);
+        let words = ["encode", "clip.vpy", "-o", "film.mkv", "--scenes", scenes, "--min-chunk-length", "1"];
+        self.run(&[&words[..], &["--encoder-path", encoder.to_str().unwrap()]].concat()).ok();
         let answer = common::ffprobe(&self.path("film.mkv"), "packet=size");
         let packets = answer["packets"].as_array().unwrap().iter();
         packets.map(|packet| packet["size"].as_str().unwrap().parse::<f64>().unwrap()).sum()

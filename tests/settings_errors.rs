@@ -414,6 +414,32 @@ fn unknown_presets_are_answered_with_the_nearest_and_the_list() {
     assert!(ask("nosuch.toml").starts_with("--preset: cannot read preset nosuch.toml: "));
 }
 
+/// The fuzzer's: the TOML parser recovers with a date that cannot be printed.
+#[test]
+fn half_a_time_of_day_is_an_error_with_its_place() {
+    let folder = Folder::new();
+    let path = folder.write("a.toml", "[scenes]\ntarget_split = 4:9\n");
+    let error = resolve(&request(&path)).unwrap_err().to_string();
+    assert!(error.contains("a.toml:2:16: "), "{error}");
+    let path = folder.write("b.toml", "[scenes]\ntarget_split = 04:09:00\n");
+    let error = resolve(&request(&path)).unwrap_err().to_string();
+    assert!(error.contains("b.toml:2:16: ") && error.contains("04:09:00"), "{error}");
+}
+
+/// What takes for ever or fills the screen is no preset.
+#[test]
+fn very_large_files_are_refused_and_of_very_many_faults_the_first_are_told() {
+    let folder = Folder::new();
+    let large = folder.write("large.toml", &"# a\n".repeat(70_000));
+    let error = resolve(&request(&large)).unwrap_err().to_string();
+    assert!(error.contains("large.toml: it is larger than 256 KiB"), "{error}");
+    let keys: String = (0..3000).map(|n| format!("k{n} = 1\n")).collect();
+    let wrong = folder.write("wrong.toml", &keys);
+    let error = resolve(&request(&wrong)).unwrap_err().to_string();
+    assert!(error.starts_with("1000 problems in the settings:\n"), "{error}");
+    assert!(error.contains("wrong.toml:1000:1: k999 is not") && !error.contains("k1000"), "{error}");
+}
+
 proptest! {
     #[test]
     fn no_preset_and_no_flag_panics(

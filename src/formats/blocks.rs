@@ -32,3 +32,16 @@ impl Blocks {
         (self.rows, self.columns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_covers_the_picture_and_its_last_blocks_lie_partly_outside() {
+        let blocks = Blocks::over(640, 360);
+        assert_eq!(blocks, Blocks { columns: 10, rows: 6 });
+        assert_eq!((blocks.count(), blocks.pixels(), blocks.shape()), (60, (640, 384), (6, 10)));
+        assert_eq!(Blocks::over(64, 65), Blocks { columns: 1, rows: 2 });
+    }
+}

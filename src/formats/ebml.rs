@@ -81,3 +81,65 @@ impl<R: Read + Seek> Elements<R> {
 pub(super) fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn elements(bytes: &[u8]) -> Elements<Cursor<&[u8]>> {
+        Elements::of(Cursor::new(bytes)).unwrap()
+    }
+
+    /// The examples of RFC 8794, section 4.4: one value, written ever longer.
+    #[test]
+    fn lengths_are_read_however_long_they_are_written() {
+        for bytes in [&[0x82][..], &[0x40, 0x02], &[0x20, 0, 2], &[0x10, 0, 0, 2], &[1, 0, 0, 0, 0, 0, 0, 2]]
+        {
+            let mut read = elements(bytes);
+            assert_eq!(read.length().unwrap(), Some(2), "{bytes:?}");
+            assert_eq!(read.at, bytes.len() as u64);
+        }
+        assert_eq!(elements(&[0x41, 0x23]).length().unwrap(), Some(0x123));
+        assert_eq!(elements(&[0x1a, 0xbc, 0xde, 0xf0]).length().unwrap(), Some(0x0abc_def0));
+        // All ones are no length.
+        for bytes in [&[0xff][..], &[0x7f, 0xff], &[1, 255, 255, 255, 255, 255, 255, 255]] {
+            assert_eq!(elements(bytes).length().unwrap(), None, "{bytes:?}");
+        }
+        assert!(elements(&[0, 0xff]).length().unwrap_err().to_string().contains("byte 0 starts no size"));
+    }
+
+    #[test]
+    fn ids_keep_their_marker_and_have_at_most_four_bytes() {
+        for (bytes, id) in [
+            (&[0xa3][..], 0xa3),
+            (&[0x42, 0x86], 0x4286),
+            (&[0x2a, 0xd7, 0xb1], 0x2a_d7b1),
+            (&[0x1a, 0x45, 0xdf, 0xa3], 0x1a45_dfa3),
+        ] {
+            assert_eq!(elements(bytes).id().unwrap(), id);
+        }
+        let mut read = elements(&[0x81, 0x08]);
+        read.skip(1).unwrap();
+        assert!(read.id().unwrap_err().to_string().contains("byte 1 starts no element"));
+    }
+
+    #[test]
+    fn values_are_big_endian_and_end_with_the_file() {
+        let mut read = elements(&[1, 2, 3, 4, 5]);
+        assert_eq!((read.number(2).unwrap(), read.at), (0x102, 2));
+        read.skip(1).unwrap();
+        assert_eq!((read.bytes(2).unwrap(), read.at, read.size), (vec![4, 5], 5, 5));
+        assert!(read.bytes(1).unwrap_err().to_string().contains("cut off at byte 5"));
+        assert_eq!(read.number(0).unwrap(), 0);
+        assert!(elements(&[0; 9]).number(9).is_err());
+        let error = elements(&[]).bytes(MAX_VALUE + 1).unwrap_err().to_string();
+        assert!(error.contains("a value of 67108865 bytes"), "{error}");
+        assert!(elements(&[]).bytes(MAX_VALUE).unwrap_err().to_string().contains("cut off"));
+        // Further than the file is long; the next read tells.
+        let mut read = elements(&[1]);
+        read.skip(u64::MAX / 2 + 2).unwrap();
+        assert!(read.bytes(1).is_err());
+    }
+}

@@ -306,50 +306,5 @@ impl Track {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-
-    /// 50 frames of video at 25 fps and two seconds of sound, by ffmpeg.
-    fn film(folder: &Path) -> std::path::PathBuf {
-        let path = folder.join("film.mkv");
-        let made = Command::new(which::which("ffmpeg").expect("ffmpeg is needed: apt install ffmpeg"))
-            .args(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=2"])
-            .args(["-f", "lavfi", "-i", "sine=duration=2", "-c:v", "mpeg4", "-c:a", "flac"])
-            .arg(&path)
-            .status()
-            .unwrap();
-        assert!(made.success());
-        path
-    }
-
-    #[test]
-    fn tracks_frames_and_times_are_those_that_ffmpeg_wrote() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = film(folder.path());
-        let contents = read(&path).unwrap();
-        assert_eq!((contents.count(Kind::Video), contents.count(Kind::Audio)), (1, 1));
-        let video = contents.tracks.iter().find(|track| track.kind == Kind::Video).unwrap();
-        assert_eq!((video.blocks, video.codec.as_str()), (50, "V_MPEG4/ISO/ASP"));
-        assert!(video.first.abs() < 1e-9 && (video.last - 1.96).abs() < 1e-9, "{video:?}");
-        assert!(video.head.len() > 100);
-        let packets: Vec<Vec<u8>> = Packets::open(&path).unwrap().map(Result::unwrap).collect();
-        assert_eq!(packets[0], video.head);
-        let sizes: Vec<u64> = packets.iter().map(|packet| packet.len() as u64).collect();
-        assert_eq!(frame_sizes(&path).unwrap(), sizes);
-    }
-
-    #[test]
-    fn damaged_files_are_errors_or_shorter_never_panics() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = film(folder.path());
-        let bytes = std::fs::read(&path).unwrap();
-        for cut in (1..bytes.len() - 1).step_by(997) {
-            std::fs::write(&path, &bytes[..cut]).unwrap();
-            let frames = read(&path).map_or(0, |c| c.tracks.iter().map(|t| t.blocks).max().unwrap_or(0));
-            assert!(frames < 50, "cut at {cut}");
-        }
-        std::fs::write(&path, b"RIFFxxxxAVI ").unwrap();
-        assert!(format!("{:#}", read(&path).unwrap_err()).contains("EBML header"));
-    }
-}
+#[path = "matroska_tests.rs"]
+mod tests;

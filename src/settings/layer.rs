@@ -232,7 +232,11 @@ pub fn owned(value: &DeValue<'_>) -> Result<Value, String> {
             Value::Float(number.as_str().parse().map_err(|_| format!("{} is not a number", number.as_str()))?)
         }
         DeValue::Boolean(switch) => Value::Boolean(*switch),
-        DeValue::Datetime(date) => Value::Datetime(*date),
+        // Of `4:9` the parser, which goes on after errors, makes a date without any part; to
+        // print that would panic.
+        DeValue::Datetime(date) => Value::Datetime(
+            date.to_string().parse().map_err(|_| "this is no date and no time of day".to_owned())?,
+        ),
         DeValue::Array(items) => {
             Value::Array(items.iter().map(|item| owned(item.get_ref())).collect::<Result<_, _>>()?)
         }

@@ -1,5 +1,7 @@
 //! Where presets come from: the program, a path, or the user's folder.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -45,6 +47,9 @@ pub fn user_folder() -> Option<PathBuf> {
     let folders = directories::ProjectDirs::from("", "", "progression-boost")?;
     Some(folders.config_dir().join("presets"))
 }
+
+/// Bytes of a preset at most; the longest of ours has 13 KiB.
+const LARGEST: u64 = 256 << 10;
 
 /// A preset's text and where it was found.
 #[derive(Debug, Clone)]
@@ -176,8 +181,14 @@ fn layer_of(source: &Source, problems: &mut Problems) -> Layer {
 }
 
 fn read(path: PathBuf) -> Result<Source, String> {
-    let text =
-        std::fs::read_to_string(&path).map_err(|e| format!("cannot read preset {}: {e}", path.display()))?;
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot read preset {}: {why}", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(&path).map_err(|e| cannot(&e))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| cannot(&e))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(cannot(&"it is larger than 256 KiB, which no preset is"));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| cannot(&e))?;
     Ok(Source { origin: Origin::File(Arc::new(path)), text })
 }
 

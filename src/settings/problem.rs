@@ -77,6 +77,9 @@ pub struct Problem {
     pub text: String,
 }
 
+/// Nobody reads more; what has as many is no preset.
+const MOST_PROBLEMS: usize = 1000;
+
 /// Everything that is wrong with the settings, in the order it was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
@@ -86,8 +89,11 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Notes a problem; the same one is reported once.
+    /// Notes a problem; the same one is reported once, and of very many only the first.
     pub fn push(&mut self, place: Place, text: impl Into<String>) {
+        if self.list.len() == MOST_PROBLEMS {
+            return;
+        }
         let problem = Problem { place, text: text.into() };
         if !self.list.contains(&problem) {
             self.list.push(problem);

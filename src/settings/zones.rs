@@ -72,7 +72,7 @@ fn parse(text: &str, origin: &Origin, problems: &mut Problems) -> Vec<Listed> {
     let words = words(text);
     let mut zones = Vec::new();
     for entry in words.chunks(3) {
-        let place = |word: usize| Place::in_text(origin.clone(), text, entry[word].0);
+        let place = |word: usize| Place { origin: origin.clone(), at: Some(entry[word].0) };
         let &[(_, start), (_, end), (_, name)] = entry else {
             let rest: Vec<_> = entry.iter().map(|(_, word)| *word).collect();
             let text = format!("{:?} is left over: every zone is `start end name`", rest.join(" "));
@@ -100,20 +100,18 @@ fn parse(text: &str, origin: &Origin, problems: &mut Problems) -> Vec<Listed> {
     zones
 }
 
-/// The words of `text` with their offsets; `#` begins a comment.
-fn words(text: &str) -> Vec<(usize, &str)> {
+/// The words of `text` with line and column, both from 1; `#` begins a comment.
+fn words(text: &str) -> Vec<((usize, usize), &str)> {
     let mut words = Vec::new();
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let mut at = offset;
+    for (number, line) in (1..).zip(text.split('\n')) {
+        let mut column = 1;
         for piece in line.split('#').next().unwrap_or_default().split_inclusive(char::is_whitespace) {
             let word = piece.trim_end();
             if !word.is_empty() {
-                words.push((at, word));
+                words.push(((number, column), word));
             }
-            at += piece.len();
+            column += piece.chars().count();
         }
-        offset += line.len();
     }
     words
 }
