@@ -153,11 +153,12 @@ fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
     assert!(starts.contains(&36) && starts.contains(&66), "{starts:?}");
     let page = common::page_data(&run.path("clip.html"));
     let rows = page["runs"][0]["scenes"].as_array().unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
     let shown: Vec<_> = rows
         .iter()
-        .map(|row| (&row["start"], &row["end"], &row["crf"]))
-        .map(|(start, end, crf)| (start.as_u64().unwrap(), end.as_u64().unwrap(), crf.as_f64().unwrap()));
-    assert_eq!(shown.collect::<Vec<_>>(), list(&run.scenes()));
+        .map(|row| (number(&row["start"]), number(&row["end"]), row["crf"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(shown, list(&run.scenes()));
     for row in rows {
         // What was measured, and what is expected of the final encode.
         assert!(row["score"].is_number() && row["standard_error"].as_f64() > Some(0.0), "{row}");
