@@ -38,6 +38,10 @@
 //! ([`pipeline::store`]) under a key made of all it depends on, so that a
 //! resumed run finds exactly what is still valid.
 //!
+//! Several machines do the same in steps ([`pipeline::shards`]): a plan does what scenes
+//! have in common, each machine probes a share into a journal of its own, and a merge
+//! solves what all of them left, with the code that solves one machine's.
+//!
 //! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
 //! [`verify`] (measures a finished encode against its targets), [`dispatch`]
 //! (lets av1an's workers start when CPU and VRAM have room) and [`doctor`] (tries

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use vapoursynth::node::Node;
 
 use super::onnx::Network;
@@ -14,7 +15,7 @@ use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
 /// Things about this machine that are not settings of a zone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Number of the GPU.
     pub device: u32,

@@ -14,6 +14,7 @@ use super::{Usage, report, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
 use crate::pipeline::{self, OnSceneFailure};
+use crate::score;
 use crate::settings::{self, Typed};
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
@@ -53,6 +54,10 @@ pub struct Args {
     /// Cheap, unfiltered source of the same frames for statistics, scene detection and segmentation
     #[arg(long, value_name = "FILE", help_heading = "Input", hide_short_help = true)]
     analysis_input: Option<PathBuf>,
+
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE")]
+    probe_input: Option<PathBuf>,
 
     #[command(flatten)]
     run: RunArgs,
@@ -174,7 +179,13 @@ struct RunArgs {
 }
 
 /// Boosts and prints the summary.
-pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: Args,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     let input = args.input.clone().context("an input is required")?;
     let settings = args.preset.resolve()?;
     for warning in &settings.warnings {
@@ -190,8 +201,10 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
         open: args.script.options(settings.source.provider)?,
         input,
         analysis_input: args.analysis_input,
+        probe_input: args.probe_input,
         output,
         settings,
+        metric,
         segmentation: Options {
             device: args.run.character_device,
             trtexec: args.run.trtexec,
@@ -230,6 +243,9 @@ impl Args {
         if let Some(other) = &self.analysis_input {
             self.script.reads("--analysis-input", other, &mut files);
         }
+        if let Some(other) = &self.probe_input {
+            self.script.reads("--probe-input", other, &mut files);
+        }
         self.preset.reads(&mut files);
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
@@ -244,7 +260,7 @@ impl Args {
 
 impl PresetArgs {
     /// Says which files the settings come from. A name of a preset is no file's.
-    fn reads(&self, files: &mut Files) {
+    pub fn reads(&self, files: &mut Files) {
         let named = [
             ("--preset", &self.preset),
             ("--encoder-path", &self.encoder_path),
@@ -281,7 +297,8 @@ impl PresetArgs {
         typed.extend(self.probing_params.as_ref().map(Typed::probing_params));
         typed.extend(self.final_params.as_ref().map(Typed::final_params));
         let zones = self.zones.list();
-        let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
+        let request =
+            settings::Request { preset: self.preset.clone(), typed, zones, ..settings::Request::default() };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }
 }

@@ -4,9 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::encode_boost::BoostArgs;
+use super::encode_shared::{SharedArgs, Step, merge, share};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
 use super::status::StatusFile;
@@ -17,6 +18,7 @@ use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
 use crate::options::{Coder, Options, Origin};
 use crate::pipeline;
+use crate::score;
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
@@ -33,37 +35,45 @@ const MIN_CHUNK_LENGTH: usize = 64;
 const FFMPEG_THRESHOLD: f64 = 0.3;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_long_help = super::help::ENCODE)]
 pub struct EncodeArgs {
+    #[command(subcommand)]
+    pub(super) step: Option<Step>,
+
     /// VapourSynth script (.vpy) or video file
-    input: PathBuf,
+    #[arg(required_unless_present = "plan")]
+    pub(super) input: Option<PathBuf>,
 
     /// The Matroska file to make
-    #[arg(short, long, value_name = "FILE.mkv")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE.mkv", required_unless_present = "plan")]
+    pub(super) output: Option<PathBuf>,
 
     #[command(flatten)]
-    script: InputArgs,
+    pub(super) shared: SharedArgs,
 
     #[command(flatten)]
-    chunks: ChunkArgs,
+    pub(super) script: InputArgs,
 
     #[command(flatten)]
-    encoder: EncoderArgs,
+    pub(super) chunks: ChunkArgs,
 
     #[command(flatten)]
-    boost: BoostArgs,
+    pub(super) encoder: EncoderArgs,
 
     #[command(flatten)]
-    result: ResultArgs,
+    pub(super) boost: BoostArgs,
+
+    #[command(flatten)]
+    pub(super) result: ResultArgs,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Chunks")]
-struct ChunkArgs {
+pub(super) struct ChunkArgs {
     /// Scenes and their parameters from an av1an scenes.json, as boosting writes it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["qpfile", "scene_method"])]
-    scenes: Option<PathBuf>,
+    pub(super) scenes: Option<PathBuf>,
 
     /// Scenes from an x264/x265 QP file [default: INPUT's name with .qp.txt, beside INPUT or below]
     #[arg(long, value_name = "FILE", conflicts_with = "scene_method", hide_short_help = true)]
@@ -91,9 +101,9 @@ struct ChunkArgs {
     max_parallel_encodes: Option<usize>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Encoder")]
-struct EncoderArgs {
+pub(super) struct EncoderArgs {
     /// Encoder [default: as the scenes file says, else aom]
     #[arg(long, value_name = "NAME", value_parser = words::<Coder>())]
     encoder: Option<Coder>,
@@ -142,47 +152,62 @@ struct EncoderArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Result")]
-struct ResultArgs {
+pub(super) struct ResultArgs {
     /// Copy audio, subtitles, chapters and attachments from this file
     #[arg(long, value_name = "SOURCE")]
-    copy_from: Option<PathBuf>,
+    pub(super) copy_from: Option<PathBuf>,
 
     /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>(), hide_short_help = true)]
-    muxer: MuxerChoice,
+    pub(super) muxer: MuxerChoice,
 
     /// Continue a run: finished chunks are not encoded again
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
 
     /// Replace the output if it exists; without --resume also throw away finished chunks
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
 
     /// Work folder [default: INPUT's name with .chunks, beside INPUT]
     #[arg(long, value_name = "FOLDER")]
-    temp: Option<PathBuf>,
+    pub(super) temp: Option<PathBuf>,
 
     /// Remove the work folder once the result is checked
     #[arg(long)]
-    clean: bool,
+    pub(super) clean: bool,
 
     /// Measure the result with the metric of this preset at the end, as `verify` does
     #[arg(long, value_name = "PRESET")]
-    verify: Option<String>,
+    pub(super) verify: Option<String>,
 
     /// With --boost: write a report with plots and pictures as one HTML page
     #[arg(long, value_name = "FILE.html", requires = "boost")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
 }
 
-pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: EncodeArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
+    if let Some(Step::Merge(args)) = args.step {
+        return merge(*args, events, cancel);
+    }
+    if args.shared.plan.is_some() {
+        return share(args, out, events, cancel);
+    }
+    if args.shared.shard.is_given() {
+        bail!(Usage("--shard goes with --plan".to_owned()));
+    }
     if args.boost.is_given() {
-        return closed(args, out, events, cancel);
+        return closed(args, metric, out, events, cancel);
     }
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
-    let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
+    let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request, metric)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     let (status, listening) = StatusFile::new(&request.work, events);
     let made = encode::run(&request, &listening, cancel);
@@ -192,9 +217,15 @@ pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
 }
 
 /// `encode --boost`.
-fn closed(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+fn closed(
+    args: EncodeArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     let page = args.result.report.clone();
-    let request = args.closed_request().map_err(|error| Usage::from_error(&error))?;
+    let request = args.closed_request(metric).map_err(|error| Usage::from_error(&error))?;
     for warning in &request.boost.settings.warnings {
         events.warn(warning);
     }
@@ -215,13 +246,15 @@ fn closed(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cance
 }
 
 impl EncodeArgs {
-    pub fn input(&self) -> &Path {
-        &self.input
+    pub fn input(&self) -> Option<&Path> {
+        self.input.as_deref()
     }
 
     pub fn files(&self) -> Files {
         let mut files = Files::new(self.result.force);
-        self.script.reads("the input", &self.input, &mut files);
+        if let Some(input) = &self.input {
+            self.script.reads("the input", input, &mut files);
+        }
         let (chunks, encoder) = (&self.chunks, &self.encoder);
         files.reads("--scenes", &chunks.scenes);
         files.reads("--qpfile", &chunks.qpfile);
@@ -229,20 +262,21 @@ impl EncodeArgs {
         files.reads("--encoder-presets", &encoder.encoder_presets);
         files.reads("--graintable", &encoder.graintable);
         files.reads("--copy-from", &self.result.copy_from);
-        files.writes("-o", [&self.output], Kind::Guarded);
+        files.writes("-o", &self.output, Kind::Guarded);
         files.writes("--report", &self.result.report, Kind::Page);
         if self.boost.is_given() {
             self.boost.reads(&self.script, &mut files);
-            files.writes("the scenes file beside -o", [&pipeline::scenes_file(&self.output)], Kind::Scenes);
+            let scenes = self.output.as_deref().map(pipeline::scenes_file);
+            files.writes("the scenes file beside -o", &scenes, Kind::Scenes);
         }
         files
     }
 
-    fn closed_request(mut self) -> Result<pipeline::EncodeRequest> {
+    fn closed_request(mut self, metric: score::Opener) -> Result<pipeline::EncodeRequest> {
         self.refuse_with_boost()?;
         let boost = std::mem::take(&mut self.boost);
         let open = self.script.options(SourceProvider::Auto)?;
-        let scenes = pipeline::scenes_file(&self.output);
+        let scenes = pipeline::scenes_file(self.output.as_deref().context("an output is required")?);
         // Where the scenes come from is not asked: each chunk is ordered by itself.
         self.chunks.scenes = Some(scenes.clone());
         let (lp, workers) = (self.encoder.threads.take(), self.chunks.max_parallel_encodes.take());
@@ -250,7 +284,7 @@ impl EncodeArgs {
         // From the environment; there are no scenes that they would be for.
         self.encoder.encoder_presets = None;
         let encode = self.request()?;
-        boost.request(encode, open, scenes, [lp, workers], program)
+        boost.request(encode, metric, open, scenes, [lp, workers], program)
     }
 
     /// Options that have no meaning with --boost are errors, each with what to do instead.
@@ -289,8 +323,10 @@ impl EncodeArgs {
         }
     }
 
-    fn request(self) -> Result<Request> {
-        let Self { input, output, script, chunks, encoder, boost, result } = self;
+    pub(super) fn request(self) -> Result<Request> {
+        let Self { input, output, script, chunks, encoder, boost, result, .. } = self;
+        let (input, output) =
+            (input.context("an input is required")?, output.context("an output is required")?);
         if boost.has_zones() {
             bail!("--zones go with --boost: the scenes of a file have their parameters already");
         }
@@ -336,12 +372,18 @@ impl EncodeArgs {
             stall: (encoder.encoder_timeout > 0).then(|| Duration::from_secs(encoder.encoder_timeout)),
             muxer: result.muxer,
             copy_from: result.copy_from,
+            share: None,
             input,
         })
     }
 }
 
 impl ChunkArgs {
+    /// Nothing said but how scenes are joined.
+    pub(super) fn joined(min_chunk_length: Option<usize>) -> Self {
+        Self { min_chunk_length, ..Self::default() }
+    }
+
     /// A file that was named, else a method that was named, else a QP file that
     /// lies there, else the usual method.
     fn source(&self, input: &Path) -> Result<SceneSource> {

@@ -6,6 +6,7 @@ mod dispatch;
 mod doctor;
 mod encode;
 mod encode_boost;
+mod encode_shared;
 mod files;
 mod generate;
 mod help;
@@ -19,6 +20,7 @@ mod report;
 mod retarget;
 mod roi;
 mod scenes;
+mod shards;
 mod status;
 mod verify;
 mod version;
@@ -35,6 +37,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::score;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
@@ -73,6 +76,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Plan(Box<shards::PlanArgs>),
+    Run(Box<shards::RunArgs>),
+    Merge(shards::MergeArgs),
     /// Find scenes and write them for av1an, without boosting
     Scenes(Box<scenes::Args>),
     /// Encode the final video in parallel chunks, from a script to a Matroska file
@@ -189,6 +195,7 @@ impl Cli {
     fn files(&self) -> Files {
         let mut files = match &self.command {
             Some(Command::Scenes(args)) => args.files(),
+            Some(Command::Plan(args)) => args.files(),
             Some(Command::Encode(args)) => args.files(),
             Some(Command::Verify(args)) => args.files(),
             Some(Command::Retarget(args)) => args.files(),
@@ -208,7 +215,8 @@ impl Cli {
     fn script_folder(&self) -> Option<PathBuf> {
         let input = match &self.command {
             None => self.boost.input(),
-            Some(Command::Encode(args)) => Some(args.input()),
+            Some(Command::Encode(args)) => args.input(),
+            Some(Command::Plan(args)) => Some(args.input()),
             _ => None,
         };
         let folder = input.and_then(Path::parent)?;
@@ -219,6 +227,11 @@ impl Cli {
 
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
+    main_with(score::open)
+}
+
+/// [`main`] with `metric` instead of our own back ends.
+pub fn main_with(metric: score::Opener) -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let near = cli.script_folder();
@@ -243,7 +256,7 @@ pub fn main() -> ExitCode {
         let _ = say(&mut Out::Stdout, &version::text(&cancel));
         return ExitCode::SUCCESS;
     }
-    let result = run(cli, &renderer.events(), &cancel);
+    let result = run(cli, metric, &renderer.events(), &cancel);
     renderer.finish();
     if let Some(command) = notify {
         let (state, message) = match &result {
@@ -266,7 +279,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
+fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Result<()> {
     let ndjson = cli.common.events.as_deref() == Some(Path::new(STDOUT));
     if ndjson && matches!(&cli.command, Some(Command::Verify(args)) if args.prints_json()) {
         bail!(Usage(
@@ -275,9 +288,12 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     }
     let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
+        Some(Command::Plan(args)) => shards::plan(*args, out, events, cancel),
+        Some(Command::Run(args)) => shards::run(*args, out, events, cancel),
+        Some(Command::Merge(args)) => shards::merge(&args, out, events),
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
-        Some(Command::Encode(args)) => encode::run(*args, out, events, cancel),
-        Some(Command::Verify(args)) => verify::run(*args, out, events, cancel),
+        Some(Command::Encode(args)) => encode::run(*args, metric, out, events, cancel),
+        Some(Command::Verify(args)) => verify::run(*args, metric, out, events, cancel),
         Some(Command::Retarget(args)) => retarget::run(*args, out, events),
         Some(Command::Presets(args)) => presets::run(&args, out),
         Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
@@ -288,7 +304,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
         Some(Command::Man(args)) => generate::man(&args, Cli::command(), out),
         Some(Command::Report(args)) => report::run(&args, out, events, cancel),
         Some(Command::Doctor(args)) => doctor::run(args, out, cancel),
-        None => boost::run(cli.boost, out, events, cancel),
+        None => boost::run(cli.boost, metric, out, events, cancel),
     }
 }
 

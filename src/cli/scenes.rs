@@ -52,7 +52,8 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME|FILE", default_value = PRESET)]
     preset: String,
 
-    /// wwxd, scxvid, wwxd_scxvid, builtin, av1an, av1an_fast or external: this very one, without fall-back
+    /// wwxd, scxvid, wwxd_scxvid, progressive, props, builtin, av1an, av1an_fast or external: this very one,
+    /// without fall-back
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
 
@@ -103,8 +104,9 @@ pub fn run(args: &Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -
     for warning in &warnings {
         events.warn(warning);
     }
-    let plan = scenes::plan(&zones, clip.session(), events)?;
-    let options = AnalysisOptions { sequential_plugins: args.sequential };
+    let plan = scenes::plan(&zones, clip.session(), events, cancel)?;
+    let first_pass = plan.first_pass.as_ref();
+    let options = AnalysisOptions { first_pass, sequential_plugins: args.sequential };
     let analysis = analyse(&clip, &plan.detectors, options, events, cancel)?;
     let detection = scenes::detect(&zones, &plan, &analysis, events)?;
 
@@ -164,7 +166,7 @@ impl Args {
             typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
         }
         let zones = self.zones.list();
-        let request = Request { preset: Some(self.preset.clone()), typed, zones, preset_folder: None };
+        let request = Request { preset: Some(self.preset.clone()), typed, zones, ..Request::default() };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }
 }

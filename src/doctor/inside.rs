@@ -14,7 +14,7 @@ use crate::character::models;
 use crate::character::{Options, Segmenter, find_trtexec, runtime as trt_runtime};
 use crate::encoder::y4m;
 use crate::score;
-use crate::settings::{self, CharacterBackend, Metric, MetricBackend, MetricSettings, SourceProvider};
+use crate::settings::{self, CharacterBackend, Crop, Metric, MetricBackend, MetricSettings, SourceProvider};
 use crate::source::{
     self, About, Arg, Clip, OpenOptions, Picture, PluginFile, ResolvedColor, Session, format, runtime,
 };
@@ -215,7 +215,7 @@ impl Tried<'_> {
         let layout = score::Format { size: (SIDE, SIDE), bits: 10, color: bt709, fps: Some((24, 1)) };
         let mut found = String::new();
         for &metric in metrics {
-            let wanted = MetricSettings { metric, backend, crop: [0; 4], ..usual.clone() };
+            let wanted = MetricSettings { metric, backend, crop: Crop::Sides([0; 4]), ..usual.clone() };
             let opened = score::open(&wanted, layout, self.session, 0, &Events::silent())?;
             let text = opened.describe();
             found = String::from(text.split(", plugin ").next().unwrap_or(&text));

@@ -12,6 +12,7 @@ use crate::pipeline::backends::Backends;
 use crate::pipeline::encoding::Encoding;
 use crate::pipeline::input;
 use crate::scenes;
+use crate::score;
 use crate::settings::{self, Zone};
 use crate::source::{Clip, Session};
 use crate::support::cancel::Cancel;
@@ -49,7 +50,7 @@ fn attempt(verdict: &mut Verdict, session: Session, cancel: &Cancel) -> Result<(
     let parts = [
         encoding.map(|encoding| vec![encoding.describe()]).context("encoder"),
         measured(&zones, &clip, bits, &events).context(METRIC),
-        scenes::plan(&zones, session, &events).map(|plan| found_by(&plan)).context(SCENES),
+        scenes::plan(&zones, session, &events, cancel).map(|plan| found_by(&plan)).context(SCENES),
         characters(&zones, &clip, &events, cancel).context(CHARACTERS),
     ];
     for part in parts {
@@ -64,7 +65,7 @@ fn attempt(verdict: &mut Verdict, session: Session, cancel: &Cancel) -> Result<(
 
 fn measured(zones: &[Zone], clip: &Clip, bits: u8, events: &Events) -> Result<Vec<String>> {
     let working = input::working(clip, bits, events)?;
-    Ok(Backends::open(zones, &working, bits, 0, events)?.describe())
+    Ok(Backends::open(score::open, zones, (&working, bits), 0, events)?.describe())
 }
 
 fn found_by(plan: &scenes::Plan) -> Vec<String> {

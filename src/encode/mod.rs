@@ -11,7 +11,7 @@
 mod bind;
 mod check;
 mod detect;
-mod grain;
+pub mod grain;
 mod join;
 mod mux;
 mod plan;
@@ -20,7 +20,8 @@ mod queue;
 mod recipe;
 mod run;
 mod scenes;
-mod work;
+mod share;
+pub mod work;
 mod workshop;
 
 use std::path::PathBuf;
@@ -30,8 +31,9 @@ use crate::options::{Coder, Options};
 use crate::source::OpenOptions;
 use crate::support::lock::Earlier;
 pub use mux::MuxerChoice;
-pub use run::run;
+pub use run::{run, run_share};
 pub use scenes::{DetectBy, SceneSource};
+pub use share::{Part, Share, ShareOutcome};
 pub use workshop::{Order, Workshop};
 
 /// What to encode, and how; everything in it has been checked as far as that
@@ -78,6 +80,27 @@ pub struct Request {
     pub muxer: MuxerChoice,
     /// A file whose audio, subtitles, chapters and attachments are copied.
     pub copy_from: Option<PathBuf>,
+    /// Where several machines work on it, in a folder that they share.
+    pub share: Option<Share>,
+}
+
+impl Request {
+    /// What decides its chunks besides the scenes, in words.
+    pub fn describe(&self) -> String {
+        let mut words = vec![format!("{} bits", self.bits)];
+        let mut say = |name: &str, value: Option<String>| {
+            words.extend(value.map(|value| format!("{name} {value}")));
+        };
+        say("--encoder", self.coder.map(|coder| coder.name().to_owned()));
+        say("--q", self.q.map(|q| q.to_string()));
+        say("--encoder-preset", self.preset.clone());
+        let params = self.params.words(self.coder.unwrap_or(Coder::SvtAv1)).join(" ");
+        say("--params", Some(params).filter(|params| !params.is_empty()));
+        say("--noiselevel", (self.noise > 0).then(|| self.noise.to_string()));
+        say("--graintable", self.grain_table.as_ref().map(|path| path.display().to_string()));
+        say("--min-chunk-length", Some(self.min_chunk_length.to_string()));
+        words.join(", ")
+    }
 }
 
 /// A finished run.

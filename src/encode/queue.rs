@@ -176,7 +176,8 @@ impl Board<'_> {
             bail!("the encoder of chunk {} was not opened", job.number)
         };
         let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
-        let plain = tool.stream(&words, shop.format, &job.file);
+        let output = shop.work.encode_to(&job.file);
+        let plain = tool.stream(&words, shop.format, &output);
         let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
         let frames = Counted {
             frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
@@ -186,9 +187,11 @@ impl Board<'_> {
             stop: &self.stop,
         };
         let (events, scene) = (shop.events.clone(), job.number);
-        encode_stream(&stream, frames, shop.cancel, move |line| {
+        let encoded = encode_stream(&stream, frames, shop.cancel, move |line| {
             events.emit(&Event::EncoderLine { scene, line: line.to_owned() });
-        })
+        })?;
+        WorkFolder::publish(&output, &job.file)?;
+        Ok(Encoded { path: job.file.clone(), ..encoded })
     }
 
     fn finish(&self, worker: usize, job: &Job, encoded: &Encoded) -> Result<()> {

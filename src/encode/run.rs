@@ -11,6 +11,7 @@ use super::plan::{join as join_scenes, longest_first};
 use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
 use super::scenes;
+use super::share::{self, Part, Share, ShareOutcome};
 use super::work::WorkFolder;
 use super::{Outcome, Request};
 use crate::encoder::{Program, y4m};
@@ -29,36 +30,23 @@ const CACHE_LIMIT: u64 = 1 << 30;
 
 /// Encodes as `request` says. On failure and interruption the finished chunks
 /// are kept for a run that resumes; the output appears checked or not at all.
+/// Where several machines share the encode, this puts together what they made.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Outcome> {
     bind::check_paths(request)?;
     let muxer = Muxer::find(request.muxer)?;
-    let mut work = WorkFolder::open(&request.work, request.earlier)?;
-    let input = Input::open(request, &work, events)?;
-    events.note(request.scenes.describe());
-    let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
-    let (base, coders) = recipe::coders(request, &found)?;
-    let tools = open_tools(request, base, &coders, &work, cancel)?;
-    for tool in &tools {
-        tool.check_size(input.info().width, input.info().height)?;
-        events.note(format!("encoding with {}, muxing with {}", tool.version(), muxer.name()));
-    }
-    warn_about_unused(request, &found, events);
-    let resolver =
-        Resolver { request, base, tools: &tools, info: input.info(), color: input.color()?, events };
-    let resolved = resolver.resolve(&found)?;
-    recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
-    // Nothing that is finished goes before all the rest has proved right.
-    let cleared = work.begin()?;
-    if cleared > 0 {
-        events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
-    }
-
-    let run = Run { request, input, work, tools, resolved, events, cancel };
+    events.note(format!("muxing with {}", muxer.name()));
+    let run = Run::open(request, events, cancel)?;
     let (chunks, resumed) = run.encode()?;
     let contents = run.mux(&muxer, &chunks)?;
     let counts = (run.input.info().frames, resumed);
     let files: Vec<&Path> = chunks.iter().map(|job| job.file.as_path()).collect();
     bind::finish(request, run.work, &contents, &files, &[], counts, events)
+}
+
+/// Makes one machine's part of the chunks of an encode.
+pub fn run_share(request: &Request, events: &Events, cancel: &Cancel) -> Result<ShareOutcome> {
+    let (chunks, known) = Run::open(request, events, cancel)?.encode()?;
+    Ok(ShareOutcome { chunks: chunks.len(), known })
 }
 
 /// The clip as it is encoded.
@@ -74,9 +62,14 @@ impl Input {
     fn open(request: &Request, work: &WorkFolder, events: &Events) -> Result<Self> {
         let mut options = request.open.clone();
         options.cache_limit = Some(CACHE_LIMIT);
-        options.index_folder = Some(work.index());
+        // Machines that share a folder would write one another's index; that of the plan
+        // lies beside the source.
+        options.index_folder = request.share.is_none().then(|| work.index());
         let clip = source::open(&request.input, &options)?;
-        let key = source::fingerprint(&request.input, &options, &clip)?;
+        let key = match &request.share {
+            Some(share) => share.clip.clone(),
+            None => source::fingerprint(&request.input, &options, &clip)?,
+        };
         let info = clip.info();
         let fps = bind::frame_rate(&request.input, info)?;
         let working = clip.working(request.bits)?.clip;
@@ -146,11 +139,61 @@ struct Run<'a> {
     cancel: &'a Cancel,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Opens and checks all that is needed before the first chunk.
+    fn open(request: &'a Request, events: &'a Events, cancel: &'a Cancel) -> Result<Self> {
+        let mut work = match &request.share {
+            None => WorkFolder::open(&request.work, request.earlier)?,
+            Some(Share { part: Part::Shard(shard), .. }) => {
+                WorkFolder::shared(&request.work, &shard.journal())?
+            }
+            Some(Share { part: Part::Merge, .. }) => WorkFolder::shared(&request.work, "merge")?,
+        };
+        let input = Input::open(request, &work, events)?;
+        events.note(request.scenes.describe());
+        let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
+        let (base, coders) = recipe::coders(request, &found)?;
+        let tools = open_tools(request, base, &coders, &work, cancel)?;
+        for tool in &tools {
+            tool.check_size(input.info().width, input.info().height)?;
+            events.note(format!("encoding with {}", tool.version()));
+        }
+        warn_about_unused(request, &found, events);
+        let (info, color) = (input.info(), input.color()?);
+        let resolver = Resolver { request, base, tools: &tools, info, color, events };
+        let resolved = resolver.resolve(&found)?;
+        recipe::try_out(&resolved.recipes, &tools, request.bits, cancel)?;
+        // Nothing that is finished goes before all the rest has proved right.
+        let cleared = work.begin()?;
+        if cleared > 0 {
+            events.note(format!("{cleared} chunks of an earlier run were cleared; --resume keeps them"));
+        }
+        Ok(Self { request, input, work, tools, resolved, events, cancel })
+    }
+
+    /// The chunks that are made here, once all machines agree on all of them.
+    fn shared_out(&self, share: &Share, jobs: Vec<Job>) -> Result<Vec<Job>> {
+        let with: Vec<&str> = self.tools.iter().map(Program::version).collect();
+        let options = self.request.describe();
+        share::agree(self.work.path(), &jobs, format!("{}, {options}", with.join(" and ")))?;
+        let Part::Shard(shard) = share.part else {
+            let is_open = |(_, job): &(usize, &Job)| self.work.finished(&job.chunk, &job.key).is_none();
+            let open: Vec<usize> =
+                jobs.iter().enumerate().filter(is_open).map(|(number, _)| number).collect();
+            share::demand_all(share, &jobs, &open, self.work.journals())?;
+            return Ok(jobs);
+        };
+        let mine = share::mine(&jobs, shard);
+        Ok(jobs.into_iter().zip(mine).filter_map(|(job, mine)| mine.then_some(job)).collect())
+    }
+
     /// Encodes what is not finished; all chunks in order, and how many were.
     fn encode(&self) -> Result<(Vec<Job>, usize)> {
         let recipes = &self.resolved.recipes;
-        let jobs = self.jobs()?;
+        let jobs = match &self.request.share {
+            Some(share) => self.shared_out(share, self.jobs()?)?,
+            None => self.jobs()?,
+        };
         let frames = self.input.info().frames;
         let mut done = Done { chunks: 0, frames: 0, bytes: 0, of_frames: frames };
         let (mut ready, mut open): (Vec<Job>, Vec<Job>) = (Vec::new(), Vec::new());

@@ -6,8 +6,10 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::plan::Chunk;
+use super::share::AGREED;
 use crate::encoder::is_cache_file;
 use crate::formats::ivf;
 use crate::support::atomic;
@@ -25,6 +27,10 @@ const SCENES: &str = "detected-scenes.json";
 const JOINED: &str = "joined.ivf";
 const INDEX: &str = "source-index";
 const PARTIAL: &str = "partial-result";
+/// Of a folder that several machines share: a journal of each, and how the names of
+/// folders begin that are of one process alone.
+const JOURNALS: &str = "encode-journals";
+const PRIVATE: &str = "private-";
 
 /// A finished chunk. It counts when its file is there, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +50,9 @@ struct Detected {
     starts: Vec<usize>,
 }
 
-/// Held by one run at a time.
+/// Held by one run at a time, or shared by several machines. Then it is not locked,
+/// because locks are not to be relied on there: each has a journal and a folder of its
+/// own, and chunks get their names when they are whole.
 #[derive(Debug)]
 pub struct WorkFolder {
     path: PathBuf,
@@ -52,7 +60,11 @@ pub struct WorkFolder {
     journal: Mutex<Journal<Finished>>,
     /// Finished chunks that [`WorkFolder::begin`] throws away.
     unwanted: usize,
-    _lock: FolderLock,
+    /// The names of other machines' journals.
+    journals: Vec<String>,
+    /// What no other machine sees, where the folder is shared.
+    private: Option<TempDir>,
+    _lock: Option<FolderLock>,
 }
 
 impl WorkFolder {
@@ -68,11 +80,64 @@ impl WorkFolder {
         remove_remains(&path);
         let (journal, records) = Journal::open(&path.join(JOURNAL))?;
         let finished = records.into_iter().map(|record: Finished| (record.key.clone(), record)).collect();
-        let mut folder = Self { path, finished, journal: Mutex::new(journal), unwanted: 0, _lock: lock };
+        let mut folder = Self {
+            path,
+            finished,
+            journal: Mutex::new(journal),
+            unwanted: 0,
+            journals: Vec::new(),
+            private: None,
+            _lock: Some(lock),
+        };
         if earlier != Earlier::Resume {
             folder.disown(earlier)?;
         }
         Ok(folder)
+    }
+
+    /// A folder that other machines use as well; what this one finishes goes into a
+    /// journal whose name begins with `name`.
+    pub fn shared(path: &Path, name: &str) -> Result<Self> {
+        let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+        let context = || format!("cannot create the work folder {}", path.display());
+        for folder in [CHUNKS, JOURNALS] {
+            std::fs::create_dir_all(path.join(folder)).with_context(context)?;
+        }
+        let all = Journal::<Finished>::read_all(&path.join(JOURNALS))?;
+        let journals = all.iter().map(|(name, _)| name.clone()).collect();
+        let records = all.into_iter().flat_map(|(_, records)| records);
+        let finished = records.map(|record| (record.key.clone(), record)).collect();
+        let private = tempfile::Builder::new().prefix(PRIVATE).tempdir_in(&path).with_context(context)?;
+        std::fs::create_dir(private.path().join(GRAIN)).with_context(context)?;
+        let journal = Mutex::new(Journal::create(&path.join(JOURNALS), name)?);
+        Ok(Self { path, finished, journal, unwanted: 0, journals, private: Some(private), _lock: None })
+    }
+
+    /// The names of the journals that were there when this shared folder was opened.
+    pub fn journals(&self) -> &[String] {
+        &self.journals
+    }
+
+    /// Where the chunk `file` is encoded to, until it is published.
+    pub fn encode_to(&self, file: &Path) -> PathBuf {
+        match (&self.private, file.file_name()) {
+            (Some(private), Some(name)) => private.path().join(name),
+            _ => file.to_path_buf(),
+        }
+    }
+
+    /// Gives a finished chunk its name. Another machine may have made the same.
+    pub fn publish(encoded: &Path, file: &Path) -> Result<()> {
+        if encoded == file {
+            return Ok(());
+        }
+        std::fs::rename(encoded, file)
+            .with_context(|| format!("cannot rename {} to {}", encoded.display(), file.display()))
+    }
+
+    /// Where things lie that only this process needs.
+    fn own(&self) -> &Path {
+        self.private.as_ref().map_or(&self.path, |private| private.path())
     }
 
     /// Takes no notice of what is finished, which is an error unless that was asked for.
@@ -121,7 +186,7 @@ impl WorkFolder {
     }
 
     pub fn joined(&self) -> PathBuf {
-        self.path.join(JOINED)
+        self.own().join(JOINED)
     }
 
     /// The final name of a chunk's file. Chunks of other settings have other names.
@@ -135,7 +200,7 @@ impl WorkFolder {
     }
 
     pub fn grain_file(&self, chunk: &Chunk) -> PathBuf {
-        self.path.join(GRAIN).join(format!("{:07}.tbl", chunk.frames.start))
+        self.own().join(GRAIN).join(format!("{:07}.tbl", chunk.frames.start))
     }
 
     /// The record of a chunk that need not be encoded again: it is in the
@@ -172,6 +237,9 @@ impl WorkFolder {
     /// Notes that an unfinished file is about to appear under `path`, outside of
     /// this folder: should the run be killed, the next one removes it.
     pub fn note_partial(&self, path: &Path) -> Result<()> {
+        if self.private.is_some() {
+            return Ok(());
+        }
         let path = std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
         atomic::write(&self.path.join(PARTIAL), path.as_os_str().as_encoded_bytes())
     }
@@ -185,6 +253,10 @@ impl WorkFolder {
     /// which pile up over runs that resume. Returns how many there were, and
     /// their bytes.
     pub fn prune(&self, needed: &HashSet<&Path>) -> (usize, u64) {
+        if self.private.is_some() {
+            // They may be another machine's, at work.
+            return (0, 0);
+        }
         let Ok(entries) = std::fs::read_dir(self.path.join(CHUNKS)) else { return (0, 0) };
         let old = entries.flatten().filter(|entry| !needed.contains(entry.path().as_path()));
         let removed = old.filter_map(|entry| {
@@ -198,6 +270,10 @@ impl WorkFolder {
     pub fn remove(self) -> Result<()> {
         let path = self.path.clone();
         clear(&path)?;
+        if self.private.is_some() {
+            gone(std::fs::remove_dir_all(path.join(JOURNALS)), &path.join(JOURNALS))?;
+            remove_private(&path);
+        }
         // The lock is released before its file goes, which Windows wants.
         drop(self);
         let _ = std::fs::remove_dir_all(path.join(INDEX));
@@ -209,6 +285,15 @@ impl WorkFolder {
         // Other files of the user's keep the folder alive.
         let _ = std::fs::remove_dir(&path);
         Ok(())
+    }
+}
+
+/// Removes what processes left that were killed.
+fn remove_private(path: &Path) {
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PRIVATE) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
@@ -235,7 +320,7 @@ fn gone(removed: std::io::Result<()>, path: &Path) -> Result<()> {
 /// Files of a run besides the chunks: the lock, detected scenes, and what was
 /// learned of encoders.
 fn is_ours(name: &str) -> bool {
-    [SCENES, PARTIAL, LOCK_FILE, STATUS_FILE].contains(&name)
+    [SCENES, PARTIAL, LOCK_FILE, AGREED, STATUS_FILE].contains(&name)
         || is_cache_file(name)
         || atomic::is_temporary(name)
 }

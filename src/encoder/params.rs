@@ -1,7 +1,7 @@
 //! The complete argument list of an encode, checked against the encoder.
 
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::capabilities::Encoder;
 use super::color;
@@ -12,7 +12,7 @@ use crate::settings;
 use crate::source::ColorInfo;
 
 /// What an encode is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     Probing,

@@ -1,13 +1,13 @@
 //! The closing summary of a run, for people.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::page::{MetricInfo, Page, Run, SceneRow};
 use crate::scenes::Scene;
-use crate::settings::Metric;
+use crate::settings::{Metric, Resolved};
 
 /// What a boosting run found and used.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -36,6 +36,20 @@ pub struct Clipped {
     pub metric: Option<(Metric, f64)>,
 }
 
+impl Clipped {
+    /// A clip of so many frames at so many a second.
+    pub fn new(input: &Path, settings: &Resolved, (frames, fps): (usize, Option<(u64, u64)>)) -> Self {
+        let base = &settings.base.metric;
+        Self {
+            input: input.to_path_buf(),
+            preset: settings.preset.clone(),
+            frames,
+            fps,
+            metric: base.enable.then_some((base.metric, base.target)),
+        }
+    }
+}
+
 /// One finished scene.
 #[derive(Debug, Clone, Serialize)]
 pub struct SceneResult {
@@ -47,6 +61,9 @@ pub struct SceneResult {
     pub probes: Vec<(f64, f64)>,
     /// The scores could not be trusted, or the CRF is a fall-back.
     pub doubtful: bool,
+    /// The target that it was given instead of its zone's, because everything in it moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eased: Option<f64>,
 }
 
 impl Clipped {
@@ -124,6 +141,17 @@ impl Summary {
             let _ =
                 writeln!(text, "look at these scenes, their scores are doubtful: {}", doubtful.join(", "));
         }
+        let eased: Vec<String> = self
+            .scenes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, s)| {
+                Some(format!("{index} (frame {}, to {:.3}, CRF {})", s.scene.start, s.eased?, s.crf))
+            })
+            .collect();
+        if !eased.is_empty() {
+            let _ = writeln!(text, "panning scenes with an easier target: {}", eased.join(", "));
+        }
         for zone in self.zones() {
             let _ = writeln!(text, "{zone}");
         }
@@ -188,6 +216,7 @@ mod tests {
             crf,
             probes: Vec::new(),
             doubtful: crf > 30.0,
+            eased: (start == 150).then_some(1.0625),
         }
     }
 
@@ -215,6 +244,7 @@ mod tests {
         // (50 · 24.75 + 200 · 27) / 250 = 26.55
         assert!(text.contains("zone opening: 2 scenes, 250 frames, mean CRF 26.55"), "{text}");
         assert!(text.contains("doubtful: 3 (frame 350)"), "{text}");
+        assert!(text.contains("easier target: 2 (frame 150, to 1.062, CRF 27)"), "{text}");
         assert!(text.contains("Analysis 1.2 s") || text.contains("Analysis 1.3 s"), "{text}");
     }
 }

@@ -3,19 +3,18 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Error, Result};
 
 use super::backends::{Backends, scoring_pool};
-use super::candidate::{Candidate, PictureFacts, Probed, Take};
+use super::candidate::{Candidate, PictureFacts, Take};
 use super::curves::{GroupRecord, Taken};
 use super::encoding::Encoding;
-use super::finish::SceneOutcome;
 use super::input::picture_bytes;
 use super::learning::Learning;
 use super::memory::Memory;
 use super::plan::PlannedScene;
 use super::probing::Probing;
-use super::scheduler::{self, Chain, Limits};
+use super::scheduler::{self, Chain, Limits, Step, Work};
 use super::store::Store;
 use super::{Request, modelling};
 use crate::analysis::LumaStats;
@@ -40,32 +39,54 @@ pub struct Chains<'a> {
     pub memory: u64,
     /// What earlier titles taught.
     pub memory_of_others: &'a Memory,
+    /// The plan for which finished scenes are recorded, if for any.
+    pub plan: Option<&'a Fingerprint>,
     pub events: &'a Events,
+}
+
+/// Which scenes of a clip are probed.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    Whole,
+    /// Those that the others learn from.
+    First,
+    /// By scene whether it is done here; those of [`Part::First`] were probed, for the same plan.
+    Share(&'a [bool]),
 }
 
 /// How probing ended.
 pub struct Probings {
-    /// By scene.
-    pub outcomes: Vec<SceneOutcome>,
+    /// The scenes that failed, in order, and why.
+    pub failed: Vec<(usize, Error)>,
     /// Sentences about what scenes taught each other.
     pub learned: Vec<String>,
-    /// By scene, what was measured of it.
+    /// By scene, what was measured of it; nothing of those of other parts.
     pub taken: Vec<Vec<(Purpose, Taken)>>,
     /// Who learned from whom.
     pub groups: Vec<GroupRecord>,
+    /// The scenes that were probed, in order.
+    pub scenes: Vec<usize>,
 }
 
 impl Chains<'_> {
-    /// Probes every scene whose zone measures; the others need none.
-    pub fn run(&self, planned: &[PlannedScene<'_>], luma: &LumaStats, cancel: &Cancel) -> Result<Probings> {
+    /// Probes every scene of `part` whose zone measures; the others need none.
+    pub fn run(
+        &self,
+        planned: &[PlannedScene<'_>],
+        luma: &LumaStats,
+        part: Part<'_>,
+        cancel: &Cancel,
+    ) -> Result<Probings> {
         if planned.iter().all(|scene| self.backends.of_zone(scene.zone).is_none()) {
-            let outcomes = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
             let taken = planned.iter().map(|_| Vec::new()).collect();
-            return Ok(Probings { outcomes, learned: Vec::new(), taken, groups: Vec::new() });
+            let (failed, learned, groups, scenes) = Default::default();
+            return Ok(Probings { failed, learned, taken, groups, scenes });
         }
-        self.with_probing(planned, luma, false, cancel, |probing, chains, limits| {
-            let failed = scheduler::run(chains, limits, &probing, cancel)?;
-            collect(planned, &probing, failed)
+        self.with_probing(planned, luma, false, part, cancel, |probing, chains, limits| {
+            let selected = Selected::new(&probing, part, self.plan)?;
+            let chains: Vec<Chain> = selected.numbers.iter().map(|&number| chains[number]).collect();
+            let failed = scheduler::run(&chains, limits, &selected, cancel)?;
+            selected.collect(planned.len(), failed)
         })
     }
 
@@ -77,6 +98,7 @@ impl Chains<'_> {
         planned: &[PlannedScene<'_>],
         luma: &LumaStats,
         closed: bool,
+        part: Part<'_>,
         cancel: &Cancel,
         work: impl FnOnce(Probing<'_>, &[Chain], &Limits) -> Result<T>,
     ) -> Result<T> {
@@ -87,7 +109,7 @@ impl Chains<'_> {
         if closed {
             learning.close(&mut candidates);
         }
-        let expected = candidates.iter().map(Candidate::expected).sum();
+        let expected = candidates.iter().filter(|c| part.has(c)).map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
@@ -124,7 +146,8 @@ impl Chains<'_> {
         let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
         let measured = |scene: &PlannedScene<'s>| {
             let backend = self.backends.of_zone(scene.zone)?;
-            let model = modelling::model(scene.settings, quarter_steps);
+            let diff = &luma.diff[scene.scene.range()];
+            let model = modelling::model(scene.settings, diff, quarter_steps);
             Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.memory / 2, picture))
         };
         planned.iter().filter_map(measured).collect()
@@ -150,28 +173,98 @@ impl Chains<'_> {
     }
 }
 
-/// What the chains found, by scene. `failed` are numbers of candidates.
-fn collect(
-    planned: &[PlannedScene<'_>],
-    probing: &Probing<'_>,
-    failed: Vec<(usize, anyhow::Error)>,
-) -> Result<Probings> {
-    let (candidates, learning) = (&probing.candidates, &probing.learning);
-    let mut outcomes: Vec<SceneOutcome> = planned.iter().map(|_| SceneOutcome::Unmeasured).collect();
-    for (number, candidate) in candidates.iter().enumerate() {
-        let Probed { scored, unreliable } = candidate.probed();
-        let (model, learned) = (candidate.model, learning.learned(candidates, number));
-        outcomes[candidate.planned.index] = SceneOutcome::Probed { model, scored, unreliable, learned };
+impl Part<'_> {
+    fn has(self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::First => candidate.teaches_others(),
+            Self::Share(mine) => mine[candidate.planned.index] && !candidate.teaches_others(),
+        }
     }
-    let mut taken: Vec<Vec<_>> = planned.iter().map(|_| Vec::new()).collect();
-    for (number, candidate) in candidates.iter().enumerate() {
-        taken[candidate.planned.index] = probing.taken(number)?;
+}
+
+/// The chains of a part, numbered by themselves.
+struct Selected<'a, 'b> {
+    probing: &'a Probing<'b>,
+    /// Of the candidates, rising.
+    numbers: Vec<usize>,
+    plan: Option<&'a Fingerprint>,
+}
+
+impl<'a, 'b> Selected<'a, 'b> {
+    /// What a share's scenes learn from is looked up.
+    fn new(probing: &'a Probing<'b>, part: Part<'_>, plan: Option<&'a Fingerprint>) -> Result<Self> {
+        let mut numbers = Vec::new();
+        for (number, candidate) in probing.candidates.iter().enumerate() {
+            if part.has(candidate) {
+                numbers.push(number);
+            } else if candidate.teaches_others() {
+                let index = candidate.planned.index;
+                let record = plan.and_then(|plan| probing.store.scene(plan, index));
+                let record =
+                    record.with_context(|| format!("the plan has no probes of scene {index}: plan again"))?;
+                probing.recall(number, &record)?;
+            }
+        }
+        Ok(Self { probing, numbers, plan })
     }
-    for (number, error) in failed {
-        outcomes[candidates[number].planned.index] = SceneOutcome::Failed(error);
+
+    fn record(&self, number: usize, failed: Option<String>) -> Result<()> {
+        let Some(plan) = self.plan else { return Ok(()) };
+        let record = self.probing.recorded(number, plan, failed)?;
+        let known = self.probing.store.scene(plan, record.scene);
+        if known.as_ref() == Some(&record) { Ok(()) } else { self.probing.store.add_scene(record) }
     }
-    let (learned, groups) = (learning.describe(candidates), learning.record(candidates));
-    Ok(Probings { outcomes, learned, taken, groups })
+
+    fn told(&self, number: usize, step: Step) -> Result<Step> {
+        if step == Step::Done {
+            self.record(number, None)?;
+        }
+        Ok(step)
+    }
+
+    /// What was found of a clip with so many scenes. `failed` are numbers of chains.
+    fn collect(&self, scenes: usize, failed: Vec<(usize, Error)>) -> Result<Probings> {
+        let Probing { candidates, learning, .. } = self.probing;
+        let mut taken: Vec<Vec<_>> = (0..scenes).map(|_| Vec::new()).collect();
+        for &number in &self.numbers {
+            taken[candidates[number].planned.index] = self.probing.taken(number)?;
+        }
+        let index = |number: usize| candidates[number].planned.index;
+        let scenes = self.numbers.iter().map(|&number| index(number)).collect();
+        let mut failures = Vec::new();
+        for (chain, error) in failed {
+            let number = self.numbers[chain];
+            self.record(number, Some(format!("{error:#}")))?;
+            failures.push((index(number), error));
+        }
+        let (learned, groups) = (learning.describe(candidates), learning.record(candidates));
+        Ok(Probings { failed: failures, learned, taken, groups, scenes })
+    }
+}
+
+impl Work for Selected<'_, '_> {
+    fn proceed(&self, chain: usize) -> Result<Step> {
+        let number = self.numbers[chain];
+        self.told(number, self.probing.proceed(number)?)
+    }
+
+    fn encode(&self, chain: usize, take: usize, crf: f64) -> Result<()> {
+        self.probing.encode(self.numbers[chain], take, crf)
+    }
+
+    fn score(&self, chain: usize, take: usize, crf: f64) -> Result<Step> {
+        let number = self.numbers[chain];
+        self.told(number, self.probing.score(number, take, crf)?)
+    }
+
+    fn release(&self, chain: usize) {
+        self.probing.release(self.numbers[chain]);
+    }
+
+    fn give_up(&self, chain: usize) {
+        self.probing.give_up(self.numbers[chain]);
+    }
 }
 
 fn format(clip: &Clip, bits: u8) -> y4m::Format {

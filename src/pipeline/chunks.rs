@@ -257,11 +257,12 @@ impl<'a> Chunks<'a> {
         if let Some(candidate) = self.candidate(number) {
             let lessons = self.probing.learning.lessons(&self.probing.candidates, number);
             let scored = candidate.probed().scored;
-            let at = |crf| candidate.model.expected(&scored, lessons.as_ref(), crf);
+            let model = candidate.model.eased(&scored, lessons.as_ref());
+            let at = |crf| model.expected(&scored, lessons.as_ref(), crf);
             aim = match (at(settled.solved), at(settled.asked)) {
                 // Rules and Character Boost want another quality than the target.
-                (Some(from), Some(to)) => Some(candidate.model.moved_target(from, to)),
-                _ => Some(candidate.model.goal.target),
+                (Some(from), Some(to)) => Some(model.moved_target(from, to)),
+                _ => Some(model.goal.target),
             };
             let crf = settled.result.crf;
             probe = at(crf).zip(model::reach(&scored, crf)).filter(|_| !settled.has_map);

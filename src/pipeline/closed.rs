@@ -9,11 +9,12 @@ use std::sync::Arc;
 use anyhow::{Error, Result, bail};
 
 use super::Request;
-use super::boost::{Clock, Ready, record, roi_folder, writable};
-use super::chains::Chains;
+use super::boost::{Clock, record, roi_folder, writable};
+use super::chains::{Chains, Part};
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
+use super::ready::{Place, Ready};
 use super::redo::{self, Miss, Tolerance};
 use super::scheduler;
 use crate::analysis::LumaStats;
@@ -43,7 +44,7 @@ pub struct EncodeRequest {
 pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<(ClosedSummary, Outcome)> {
     let boost = &request.boost;
     writable(&boost.output)?;
-    let mut ready = Ready::open(boost, events, cancel)?;
+    let mut ready = Ready::open(boost, Place::Own, events, cancel)?;
     check(&ready)?;
     let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
     let encoder = ready.encoding.encoder.clone();
@@ -67,9 +68,9 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
-    record(boost, entries.len(), ready.working.info().frames)?;
-    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
+    record(boost, &ready.settings, &planned, &results, ready.working.info().frames)?;
+    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
     let outcome = clock
@@ -125,7 +126,7 @@ impl Parts<'_> {
         luma: &LumaStats,
         cancel: &Cancel,
     ) -> Result<MadeChunks> {
-        chains.with_probing(planned, luma, true, cancel, |probing, measured, limits| {
+        chains.with_probing(planned, luma, true, Part::Whole, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::candidate::Lesson;
 use super::encoding::Recorded;
 use super::modelling;
 use super::plan::PlannedScene;
@@ -65,8 +66,8 @@ pub struct Taken {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupRecord {
     pub members: Vec<usize>,
-    /// Each with how many of its probes taught.
-    pub pilots: Vec<(usize, usize)>,
+    /// Each with those of its encodes that taught.
+    pub pilots: Vec<(usize, Lesson)>,
     /// What an earlier title taught.
     pub remembered: Option<Remembered>,
 }
@@ -83,6 +84,13 @@ pub struct Known {
     pub ratio: SizeRatio,
     /// Its frames that count.
     pub weight: f64,
+}
+
+impl Known {
+    /// What the scene is to score: its zone's target, unless it pans.
+    pub fn eased_target(&self) -> f64 {
+        self.model.eased(&self.scored, self.learned.lessons.as_ref()).goal.target
+    }
 }
 
 impl SceneCurve {
@@ -141,7 +149,11 @@ impl Curves {
         for group in &self.groups {
             let Some(&first) = group.members.first() else { continue };
             let settings = planned[first].settings;
-            let model = modelling::model(settings, self.encoding.encoder.capabilities.quarter_steps);
+            let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
+            let of = |index: usize| {
+                modelling::model(settings, &luma.diff[planned[index].scene.range()], quarter_steps)
+            };
+            let model = of(first);
             let model = group.remembered.map_or(model, |remembered| remembered.begin(model));
             let learned = learned(&model, group, &scores);
             let presets = modelling::presets(settings);
@@ -158,6 +170,7 @@ impl Curves {
                 let scene = planned[index].scene;
                 let repeats = planned[index].settings.metric.sample.repeats;
                 let weight = weights(&luma.diff[scene.start..scene.end], repeats).iter().sum();
+                let model = Model { ease: of(index).ease, ..model };
                 known[index] =
                     Some(Known { model, scored, unreliable, learned, damages, sizes, ratio, weight });
             }
@@ -211,9 +224,9 @@ fn fits(measured: &Measured, selection: &Selection, metric: &MetricSettings) -> 
 }
 
 fn learned(model: &Model, group: &GroupRecord, scores: &[(Scores, Scores)]) -> Learned {
-    let lesson = |&(scene, probes): &(usize, usize)| {
-        let scored = &scores[scene].0.scored;
-        scored[..probes.min(scored.len())].to_vec()
+    let lesson = |&(scene, lesson): &(usize, Lesson)| {
+        let (probes, finals) = &scores[scene];
+        lesson.of(model, &probes.scored, &finals.scored)
     };
     let mut pilots: Vec<_> = group.pilots.iter().map(lesson).collect();
     pilots.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));

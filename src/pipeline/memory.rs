@@ -18,7 +18,7 @@ use crate::support::statistics::median;
 
 /// What lessons hold for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct About {
+pub struct About {
     /// The version that the encoder tells; two builds of it differ in `encoder`.
     version: String,
     encoder: String,
@@ -64,7 +64,7 @@ struct Lessons {
 }
 
 /// What is remembered for the zones of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Memory {
     by_zone: Vec<Option<Taught>>,
 }
@@ -74,19 +74,19 @@ impl Memory {
     ///
     /// # Errors
     /// When there is a file that is none of lessons: it would be replaced.
-    pub fn read(path: &Path, now: &Now<'_>, events: &Events) -> Result<Self> {
+    pub fn read(path: &Path, now: &Now, events: &Events) -> Result<Self> {
         let Some(Lessons { lessons, .. }) = read(path)? else {
             events.note(format!("{}: nothing learned yet", path.display()));
             return Ok(Self::default());
         };
         let mut by_zone = Vec::new();
-        for about in now.abouts()? {
+        for about in &now.abouts {
             let Some(about) = about else {
                 by_zone.push(None);
                 continue;
             };
-            let found = lessons.iter().find(|lesson| lesson.about == about);
-            by_zone.push(found.and_then(|lesson| lesson.beginning_of(now.title)));
+            let found = lessons.iter().find(|lesson| lesson.about == *about);
+            by_zone.push(found.and_then(|lesson| lesson.beginning_of(&now.title)));
             if found.is_none() {
                 let nearest = lessons.iter().map(|lesson| about.differences(&lesson.about));
                 let differs = nearest.min_by_key(Vec::len).unwrap_or_default().join(", ");
@@ -111,29 +111,33 @@ impl Memory {
 }
 
 /// A run, as lessons see it.
-pub struct Now<'a> {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Now {
     /// Key of the input.
-    pub title: &'a Fingerprint,
-    pub zones: &'a [Zone],
-    pub encoding: &'a Encoding,
-    pub backends: &'a Backends,
+    title: Fingerprint,
+    /// By zone; `None` where nothing is measured.
+    abouts: Vec<Option<About>>,
 }
 
-impl Now<'_> {
-    /// By zone; `None` where nothing is measured.
-    fn abouts(&self) -> Result<Vec<Option<About>>> {
+impl Now {
+    pub fn new(
+        title: &Fingerprint,
+        zones: &[Zone],
+        encoding: &Encoding,
+        backends: &Backends,
+    ) -> Result<Self> {
         let about = |(zone, Zone { settings, .. }): (usize, &Zone)| {
-            let Some(backend) = self.backends.of_zone(zone) else { return Ok(None) };
+            let Some(backend) = backends.of_zone(zone) else { return Ok(None) };
             let Settings { encoder, metric, .. } = settings;
-            let identity = &self.encoding.encoder.identity;
+            let identity = &encoding.encoder.identity;
             Ok(Some(About {
                 version: identity.version.clone(),
                 encoder: identity.hash.clone(),
                 parameters: Fingerprint::of(&(
-                    &self.encoding.family(settings)?.probing,
-                    &self.encoding.family(settings)?.final_,
+                    &encoding.family(settings)?.probing,
+                    &encoding.family(settings)?.final_,
                     &settings.dynamic,
-                    self.encoding.bits,
+                    encoding.bits,
                 )),
                 presets: (encoder.probing_preset, encoder.final_preset),
                 metric: metric.metric.name().to_owned(),
@@ -141,7 +145,8 @@ impl Now<'_> {
                 pooled_by: Fingerprint::of(&(metric.pooling, metric.tail, metric.mix, metric.sample.repeats)),
             }))
         };
-        self.zones.iter().enumerate().map(about).collect()
+        let abouts = zones.iter().enumerate().map(about).collect::<Result<_>>()?;
+        Ok(Self { title: title.clone(), abouts })
     }
 
     /// Writes what the scenes of a run taught, beside what the file has of others.
@@ -153,14 +158,13 @@ impl Now<'_> {
         known: &[Option<Known>],
     ) -> Result<()> {
         let mut file = read(path)?.unwrap_or_default();
-        let abouts = self.abouts()?;
         for group in &curves.groups {
             let members: Vec<&Known> =
                 group.members.iter().filter_map(|&index| known[index].as_ref()).collect();
-            let about = group.members.first().and_then(|&first| abouts[zones[first]].clone());
+            let about = group.members.first().and_then(|&first| self.abouts[zones[first]].clone());
             let (Some(remembered), Some(about)) = (taught_by(&members), about) else { continue };
             let old = file.lessons.iter().position(|lesson| lesson.about == about);
-            let before = old.and_then(|old| file.lessons.swap_remove(old).beginning_of(self.title));
+            let before = old.and_then(|old| file.lessons.swap_remove(old).beginning_of(&self.title));
             let taught = Taught { by: members.len(), remembered };
             file.lessons.push(Lesson { about, title: self.title.clone(), taught, before });
         }

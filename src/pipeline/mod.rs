@@ -2,6 +2,8 @@
 //! this module does.
 
 pub mod backends;
+pub mod bars;
+mod beside;
 mod boost;
 pub mod candidate;
 mod chains;
@@ -22,17 +24,21 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+mod ready;
 mod redo;
 pub mod remembered;
 pub mod retarget;
 pub mod scheduler;
 mod segmentation;
 pub mod selection;
+pub mod shards;
+mod solving;
 pub mod store;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 pub use boost::run;
@@ -40,6 +46,7 @@ pub use closed::{EncodeRequest, run as encode, scenes_file};
 pub use redo::Tolerance;
 
 use crate::character::Options;
+use crate::score;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
 use crate::support::lock::Earlier;
@@ -51,11 +58,14 @@ pub struct Request {
     pub open: OpenOptions,
     /// A cheaper source of the same frames, for everything but probes and scores.
     pub analysis_input: Option<PathBuf>,
+    /// A cheaper source of like frames, for probes and scores.
+    pub probe_input: Option<PathBuf>,
     /// The scenes file to write.
     pub output: PathBuf,
     /// The work folder.
     pub folder: PathBuf,
     pub settings: Resolved,
+    pub metric: score::Opener,
     /// How the segmentation network runs, where zones boost characters.
     pub segmentation: Options,
     /// What becomes of probes that an earlier run left in the work folder.
@@ -73,7 +83,19 @@ pub struct Request {
 }
 
 /// What becomes of a run when a scene's probes failed twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumMessage, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum OnSceneFailure {
     /// Finish the other scenes, then fail naming the scene.

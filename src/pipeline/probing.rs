@@ -14,7 +14,7 @@ use super::measuring::Measuring;
 use super::plan::PlannedScene;
 use super::scheduler::{Step, Work};
 use super::selection::Scores;
-use super::store::{MeasuredRecord, ProbeRecord, Store};
+use super::store::{MeasuredRecord, ProbeRecord, SceneRecord, Store, TakeRecord};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, y4m};
 use crate::formats::ivf;
 use crate::probe::decode::Undecodable;
@@ -72,6 +72,29 @@ impl Probing<'_> {
             Ok((take.purpose, Taken { crf: take.crf, bytes, measured: record.measured }))
         };
         candidate.entered().into_iter().map(known).collect()
+    }
+
+    /// What was entered of a scene, to be found again by those that go by it.
+    pub fn recorded(&self, index: usize, plan: &Fingerprint, failed: Option<String>) -> Result<SceneRecord> {
+        let candidate = &self.candidates[index];
+        let take = |take: Take| {
+            let (encode, measured) = (self.encode_key(candidate, take)?, self.measured_key(candidate, take)?);
+            Ok(TakeRecord { purpose: take.purpose, crf: take.crf, encode, measured })
+        };
+        let takes = candidate.entered().into_iter().map(take).collect::<Result<_>>()?;
+        Ok(SceneRecord { plan: plan.clone(), scene: candidate.planned.index, takes, failed })
+    }
+
+    /// Takes a scene for done with what another machine recorded of it.
+    pub fn recall(&self, index: usize, record: &SceneRecord) -> Result<()> {
+        let candidate = &self.candidates[index];
+        for TakeRecord { purpose, crf, measured, .. } in &record.takes {
+            let take = Take { purpose: *purpose, crf: *crf };
+            let found = self.store.measured(measured).with_context(|| place(candidate, 0, take))?;
+            candidate.enter(take, &found.measured)?;
+        }
+        candidate.give_up();
+        Ok(())
     }
 
     /// The next step of a scene.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use super::chains::Part;
 use super::plan::PlannedScene;
 use super::store::Store;
 use crate::analysis::LumaStats;
@@ -67,17 +68,23 @@ impl Segmentation {
         format!("characters: {}", self.model.display())
     }
 
-    /// The masks by scene; `None` where the zone boosts no characters. Those an
-    /// earlier run made from the same frames are read back.
+    /// The masks by scene; `None` where the zone boosts no characters, and for scenes
+    /// that are no part of a share. Those an earlier run made from the same frames are read back.
     pub fn run(
         &self,
         planned: &[PlannedScene<'_>],
+        part: Part<'_>,
         source: &Source<'_>,
         store: &Store,
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Vec<Option<SceneMasks>>> {
-        let wanted: Vec<_> = planned.iter().filter(|s| s.settings.character.enable).collect();
+        let here = |scene: &&PlannedScene<'_>| match part {
+            Part::Whole => true,
+            Part::First => false,
+            Part::Share(mine) => mine[scene.index],
+        };
+        let wanted: Vec<_> = planned.iter().filter(here).filter(|s| s.settings.character.enable).collect();
         let stage = events.stage("Segmentation", wanted.len() as u64, "scenes");
         let mut masks: Vec<Option<SceneMasks>> = planned.iter().map(|_| None).collect();
         let mut segmenter = None;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::selection::Measured;
+use crate::encoder::Purpose;
 use crate::support::atomic;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -23,6 +24,8 @@ use crate::support::space::{self, NoRoom};
 
 const MANIFEST: &str = "manifest.json";
 const JOURNAL: &str = "journal.ndjson";
+/// Those of a shared folder, one a process.
+const JOURNALS: &str = "journals";
 const PROBES: &str = "probes";
 const MASKS: &str = "masks";
 /// Luma statistics and detector verdicts.
@@ -41,6 +44,7 @@ pub type Manifest = BTreeMap<String, Fingerprint>;
 pub enum Record {
     Probe(ProbeRecord),
     Measured(MeasuredRecord),
+    Scene(SceneRecord),
 }
 
 /// A finished probe encode; its file is there until it is scored.
@@ -62,14 +66,50 @@ pub struct MeasuredRecord {
     pub measured: Measured,
 }
 
-/// An open work folder, locked for this run.
+/// A scene that a machine is done with, for those that have to go by it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SceneRecord {
+    /// The plan that it was probed for.
+    pub plan: Fingerprint,
+    pub scene: usize,
+    /// In the order they were made.
+    pub takes: Vec<TakeRecord>,
+    /// Why it has too few probes.
+    pub failed: Option<String>,
+}
+
+/// An encode that was made, and where it and what it measures are found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TakeRecord {
+    pub purpose: Purpose,
+    pub crf: f64,
+    pub encode: Fingerprint,
+    pub measured: Fingerprint,
+}
+
+/// Where this process adds what it finished.
+#[derive(Debug)]
+enum Log {
+    Open(Journal<Record>),
+    /// In a journal of its own, whose name begins so, once there is something.
+    Named(String),
+}
+
+/// An open work folder, for this run alone or shared.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
-    _lock: FolderLock,
+    /// Where encodes are until they are measured.
+    encodes: PathBuf,
+    /// `None` where the folder is shared.
+    lock: Option<FolderLock>,
+    /// The names of other processes' journals.
+    others: Vec<String>,
+    /// By number.
+    scenes: Mutex<HashMap<usize, Vec<SceneRecord>>>,
     /// There are finished probes that [`Store::begin`] throws away.
     unwanted: bool,
-    journal: Mutex<Journal<Record>>,
+    log: Mutex<Log>,
     probes: Mutex<HashMap<Fingerprint, ProbeRecord>>,
     measured: Mutex<HashMap<Fingerprint, MeasuredRecord>>,
 }
@@ -100,22 +140,69 @@ impl Store {
             );
         }
         let unwanted = earlier == Earlier::Discard && !records.is_empty();
-        let mut probes = HashMap::new();
-        let mut measured = HashMap::new();
-        for record in records.into_iter().filter(|_| !unwanted) {
+        let mut store = Self {
+            folder: folder.to_path_buf(),
+            encodes: folder.join(PROBES),
+            lock: Some(lock),
+            others: Vec::new(),
+            unwanted,
+            log: Mutex::new(Log::Open(journal)),
+            scenes: Mutex::default(),
+            probes: Mutex::default(),
+            measured: Mutex::default(),
+        };
+        if !unwanted {
+            store.take_up(records);
+        }
+        Ok(store)
+    }
+
+    /// A folder that other processes, perhaps on other machines, are using as well. What
+    /// this one finishes goes into a journal whose name begins with `name`, its encodes into
+    /// `encodes`, a folder of its own.
+    pub fn shared(folder: &Path, name: &str, encodes: &Path, earlier: Earlier) -> Result<Self> {
+        for name in [JOURNALS, MASKS] {
+            make(&folder.join(name))?;
+        }
+        let journals = Journal::read_all(&folder.join(JOURNALS))?;
+        let finished: usize = journals.iter().map(|(_, records)| records.len()).sum();
+        if earlier == Earlier::Refuse && finished > 0 {
+            bail!(
+                "{} is a plan with {finished} finished steps of probing: --resume makes it anew and keeps what \
+                 fits it, --force starts over without them, and -o names another folder; nothing was changed",
+                folder.display()
+            );
+        }
+        let mut store = Self {
+            folder: folder.to_path_buf(),
+            encodes: encodes.to_path_buf(),
+            lock: None,
+            others: journals.iter().map(|(name, _)| name.clone()).collect(),
+            unwanted: earlier == Earlier::Discard && finished > 0,
+            log: Mutex::new(Log::Named(name.to_owned())),
+            scenes: Mutex::default(),
+            probes: Mutex::default(),
+            measured: Mutex::default(),
+        };
+        if !store.unwanted {
+            for (_, records) in journals {
+                store.take_up(records);
+            }
+        }
+        Ok(store)
+    }
+
+    fn take_up(&mut self, records: Vec<Record>) {
+        let probes = self.probes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let measured = self.measured.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let scenes = self.scenes.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
             match record {
                 Record::Probe(record) => drop(probes.insert(record.key.clone(), record)),
                 Record::Measured(record) => drop(measured.insert(record.key.clone(), record)),
+                Record::Scene(record) => scenes.entry(record.scene).or_default().push(record),
             }
         }
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            _lock: lock,
-            unwanted,
-            journal: Mutex::new(journal),
-            probes: Mutex::new(probes),
-            measured: Mutex::new(measured),
-        })
     }
 
     /// The run has all that it needs. Removes the probes that it is to start without.
@@ -125,9 +212,13 @@ impl Store {
                 "starting over in {}; --resume would have continued the earlier run",
                 self.folder.display()
             ));
+            if self.lock.is_none() {
+                clear(&self.folder, &[JOURNALS])?;
+                return make(&self.folder.join(JOURNALS));
+            }
             clear(&self.folder, &[JOURNAL, PROBES])?;
             make(&self.folder.join(PROBES))?;
-            self.journal = Mutex::new(Journal::open(&self.folder.join(JOURNAL))?.0);
+            self.log = Mutex::new(Log::Open(Journal::open(&self.folder.join(JOURNAL))?.0));
         }
         Ok(())
     }
@@ -187,7 +278,7 @@ impl Store {
 
     /// Where the encode of this key is written; `take` counts the scene's from 0.
     pub fn probe_path(&self, scene: usize, take: usize, key: &Fingerprint) -> PathBuf {
-        self.folder.join(PROBES).join(format!("{scene:05}-{}-{key}.ivf", take + 1))
+        self.encodes.join(format!("{scene:05}-{}-{key}.ivf", take + 1))
     }
 
     /// Where the masks of this key are kept.
@@ -215,13 +306,41 @@ impl Store {
         Ok(())
     }
 
+    /// What is known of a scene that was probed for `plan`: the record with the most
+    /// encodes, of those that did not fail if there are such.
+    pub fn scene(&self, plan: &Fingerprint, scene: usize) -> Option<SceneRecord> {
+        let scenes = self.scenes.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_plan = scenes.get(&scene)?.iter().filter(|record| record.plan == *plan);
+        of_plan.max_by_key(|record| (record.failed.is_none(), record.takes.len())).cloned()
+    }
+
+    pub fn add_scene(&self, record: SceneRecord) -> Result<()> {
+        self.append(&Record::Scene(record.clone()))?;
+        let mut scenes = self.scenes.lock().unwrap_or_else(PoisonError::into_inner);
+        scenes.entry(record.scene).or_default().push(record);
+        Ok(())
+    }
+
+    /// The names of the journals that were there when this folder was opened, if it is shared.
+    pub fn journals(&self) -> &[String] {
+        &self.others
+    }
+
     /// An error when nothing more can be written here: then every scene would fail.
     pub fn check_space(&self) -> Result<(), NoRoom> {
-        space::check(&self.folder)
+        space::check(&self.folder)?;
+        if self.encodes.starts_with(&self.folder) { Ok(()) } else { space::check(&self.encodes) }
     }
 
     fn append(&self, record: &Record) -> Result<()> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(record)
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Log::Named(name) = &*log {
+            *log = Log::Open(Journal::create(&self.folder.join(JOURNALS), name)?);
+        }
+        match &mut *log {
+            Log::Open(journal) => journal.append(record),
+            Log::Named(_) => unreachable!("it was just opened"),
+        }
     }
 }
 

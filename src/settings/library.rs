@@ -1,14 +1,14 @@
 //! Where presets come from: the program, a path, or the user's folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::layer::Layer;
 use super::nearest::nearest;
 use super::problem::{Origin, Place, Problems};
 
 /// The presets that are part of the program, by name.
-pub const BUILT_IN: [(&str, &str); 8] = [
+pub const BUILT_IN: [(&str, &str); 18] = [
     ("butteraugli-max", include_str!("../../presets/butteraugli-max.toml")),
     ("butteraugli-mean", include_str!("../../presets/butteraugli-mean.toml")),
     ("ssimu2-mean", include_str!("../../presets/ssimu2-mean.toml")),
@@ -17,6 +17,23 @@ pub const BUILT_IN: [(&str, &str); 8] = [
     ("character-boost-ssimu2-mean", include_str!("../../presets/character-boost-ssimu2-mean.toml")),
     ("character-boost", include_str!("../../presets/character-boost.toml")),
     ("scene-detection", include_str!("../../presets/scene-detection.toml")),
+    ("max-butteraugli", include_str!("../../presets/max-butteraugli.toml")),
+    ("max-character-butteraugli", include_str!("../../presets/max-character-butteraugli.toml")),
+    ("balanced-butteraugli", include_str!("../../presets/balanced-butteraugli.toml")),
+    ("balanced-character-butteraugli", include_str!("../../presets/balanced-character-butteraugli.toml")),
+    ("balanced-ssimu2", include_str!("../../presets/balanced-ssimu2.toml")),
+    ("balanced-character-ssimu2", include_str!("../../presets/balanced-character-ssimu2.toml")),
+    ("basic-butteraugli", include_str!("../../presets/basic-butteraugli.toml")),
+    ("basic-ssimu2", include_str!("../../presets/basic-ssimu2.toml")),
+    ("basic-character", include_str!("../../presets/basic-character.toml")),
+    ("scene-detection-av1an", include_str!("../../presets/scene-detection-av1an.toml")),
+];
+
+/// What they are, and how many of them follow each other in [`BUILT_IN`].
+pub const GROUPS: [(&str, usize); 3] = [
+    ("Progression Boost's first set; butteraugli-mean is the default", 8),
+    ("Progression Boost's of December 2025: max, balanced and basic, with or without characters", 9),
+    ("For zones", 1),
 ];
 
 /// The preset that is used when none is named, and that every other one
@@ -40,12 +57,21 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct Library {
     folder: Option<PathBuf>,
+    /// Presets that are in no file, by name.
+    texts: Vec<(String, String)>,
 }
 
 impl Library {
     /// With the user's presets in `folder`.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+        Self { folder, texts: Vec::new() }
+    }
+
+    /// With presets by name and text besides; they count as the user's.
+    #[must_use]
+    pub fn with_texts(mut self, texts: &[(String, String)]) -> Self {
+        self.texts.extend_from_slice(texts);
+        self
     }
 
     /// Names and sources of all presets: the program's, then the user's by name.
@@ -78,6 +104,9 @@ impl Library {
         }
         if let Some((name, text)) = BUILT_IN.iter().find(|(ours, _)| *ours == name) {
             return Ok(Source { origin: Origin::BuiltIn(name), text: (*text).to_owned() });
+        }
+        if let Some((name, text)) = self.texts.iter().find(|(theirs, _)| theirs == name) {
+            return Ok(Source { origin: Origin::File(Arc::new(name.into())), text: text.clone() });
         }
         let all = self.list();
         match all.iter().find(|(theirs, _)| theirs == name) {
@@ -120,7 +149,7 @@ impl Library {
                 problems.push(place, format!("extends goes round in a circle: {}", round.join(" → ")));
                 break;
             }
-            let layer = Layer::parse(&source.text, &source.origin, problems);
+            let layer = layer_of(&source, problems);
             next = layer.extends.clone().or_else(|| {
                 let root = matches!(source.origin, Origin::BuiltIn(name) if name == ROOT);
                 (!root).then(|| (ROOT.to_owned(), Place::whole(source.origin.clone())))
@@ -129,6 +158,20 @@ impl Library {
         }
         chain.reverse();
         chain
+    }
+}
+
+/// What a preset says. The program's own, which every other one inherits from, are read once.
+fn layer_of(source: &Source, problems: &mut Problems) -> Layer {
+    static OURS: [OnceLock<Layer>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+    let ours =
+        BUILT_IN.iter().position(|(name, _)| matches!(source.origin, Origin::BuiltIn(ours) if ours == *name));
+    match ours {
+        // There is nothing wrong with them, as tests see to.
+        Some(index) => {
+            OURS[index].get_or_init(|| Layer::parse(&source.text, &source.origin, problems)).clone()
+        }
+        None => Layer::parse(&source.text, &source.origin, problems),
     }
 }
 

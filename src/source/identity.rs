@@ -43,7 +43,7 @@ fn read(path: &Path) -> Result<String> {
 fn named_files(text: &str, script: &Path, options: &OpenOptions) -> Vec<PathBuf> {
     let folder = script.parent().unwrap_or(Path::new(""));
     let values = options.variables.iter().map(|(_, value)| value.clone());
-    let mut found: Vec<PathBuf> = strings(text)
+    let mut found: Vec<PathBuf> = strings(&options.here(text))
         .into_iter()
         .chain(values)
         .filter(|name| !name.is_empty())

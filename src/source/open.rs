@@ -60,14 +60,35 @@ pub fn script(path: &Path, options: &OpenOptions) -> Result<Clip> {
         environment.set_variables(&map).context("VapourSynth refused the --vpy-arg variables")?;
     }
     let absolute = std::path::absolute(path)?;
-    environment
-        .eval_file(&absolute, EvalFlags::SetWorkingDir)
-        .map_err(|e| anyhow!("{} failed:\n{}", path.display(), explain(&e)))?;
+    let evaluated = if options.path_map.is_empty() {
+        environment.eval_file(&absolute, EvalFlags::SetWorkingDir)
+    } else {
+        environment.eval_script(&elsewhere(&absolute, options)?)
+    };
+    evaluated.map_err(|e| anyhow!("{} failed:\n{}", path.display(), explain(&e)))?;
     environment
         .eval_script(DESCRIBE_OUTPUTS)
         .map_err(|e| anyhow!("{}: its outputs could not be read: {}", path.display(), explain(&e)))?;
     let session = Session::of(environment, api, options)?;
     output(session, options.output_index).with_context(|| path.display().to_string())
+}
+
+/// A script that runs the one at `path` in its folder as [`OpenOptions::here`] reads it.
+fn elsewhere(path: &Path, options: &OpenOptions) -> Result<String> {
+    let context = || format!("cannot read {}", path.display());
+    let text = options.here(&std::fs::read_to_string(path).with_context(context)?);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // JSON's strings are Python's.
+    let quoted = |text: &str| serde_json::to_string(text);
+    let (text, file, folder) = (quoted(&text)?, quoted(utf8(path)?)?, quoted(utf8(folder)?)?);
+    Ok(format!(
+        "import os as _progression_boost_os\n\
+         _progression_boost_folder = _progression_boost_os.getcwd()\n\
+         _progression_boost_os.chdir({folder})\n\
+         __file__ = {file}\n\
+         try:\n    exec(compile({text}, __file__, 'exec'), globals())\n\
+         finally:\n    _progression_boost_os.chdir(_progression_boost_folder)\n"
+    ))
 }
 
 /// Opens a video file with a source plugin.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 use vapoursynth::api::API;
 use vapoursynth::core::CoreRef;
 use vapoursynth::map::{Map, OwnedMap};
@@ -13,7 +14,7 @@ use super::runtime;
 use crate::settings::SourceProvider;
 
 /// How to open an input.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenOptions {
     /// `key=value` pairs set as string variables before the script runs.
     pub variables: Vec<(String, String)>,
@@ -23,9 +24,14 @@ pub struct OpenOptions {
     /// Plugin files loaded besides the auto-loaded ones.
     pub plugins: Vec<PathBuf>,
     /// Limit of VapourSynth's own frame cache in bytes.
+    #[serde(skip)]
     pub cache_limit: Option<u64>,
     /// Folder for the index files of source plugins; beside the input otherwise.
+    #[serde(skip)]
     pub index_folder: Option<PathBuf>,
+    /// What this machine calls folders that a script names, from and to.
+    #[serde(skip)]
+    pub path_map: Vec<(String, String)>,
 }
 
 impl Default for OpenOptions {
@@ -37,8 +43,37 @@ impl Default for OpenOptions {
             plugins: Vec::new(),
             cache_limit: None,
             index_folder: None,
+            path_map: Vec::new(),
         }
     }
+}
+
+impl OpenOptions {
+    /// A script as this machine has to read it: folders that it names, under their names here.
+    pub fn here(&self, script: &str) -> String {
+        let mut text = script.to_owned();
+        for (from, to) in &self.path_map {
+            text = replaced(&text, from, to);
+        }
+        text
+    }
+}
+
+/// `text` with every folder `from` as `to`: not where it is a part of a longer name.
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    let in_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(from) {
+        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
+        let begins = !before.chars().next_back().is_some_and(|c| in_name(c) || c == '/');
+        let ends = from.ends_with('/') || !after.chars().next().is_some_and(in_name);
+        result.push_str(before);
+        result.push_str(if begins && ends { to } else { from });
+        rest = after;
+    }
+    result.push_str(rest);
+    result
 }
 
 /// A VapourSynth core with its script environment; copies share it.
@@ -203,4 +238,23 @@ pub(super) fn explain(error: &vapoursynth::vsscript::Error) -> String {
         .join("\n")
         .trim_end()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_a_script_names_are_replaced_and_longer_names_are_not() {
+        let options = OpenOptions {
+            path_map: vec![("/mnt/nas".into(), "/home/u/nas".into())],
+            ..OpenOptions::default()
+        };
+        let text = "a = src('/mnt/nas/a.mkv'); b = src(\"/mnt/nas2/b.mkv\"); c = src('/old/mnt/nas/c')\n\
+                    d = join('/mnt/nas', 'd') # /mnt/nas";
+        let here = "a = src('/home/u/nas/a.mkv'); b = src(\"/mnt/nas2/b.mkv\"); c = src('/old/mnt/nas/c')\n\
+                    d = join('/home/u/nas', 'd') # /home/u/nas";
+        assert_eq!(options.here(text), here);
+        assert_eq!(OpenOptions::default().here(text), text);
+    }
 }

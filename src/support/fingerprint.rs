@@ -35,6 +35,27 @@ impl Fingerprint {
         Ok(Self(hasher.finalize().to_hex()[..32].to_owned()))
     }
 
+    /// Of what is in a file, wherever and however old its copy is: of all of it up to 64 MiB,
+    /// else of its size and 16 MiB at either end.
+    pub fn of_content(path: &Path) -> Result<Self> {
+        use std::io::{Read, Seek, SeekFrom};
+        const WHOLE: u64 = 64 << 20;
+        const END: u64 = 16 << 20;
+        let context = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).with_context(context)?;
+        let size = file.metadata().with_context(context)?.len();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&size.to_le_bytes());
+        if size <= WHOLE {
+            std::io::copy(&mut file, &mut hasher).with_context(context)?;
+        } else {
+            std::io::copy(&mut (&file).take(END), &mut hasher).with_context(context)?;
+            file.seek(SeekFrom::Start(size - END)).with_context(context)?;
+            std::io::copy(&mut file, &mut hasher).with_context(context)?;
+        }
+        Ok(Self(hasher.finalize().to_hex()[..32].to_owned()))
+    }
+
     /// Of a large media file: its size, modification time and both ends, which
     /// tell versions apart without reading gigabytes.
     pub fn of_media(path: &Path) -> Result<Self> {

@@ -15,6 +15,7 @@ pub mod panics;
 pub mod permits;
 pub mod priority;
 pub mod process;
+pub mod shard;
 pub mod signals;
 pub mod space;
 pub mod statistics;

@@ -10,6 +10,7 @@ mod page;
 mod report;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,12 +23,14 @@ pub use self::page::{comparison, incomparable, page};
 pub use self::report::{
     Distribution, FrameScore, MetricSummary, SceneReport, Unclamped, Unit, Verification, Within,
 };
+use crate::analysis::{AnalysisOptions, analyse};
 use crate::formats::scenes_json::{self, SceneEntry};
 use crate::options::{Options, Origin};
 use crate::pipeline::backends::Backends;
-use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
+use crate::pipeline::{bars, input};
 use crate::scenes::Scene;
+use crate::score;
 use crate::settings::{Pooling, Repeats, Resolved, Zone};
 use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
@@ -48,6 +51,7 @@ pub struct Request {
     /// The av1an scenes.json that it was made with.
     pub scenes: PathBuf,
     pub settings: Resolved,
+    pub metric: score::Opener,
     /// What `settings` are, a sentence.
     pub judged_by: String,
     /// By scene, the score that it was to have, where that is not its zone's target.
@@ -70,7 +74,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     input::introduce(&request.source, &source, events);
     let frames = source.info().frames;
     let mut warnings = Vec::new();
-    let zones = request.settings.zones(frames, &mut warnings)?;
+    let mut zones = request.settings.zones(frames, &mut warnings)?;
     for warning in &warnings {
         events.warn(warning);
     }
@@ -90,7 +94,12 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     let working = input::working(&source, BITS, events)?;
     check_size(&source, &working, &encoded)?;
     color::check(working.color()?, &encoded.color, request.ignore_color, events)?;
-    let backends = Backends::open(&zones, &working, BITS, 0, events)?;
+    if bars::wanted(&zones) {
+        let analysis = analyse(&source, &BTreeSet::new(), AnalysisOptions::default(), events, cancel)?;
+        let crop = bars::found(&analysis, &source, &working, events);
+        zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+    }
+    let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);

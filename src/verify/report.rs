@@ -209,7 +209,7 @@ fn pooled(frames: &[FrameScore], settings: &MetricSettings) -> Result<score::Poo
         let mut weighted: Vec<_> = frames.iter().map(weighted).collect();
         return Ok(Functional::new(settings.metric, settings.tail).over(&mut weighted).pooled);
     }
-    let scores: Vec<f64> = frames.iter().map(|frame| frame.score).collect();
+    let scores: Vec<(usize, f64)> = frames.iter().map(|frame| (frame.frame, frame.score)).collect();
     score::pool(&scores, settings)
 }
 
