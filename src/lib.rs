@@ -23,7 +23,7 @@
 //! | [`score`] | reference and distorted pictures | Butteraugli or SSIMULACRA2, which frames, one score a scene |
 //! | [`model`] | scores by CRF | the CRF that hits the target |
 //! | [`character`] | a clip, a network | masks, ROI maps, lower CRFs for drawn characters |
-//! | [`output`] | scenes with what was found | the closing summary, for people; a record of the settings beside the scenes file |
+//! | [`output`] | scenes with what was found | the closing summary and the page of the report, for people; a record of the settings beside the scenes file |
 //! | [`pipeline`] | a request | runs the stages: preflight, schedule, journal, resume |
 //!
 //! `encode --boost` runs both in one loop: a scene's chain goes on with the chunk that

@@ -144,13 +144,28 @@ fn measurements_are_kept_raw_so_that_another_pooling_or_mix_measures_nothing_aga
 #[test]
 fn a_clip_is_boosted_and_a_resumed_run_encodes_nothing_again() {
     let run = Run::new("clip.set_output()");
-    let ended = run.run(&[]).ok();
+    let ended = run.run(&["--report", "clip.html"]).ok();
     assert!(ended.stdout.contains("frames by CRF"), "{}", ended.stdout);
     assert!(ended.stdout.contains("encoder: SVT-AV1"), "{}", ended.stdout);
     let first = std::fs::read(run.path("clip.scenes.json")).unwrap();
     assert_covers(&run.scenes(), 96);
     let starts: Vec<u64> = list(&run.scenes()).iter().map(|s| s.0).collect();
     assert!(starts.contains(&36) && starts.contains(&66), "{starts:?}");
+    let page = common::page_data(&run.path("clip.html"));
+    let rows = page["runs"][0]["scenes"].as_array().unwrap();
+    let number = |value: &Value| value.as_u64().unwrap();
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|row| (number(&row["start"]), number(&row["end"]), row["crf"].as_f64().unwrap()))
+        .collect();
+    assert_eq!(shown, list(&run.scenes()));
+    for row in rows {
+        // What was measured, and what is expected of the final encode.
+        assert!(row["score"].is_number() && row["standard_error"].as_f64() > Some(0.0), "{row}");
+        assert!(row["bytes"].as_u64() > Some(0) && !row["frames"].as_array().unwrap().is_empty(), "{row}");
+        let inside = |at: &Value| (row["start"].as_u64()..row["end"].as_u64()).contains(&at.as_u64());
+        assert!(row["at"].as_array().unwrap().iter().all(inside), "{row}");
+    }
 
     std::fs::remove_file(run.path("clip.scenes.json")).unwrap();
     run.run(&["--resume", "--events", "events"]).ok();

@@ -93,8 +93,6 @@ fn a_run_is_seen_from_outside() {
     let gone = run(folder.path(), &["status", "--temp", "clip.boost"]).ok().stdout;
     assert!(gone.starts_with("not running; it was ended after"), "{gone}");
     // A page without measurements has the scenes.
-    let page = std::fs::read_to_string(folder.path().join("clip.html")).unwrap();
-    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
-    let data: Value = serde_json::from_str(data).unwrap();
+    let data = common::page_data(&folder.path().join("clip.html"));
     assert_eq!((data["frames"].as_u64(), &data["metric"]), (Some(90), &Value::Null));
 }

@@ -87,7 +87,7 @@ const AGAIN: [&str; 4] = ["--tolerance", "0.05", "--max-redo", "100%"];
 fn the_file_is_what_its_scenes_file_makes_by_itself() {
     for version in [Svt::V1_4, Svt::V4_2] {
         let run = Run::new(version);
-        run.run(&[]).ok();
+        run.run(&["--report", "page.html"]).ok();
         let (boosted, scenes) = run.result();
         let counted = ffprobe(&run.path("out.mkv"), "stream=codec_name,nb_read_packets,width,height,pix_fmt");
         assert_eq!(counted["streams"][0]["codec_name"], "av1", "{counted}");
@@ -103,6 +103,16 @@ fn the_file_is_what_its_scenes_file_makes_by_itself() {
         let scenes = scenes["scenes"].as_array().unwrap();
         assert!(scenes.len() >= 5, "{scenes:?}");
         assert_eq!(scenes.last().unwrap()["end_frame"], FRAMES);
+        let page = common::page_data(&run.path("page.html"));
+        let rows = page["runs"][0]["scenes"].as_array().unwrap();
+        assert_eq!(rows.len(), scenes.len());
+        for (row, scene) in rows.iter().zip(scenes) {
+            assert_eq!(row["crf"].as_f64(), Some(crf_of(scene)));
+            assert!(row["score"].is_number() && !row["frames"].as_array().unwrap().is_empty(), "{row}");
+        }
+        let pictures = page["pictures"].as_array().unwrap();
+        assert_eq!(pictures.len(), rows.len().min(12));
+        assert_ne!(pictures[0]["left"], pictures[0]["right"]);
         // The other way to the same file, which knows nothing of boosting.
         let mut plain = common::program(run.folder.path());
         plain.args(["encode", "clip.vpy", "-o", "plain.mkv", "--scenes", "out.scenes.json"]);

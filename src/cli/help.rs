@@ -20,6 +20,13 @@ pub const BOOST: &str = with_exit_codes!(
 "
 );
 
+pub const PLAN: &str =
+    with_exit_codes!("  progression-boost plan ep01.vpy --preset ssimu2-mean -o ep01.plan --shards 8\n");
+
+pub const RUN: &str = with_exit_codes!("  progression-boost run ep01.plan --shard 1/8\n");
+
+pub const MERGE: &str = with_exit_codes!("  progression-boost merge ep01.plan\n");
+
 pub const SCENES: &str = with_exit_codes!(
     "  progression-boost scenes ep01.vpy -o ep01.scenes.json
   progression-boost scenes ep01.vpy -o ep01.scenes.json --method av1an --plot ep01.svg

@@ -28,6 +28,7 @@ const SHARDS: usize = 8;
 ///
 /// Writes a folder that every machine must see. `run` takes a share of it, `merge` writes the scenes file.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::PLAN)]
 pub struct PlanArgs {
     /// VapourSynth script (.vpy) or video file
     input: PathBuf,
@@ -87,6 +88,7 @@ pub struct PlanArgs {
 ///
 /// May be run again at any time: it goes on where it ended. Several may run at once, on one machine or many.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::RUN)]
 pub struct RunArgs {
     /// The folder that `plan` made
     plan: PathBuf,
@@ -118,6 +120,7 @@ pub struct RunArgs {
 ///
 /// Byte for byte what one machine would have written. Needs neither the clip nor an encoder.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::MERGE)]
 pub struct MergeArgs {
     /// The folder that `plan` made
     plan: PathBuf,

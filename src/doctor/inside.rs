@@ -68,7 +68,7 @@ pub fn run(task: &Task, out: &mut dyn Write, cancel: &Cancel) -> Result<()> {
     for (item, attempt) in PLUGINS {
         teller.check(item, || tried.plugin(item, attempt))?;
     }
-    teller.check("model", || Ok(model(session)))?;
+    teller.check("model", || model(session))?;
     if let Some(name) = &task.preset {
         teller.tell(&Line::Trying("preset".to_owned()))?;
         let verdict = preset::verdict(name, session, cancel);
@@ -95,13 +95,13 @@ impl Teller<'_> {
             && (only.is_empty() || only.iter().any(|only| item.starts_with(only.as_str())))
     }
 
-    /// Tries an item; an error is its state.
-    fn check(&mut self, item: &str, attempt: impl FnOnce() -> Result<Check>) -> Result<()> {
+    /// Tries an item and tells of it.
+    fn check(&mut self, item: &str, attempt: impl FnOnce() -> Check) -> Result<()> {
         if !self.wants(item) {
             return Ok(());
         }
         self.tell(&Line::Trying(item.to_owned()))?;
-        let check = attempt().unwrap_or_else(|error| Check::of(item, State::Broken, format!("{error:#}")));
+        let check = attempt();
         self.tell(&Line::Check(check))
     }
 
@@ -131,7 +131,8 @@ impl Teller<'_> {
                 let state = if found.is_some() { State::Broken } else { State::Missing };
                 // What to do is told once, for this system.
                 let error = format!("{error:#}").replace(runtime::HOW_TO_INSTALL, "");
-                let error = error.trim_end_matches("; ").trim_end_matches("; otherwise ");
+                let error =
+                    error.trim_end_matches("; ").trim_end_matches("; otherwise ").trim_end_matches(" or ");
                 let check = Check::of("vapoursynth", state, error);
                 self.tell(&Line::Check(check.path(found.unwrap_or_default())))?;
                 Ok(None)
@@ -171,7 +172,7 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    fn plugin(&self, item: &str, attempt: Attempt) -> Result<Check> {
+    fn plugin(&self, item: &str, attempt: Attempt) -> Check {
         let namespace = item.trim_start_matches("plugin.").trim_end_matches("-cuda");
         let named = self.session.plugin_path(namespace);
         // One that --load-plugin named is not among those of a fresh core.
@@ -181,10 +182,10 @@ impl Tried<'_> {
                 Attempt::Cuts(plugin, _) => analysis::unavailable(plugin, self.session),
                 _ => None,
             };
-            return Ok(Check::of(item, State::Missing, missing.unwrap_or_default()));
+            return Check::of(item, State::Missing, missing.unwrap_or_default());
         };
         let outcome = match attempt {
-            Attempt::Source(provider) => self.opens(provider),
+            Attempt::Source(provider) => opens(provider),
             Attempt::Cuts(_, function) => self.marks(namespace, function),
             Attempt::Metric(backend, metrics) => self.measures(backend, metrics),
             Attempt::Network(kind) => self.segments(namespace, kind),
@@ -194,24 +195,7 @@ impl Tried<'_> {
             Ok(detail) => (State::Works, detail),
             Err(error) => (State::Broken, format!("{error:#}")),
         };
-        Ok(Check::of(item, state, detail).version(file.version).path(file.path))
-    }
-
-    /// Opens a video that we write, and decodes its first frame.
-    fn opens(&self, provider: SourceProvider) -> Result<String> {
-        let folder = tempfile::Builder::new().prefix("progression-boost-").tempdir()?;
-        let video = folder.path().join("blank.y4m");
-        let frames: Vec<Picture> = (0..FRAMES).map(|_| Picture::filled(SIDE, SIDE, 8, 16, 128)).collect();
-        let layout = y4m::Format { width: SIDE, height: SIDE, bits: 8, fps: (24, 1) };
-        let mut file = std::fs::File::create(&video)?;
-        y4m::write(&mut file, layout, frames.iter())?;
-        let options =
-            OpenOptions { provider, index_folder: Some(folder.path().to_owned()), ..OpenOptions::default() };
-        let clip = source::open(&video, &options)?;
-        if clip.info().frames != FRAMES {
-            bail!("it finds {} frames in a video of {FRAMES}", clip.info().frames);
-        }
-        Ok("opened a video".to_owned())
+        Check::of(item, state, detail).version(file.version).path(file.path)
     }
 
     /// Renders frames of the detector over a blank clip.
@@ -234,7 +218,7 @@ impl Tried<'_> {
             let wanted = MetricSettings { metric, backend, crop: Crop::Sides([0; 4]), ..usual.clone() };
             let opened = score::open(&wanted, layout, self.session, 0, &Events::silent())?;
             let text = opened.describe();
-            found = text.split(", plugin ").next().unwrap_or(&text).to_owned();
+            found = String::from(text.split(", plugin ").next().unwrap_or(&text));
         }
         Ok(format!("measured a picture: {found}"))
     }
@@ -263,6 +247,23 @@ impl Tried<'_> {
     }
 }
 
+/// Opens a video that we write, and decodes its first frame.
+fn opens(provider: SourceProvider) -> Result<String> {
+    let folder = tempfile::Builder::new().prefix("progression-boost-").tempdir()?;
+    let video = folder.path().join("blank.y4m");
+    let frames: Vec<Picture> = (0..FRAMES).map(|_| Picture::filled(SIDE, SIDE, 8, 16, 128)).collect();
+    let layout = y4m::Format { width: SIDE, height: SIDE, bits: 8, fps: (24, 1) };
+    let mut file = std::fs::File::create(&video)?;
+    y4m::write(&mut file, layout, frames.iter())?;
+    let options =
+        OpenOptions { provider, index_folder: Some(folder.path().to_owned()), ..OpenOptions::default() };
+    let clip = source::open(&video, &options)?;
+    if clip.info().frames != FRAMES {
+        bail!("it finds {} frames in a video of {FRAMES}", clip.info().frames);
+    }
+    Ok("opened a video".to_owned())
+}
+
 /// A clip of VapourSynth's own, 4:2:0 of 8 bits.
 pub(super) fn blank(session: Session, side: usize) -> Result<Clip> {
     let node = session.invoke(
@@ -282,15 +283,13 @@ pub(super) fn blank(session: Session, side: usize) -> Result<Clip> {
 
 fn model(session: Session) -> Check {
     let places = models::places(Some(session));
-    match models::find(None, &places) {
-        Ok(path) => match crate::character::Network::open(&path) {
-            Ok(network) => Check::of("model", State::Works, network.to_string()).path(path),
-            Err(error) => Check::of("model", State::Broken, format!("{error:#}")).path(path),
-        },
-        Err(_) => {
-            let folders: Vec<String> = places.iter().map(|place| shown(&place.path)).collect();
-            Check::of("model", State::Missing, format!("looked for in {}", folders.join(", ")))
-        }
+    let Ok(path) = models::find(None, &places) else {
+        let folders: Vec<String> = places.iter().map(|place| shown(&place.path)).collect();
+        return Check::of("model", State::Missing, format!("looked for in {}", folders.join(", ")));
+    };
+    match crate::character::Network::open(&path) {
+        Ok(network) => Check::of("model", State::Works, network.to_string()).path(path),
+        Err(error) => Check::of("model", State::Broken, format!("{error:#}")).path(path),
     }
 }
 

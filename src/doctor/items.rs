@@ -79,11 +79,13 @@ impl Check {
         }
     }
 
+    #[must_use]
     pub fn version(self, version: impl Into<String>) -> Self {
         let version = version.into();
         Self { version: (!version.is_empty()).then_some(version), ..self }
     }
 
+    #[must_use]
     pub fn path(self, path: impl Into<std::path::PathBuf>) -> Self {
         let path = path.into();
         Self { path: (!path.as_os_str().is_empty()).then_some(path), ..self }

@@ -23,7 +23,9 @@ pub fn text(report: &Report) -> String {
             .iter()
             .filter(|check| check.required == required)
             .partition(|check| check.state == State::Untried);
-        tried.into_iter().for_each(|check| text.push_str(&line(check)));
+        for check in tried {
+            text.push_str(&line(check));
+        }
         if let Some(first) = untried.first() {
             let names: Vec<&str> = untried.iter().map(|check| check.name.as_str()).collect();
             let _ = writeln!(text, "  untried  {}: {}", names.join(", "), first.detail);

@@ -43,7 +43,7 @@ fn row(
     row.bytes = Some(known.sizes.last(result.crf, &known.ratio).value.round() as u64);
     let goal = &known.model.goal;
     if result.crf <= goal.min_crf || result.crf >= goal.max_crf {
-        row.state = "at a limit of the CRF".to_owned();
+        row.state = String::from("at a limit of the CRF");
     }
     row.judge(&MetricInfo::of(metric.metric, metric.target));
     let nearest = curve.probes.iter().min_by(|a, b| {

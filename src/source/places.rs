@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Os {
     Linux,
-    MacOs,
+    Mac,
     Windows,
 }
 
@@ -16,7 +16,7 @@ impl Os {
     pub const THIS: Self = if cfg!(windows) {
         Self::Windows
     } else if cfg!(target_os = "macos") {
-        Self::MacOs
+        Self::Mac
     } else {
         Self::Linux
     };
@@ -25,7 +25,7 @@ impl Os {
     pub fn library_names(self) -> &'static [&'static str] {
         match self {
             Self::Windows => &["VSScript.dll", "vsscript.dll", "libvsscript.dll"],
-            Self::MacOs => {
+            Self::Mac => {
                 &["libvsscript.dylib", "libvapoursynth-script.dylib", "libvapoursynth-script.0.dylib"]
             }
             Self::Linux => &["libvsscript.so", "libvapoursynth-script.so", "libvapoursynth-script.so.0"],
@@ -79,7 +79,7 @@ pub fn installations(os: Os, around: &Surroundings) -> Vec<PathBuf> {
     };
     match os {
         Os::Linux => {}
-        Os::MacOs => {
+        Os::Mac => {
             let prefixes = around.homebrew.iter().cloned().chain(HOMEBREW.map(PathBuf::from));
             for prefix in prefixes {
                 add(prefix.join("opt/vapoursynth"));
@@ -112,12 +112,12 @@ pub fn libraries(os: Os, installation: &Path, list: &dyn Fn(&Path) -> Vec<PathBu
             folders.push(installation.to_owned());
             folders.push(installation.join("vapoursynth64"));
         }
-        Os::Linux | Os::MacOs => {
+        Os::Linux | Os::Mac => {
             for lib in ["lib", "lib64"] {
                 let pythons = list(&installation.join(lib));
                 folders.extend(pythons.into_iter().map(|python| python.join("site-packages/vapoursynth")));
             }
-            if os == Os::MacOs {
+            if os == Os::Mac {
                 folders.push(installation.join("lib"));
             }
         }
@@ -174,18 +174,17 @@ mod tests {
             "/opt/homebrew/opt/vapoursynth/lib/libvsscript.dylib",
             "/opt/homebrew/lib/python3.14/site-packages/vapoursynth/libvsscript.dylib",
         ] {
-            assert_eq!(first(Os::MacOs, &around, &[file]), Some(file.into()), "{file}");
+            assert_eq!(first(Os::Mac, &around, &[file]), Some(file.into()), "{file}");
         }
         let own = Surroundings { homebrew: Some("/Users/me/brew".into()), ..Surroundings::default() };
         let files = ["/opt/homebrew/lib/libvsscript.dylib", "/Users/me/brew/lib/libvsscript.dylib"];
-        assert_eq!(first(Os::MacOs, &own, &files), Some(files[1].into()));
+        assert_eq!(first(Os::Mac, &own, &files), Some(files[1].into()));
     }
 
     #[test]
     fn environments_of_python_have_it_in_the_package() {
-        let list = |folder: &Path| match folder.ends_with("lib64") {
-            true => vec![folder.join("python3.13")],
-            false => Vec::new(),
+        let list = |folder: &Path| {
+            if folder.ends_with("lib64") { vec![folder.join("python3.13")] } else { Vec::new() }
         };
         let found = libraries(Os::Linux, Path::new("/v"), &list);
         assert_eq!(found[0], Path::new("/v/lib64/python3.13/site-packages/vapoursynth/libvsscript.so"));

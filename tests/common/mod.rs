@@ -139,6 +139,13 @@ impl Ended {
 pub const BT709: ResolvedColor =
     ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
 
+/// The data of a report's page.
+pub fn page_data(page: &Path) -> Value {
+    let text = std::fs::read_to_string(page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+    let data = text.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    serde_json::from_str(data).expect("the page's data are JSON")
+}
+
 /// One session for all tests of a binary.
 pub fn session() -> Session {
     static SESSION: OnceLock<Session> = OnceLock::new();

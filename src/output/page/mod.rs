@@ -265,15 +265,12 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
             let tail = after[1..].strip_prefix(name)?.strip_prefix('}')?;
             Some((value, tail))
         });
-        match value {
-            Some((value, tail)) => {
-                text.push_str(value);
-                rest = tail;
-            }
-            None => {
-                text.push('{');
-                rest = &after[1..];
-            }
+        if let Some((value, tail)) = value {
+            text.push_str(value);
+            rest = tail;
+        } else {
+            text.push('{');
+            rest = &after[1..];
         }
     }
     text.push_str(rest);
