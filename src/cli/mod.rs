@@ -189,7 +189,7 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
     }
     let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
-        Some(Command::Plan(args)) => shards::plan(*args, out, events, cancel),
+        Some(Command::Plan(args)) => shards::plan(&args, out, events, cancel),
         Some(Command::Run(args)) => shards::run(*args, out, events, cancel),
         Some(Command::Merge(args)) => shards::merge(&args, out, events),
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),

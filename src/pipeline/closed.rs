@@ -10,7 +10,7 @@ use anyhow::{Error, Result, bail};
 
 use super::Request;
 use super::boost::{Clock, record, roi_folder, writable};
-use super::chains::{Chains, Part};
+use super::chains::Chains;
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
@@ -126,7 +126,7 @@ impl Parts<'_> {
         luma: &LumaStats,
         cancel: &Cancel,
     ) -> Result<MadeChunks> {
-        chains.with_probing(planned, luma, true, Part::Whole, cancel, |probing, measured, limits| {
+        chains.with_probing(planned, luma, true, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
