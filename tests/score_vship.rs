@@ -3,8 +3,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{BT709, metric_settings};
@@ -15,34 +14,10 @@ use progression_boost::support::events::{Event, Events};
 
 const SIZE: (usize, usize) = (96, 64);
 
-/// Builds one of the stand-ins with the cargo that runs this test.
-fn built(example: &'static str) -> PathBuf {
-    // The profile of this test: `cargo test` has built its examples already.
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--message-format=json", "--profile", profile, "--example", example])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let artifact = text
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find(|m| m["reason"] == "compiler-artifact" && m["target"]["name"] == example)
-        .unwrap();
-    let files = artifact["filenames"].as_array().unwrap();
-    let library = files
-        .iter()
-        .filter_map(|f| f.as_str())
-        .find(|f| Path::new(f).extension().is_some_and(|e| e == std::env::consts::DLL_EXTENSION));
-    PathBuf::from(library.unwrap())
-}
-
 /// A session with a stand-in loaded under a name that says how it behaves.
 fn session(example: &'static str, behaviour: &str) -> Session {
     static BUILT: OnceLock<[PathBuf; 2]> = OnceLock::new();
-    let built = BUILT.get_or_init(|| ["stand_in_vship4", "stand_in_vship3"].map(built));
+    let built = BUILT.get_or_init(|| ["stand_in_vship4", "stand_in_vship3"].map(common::example_library));
     let library = &built[usize::from(example == "stand_in_vship3")];
     // It stays in `target`: a plugin's file is read when its back end is opened.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();

@@ -409,6 +409,9 @@ fn a_season_is_one_plan_and_every_episode_has_the_scenes_of_its_own_boost() {
         assert_eq!(merged, std::fs::read(share.path("one.json")).unwrap(), "{name}");
     }
     // Each is a plan by itself.
+    share
+        .run(&["encode", "--plan", "show.plan", "--shard", "1/2"])
+        .failed(1, &["is a season", "show.plan/TITLE"]);
     share.run(&["merge", "show.plan/ep02", "-o", "two.json"]).ok();
     share.run(&["plan", "ep01.vpy", "./ep01.vpy", "-o", "x.plan"]).failed(2, &["--scenes"]);
 }

@@ -84,7 +84,7 @@ impl Bench {
             preset: Some(self.options.preset.clone()),
             typed,
             zones: None,
-            preset_folder: None,
+            ..settings::Request::default()
         })
     }
 

@@ -307,7 +307,7 @@ fn resolved(sets: &[&str], zones: Option<&str>) -> Result<Resolved> {
         preset: Some(PRESET.to_owned()),
         typed,
         zones: zones.map(|text| ZoneList::Text(text.to_owned())),
-        preset_folder: None,
+        ..settings::Request::default()
     })
 }
 

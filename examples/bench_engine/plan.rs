@@ -15,6 +15,7 @@ use progression_boost::pipeline::probing::Probing;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
 use progression_boost::scenes::Scene;
+use progression_boost::score;
 use progression_boost::source::{self, LumaGrid, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
@@ -34,7 +35,7 @@ impl Bench {
         let zones = settings.zones(FRAMES, &mut Vec::new())?;
         let encoding = Encoding::open(&zones, &clip, &events, &cancel)?;
         let working = clip.working(encoding.bits)?.clip;
-        let backends = Backends::open(&zones, &working, encoding.bits, 1 << 30, &events)?;
+        let backends = Backends::open(score::open, &zones, (&working, encoding.bits), 1 << 30, &events)?;
         let store = Store::open(&self.path("plan.boost"), Earlier::Discard)?;
         let luma = some_luma(FRAMES);
         let mut scenes = Vec::new();

@@ -13,7 +13,7 @@ mod mask;
 mod masks;
 pub mod models;
 mod motion;
-mod onnx;
+pub mod onnx;
 mod roi;
 mod segmenter;
 mod trt;

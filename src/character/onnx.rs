@@ -67,7 +67,8 @@ impl Network {
         Ok(network)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    /// What an ONNX file's bytes say, of any network.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut found = Self { inputs: Vec::new(), outputs: Vec::new() };
         let mut weights = HashSet::new();
         let graph = only(bytes, 7)?.context("it has no graph")?;
@@ -84,7 +85,8 @@ impl Network {
         Ok(found)
     }
 
-    fn check(&self) -> Result<()> {
+    /// An error for a network that does not turn a picture into a mask.
+    pub fn check(&self) -> Result<()> {
         let fits = |tensors: &[Tensor], channels: u64| {
             let [tensor] = tensors else { return false };
             let [batch, planes, _, _] = &tensor.shape[..] else { return false };
@@ -107,7 +109,7 @@ impl Network {
         Ok(())
     }
 
-    /// The picture's tensor. [`Network::open`] made sure that there is one.
+    /// The picture's tensor. [`Network::check`] made sure that there is one.
     pub fn picture(&self) -> &Tensor {
         &self.inputs[0]
     }

@@ -13,6 +13,7 @@ use super::{Usage, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
 use crate::pipeline::{self, OnSceneFailure};
+use crate::score;
 use crate::settings::{self, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -159,7 +160,13 @@ struct RunArgs {
 }
 
 /// Boosts and prints the summary.
-pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: Args,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     let input = args.input.clone().context("an input is required")?;
     let settings = args.preset.resolve()?;
     for warning in &settings.warnings {
@@ -177,6 +184,7 @@ pub fn run(args: Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) ->
         analysis_input: args.analysis_input,
         output,
         settings,
+        metric,
         segmentation: Options {
             device: args.run.character_device,
             trtexec: args.run.trtexec,
@@ -252,7 +260,8 @@ impl PresetArgs {
         typed.extend(self.probing_params.as_ref().map(Typed::probing_params));
         typed.extend(self.final_params.as_ref().map(Typed::final_params));
         let zones = self.zones.list();
-        let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
+        let request =
+            settings::Request { preset: self.preset.clone(), typed, zones, ..settings::Request::default() };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }
 }

@@ -17,6 +17,7 @@ use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
 use crate::options::{Coder, Options, Origin};
 use crate::pipeline;
+use crate::score;
 use crate::settings::{self, SourceProvider, Typed};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -178,7 +179,13 @@ pub(super) struct ResultArgs {
     pub(super) verify: Option<String>,
 }
 
-pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: EncodeArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     if let Some(Step::Merge(args)) = args.step {
         return merge(*args, events, cancel);
     }
@@ -189,19 +196,25 @@ pub fn run(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
         bail!(Usage("--shard goes with --plan".to_owned()));
     }
     if args.boost.is_given() {
-        return closed(args, out, events, cancel);
+        return closed(args, metric, out, events, cancel);
     }
     let verify = args.result.verify.clone();
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
-    let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request)).transpose();
+    let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request, metric)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
     encode::run(&request, events, cancel)?;
     at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
 }
 
 /// `encode --boost`.
-fn closed(args: EncodeArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
-    let request = args.closed_request().map_err(|error| Usage::from_error(&error))?;
+fn closed(
+    args: EncodeArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
+    let request = args.closed_request(metric).map_err(|error| Usage::from_error(&error))?;
     for warning in &request.boost.settings.warnings {
         events.warn(warning);
     }
@@ -233,7 +246,7 @@ impl EncodeArgs {
         files
     }
 
-    fn closed_request(mut self) -> Result<pipeline::EncodeRequest> {
+    fn closed_request(mut self, metric: score::Opener) -> Result<pipeline::EncodeRequest> {
         self.refuse_with_boost()?;
         let boost = std::mem::take(&mut self.boost);
         let open = self.script.options(SourceProvider::Auto)?;
@@ -245,7 +258,7 @@ impl EncodeArgs {
         // From the environment; there are no scenes that they would be for.
         self.encoder.encoder_presets = None;
         let encode = self.request()?;
-        boost.request(encode, open, scenes, [lp, workers], program)
+        boost.request(encode, metric, open, scenes, [lp, workers], program)
     }
 
     /// Options that have no meaning with --boost are errors, each with what to do instead.

@@ -11,6 +11,7 @@ use crate::character::Options;
 use crate::encode;
 use crate::encoder::USUAL_STALL;
 use crate::pipeline::{EncodeRequest, OnSceneFailure, Request, Tolerance};
+use crate::score;
 use crate::settings::{self, Resolved, Typed};
 use crate::source::OpenOptions;
 
@@ -92,6 +93,7 @@ impl BoostArgs {
     pub fn request(
         self,
         encode: encode::Request,
+        metric: score::Opener,
         open: OpenOptions,
         scenes: PathBuf,
         counts: [Option<usize>; 2],
@@ -105,6 +107,7 @@ impl BoostArgs {
             output: scenes,
             folder: encode.work.join("probing"),
             settings,
+            metric,
             segmentation: Options::default(),
             earlier: encode.earlier,
             learned: None,
@@ -142,7 +145,7 @@ impl BoostArgs {
         typed.extend(self.probing_params.as_ref().map(Typed::probing_params));
         typed.extend(self.final_params.as_ref().map(Typed::final_params));
         let (preset, zones) = (self.boost.clone(), self.zones.list());
-        settings::resolve(&settings::Request { preset, typed, zones, preset_folder: None })
+        settings::resolve(&settings::Request { preset, typed, zones, ..settings::Request::default() })
     }
 }
 

@@ -29,6 +29,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::score;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
@@ -151,6 +152,11 @@ impl Cli {
 
 /// Runs the program: 0 done, 1 failure, 2 usage, 130 interrupted.
 pub fn main() -> ExitCode {
+    main_with(score::open)
+}
+
+/// [`main`] with `metric` instead of our own back ends.
+pub fn main_with(metric: score::Opener) -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let cancel = Cancel::new();
@@ -169,7 +175,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = stop_on_request(&cancel) {
         tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
-    let result = run(cli, &renderer.events(), &cancel);
+    let result = run(cli, metric, &renderer.events(), &cancel);
     renderer.finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -180,7 +186,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
+fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Result<()> {
     let ndjson = cli.common.events.as_deref() == Some(Path::new(STDOUT));
     if ndjson && matches!(&cli.command, Some(Command::Verify(args)) if args.prints_json()) {
         bail!(Usage(
@@ -193,14 +199,14 @@ fn run(cli: Cli, events: &Events, cancel: &Cancel) -> Result<()> {
         Some(Command::Run(args)) => shards::run(*args, out, events, cancel),
         Some(Command::Merge(args)) => shards::merge(&args, out, events),
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),
-        Some(Command::Encode(args)) => encode::run(*args, out, events, cancel),
-        Some(Command::Verify(args)) => verify::run(*args, out, events, cancel),
+        Some(Command::Encode(args)) => encode::run(*args, metric, out, events, cancel),
+        Some(Command::Verify(args)) => verify::run(*args, metric, out, events, cancel),
         Some(Command::Retarget(args)) => retarget::run(*args, out, events),
         Some(Command::Presets(args)) => presets::run(&args, out),
         Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
-        None => boost::run(cli.boost, out, events, cancel),
+        None => boost::run(cli.boost, metric, out, events, cancel),
     }
 }
 

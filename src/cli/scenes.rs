@@ -163,7 +163,7 @@ impl Args {
             typed.push(Typed::flag("--input-scenes", "scenes.method", "external"));
         }
         let zones = self.zones.list();
-        let request = Request { preset: Some(self.preset.clone()), typed, zones, preset_folder: None };
+        let request = Request { preset: Some(self.preset.clone()), typed, zones, ..Request::default() };
         settings::resolve(&request).map_err(|error| Usage::from_error(&error))
     }
 }

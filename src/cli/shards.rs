@@ -15,6 +15,7 @@ use crate::character::Options;
 use crate::output::sidecar::Sidecar;
 use crate::pipeline::shards::{self, Here, PathMap, Planned, Shared, Titles};
 use crate::pipeline::{OnSceneFailure, Request};
+use crate::score;
 use crate::settings::Resolved;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -285,6 +286,7 @@ impl PlanArgs {
             input: input.to_path_buf(),
             analysis_input: self.analysis_input.clone(),
             settings: settings.clone(),
+            metric: score::open,
             segmentation: Options { device: self.character_device, ..Options::default() },
             earlier: Earlier::of(self.resume, self.force),
             keep_probes: false,

@@ -10,6 +10,7 @@ use super::input::{InputArgs, ZoneArgs};
 use super::{STDOUT, Usage, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
+use crate::score;
 use crate::settings::{self, Resolved, Typed};
 use crate::support::atomic;
 use crate::support::cancel::{Cancel, Interrupted};
@@ -73,7 +74,13 @@ pub struct VerifyArgs {
 }
 
 /// Measures and reports; an error when the encode misses `--max-error`.
-pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn run(
+    args: VerifyArgs,
+    metric: score::Opener,
+    out: &mut dyn Write,
+    events: &Events,
+    cancel: &Cancel,
+) -> Result<()> {
     args.check()?;
     let scenes = args.scenes()?;
     let Judging { settings, judged_by, targets } = args.judging(&scenes)?;
@@ -84,6 +91,7 @@ pub fn run(args: VerifyArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
         open: args.script.options(settings.source.provider)?,
         scenes,
         settings,
+        metric,
         judged_by,
         targets,
         every: args.every,
@@ -122,7 +130,7 @@ pub struct AtTheEnd(verify::Request);
 
 impl AtTheEnd {
     /// What `encode --verify` takes; a preset that cannot be is an error at once.
-    pub fn new(preset: &str, encode: &encode::Request) -> Result<Option<Self>> {
+    pub fn new(preset: &str, encode: &encode::Request, metric: score::Opener) -> Result<Option<Self>> {
         let SceneSource::ScenesFile(scenes) = &encode.scenes else { return Ok(None) };
         let request = settings::Request { preset: Some(preset.to_owned()), ..settings::Request::default() };
         let settings = settings::resolve(&request)?;
@@ -133,6 +141,7 @@ impl AtTheEnd {
             scenes: scenes.clone(),
             judged_by: by_preset(&settings),
             settings,
+            metric,
             targets: None,
             every: 1,
             ignore_color: false,
@@ -236,7 +245,8 @@ impl VerifyArgs {
             }
             return as_made(scenes, &typed);
         }
-        let request = settings::Request { preset: self.preset.clone(), typed, zones, preset_folder: None };
+        let request =
+            settings::Request { preset: self.preset.clone(), typed, zones, ..settings::Request::default() };
         let settings = settings::resolve(&request).map_err(|error| Usage::from_error(&error))?;
         Ok(Judging { judged_by: by_preset(&settings), settings, targets: None })
     }

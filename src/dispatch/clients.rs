@@ -6,7 +6,8 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::connection::{Connection, Door, FIRST_CLIENT, Phase, Received};
+use super::connection::{Connection, FIRST_CLIENT, Phase};
+use super::framing::{Door, Received};
 use super::gate::Gate;
 use super::metrics::{self, Metrics};
 use super::protocol::{CpuStatus, Reply, Request, Status, VramStatus};
@@ -120,7 +121,7 @@ impl Clients {
             return;
         }
         while let Some(connection) = self.connections.get_mut(&token) {
-            let door = connection.door;
+            let door = connection.door();
             match connection.receive() {
                 Received::Nothing => return,
                 Received::Closed => self.close(token),
@@ -233,7 +234,7 @@ impl Clients {
 
     fn refuse(&mut self, token: Token, why: &'static str, now: Duration) {
         self.complain(why, now);
-        let answer = match self.connections.get(&token).map(|connection| connection.door) {
+        let answer = match self.connections.get(&token).map(Connection::door) {
             Some(Door::Metrics) => metrics::bad_request(),
             _ => Reply::Error(why).line().into_bytes(),
         };

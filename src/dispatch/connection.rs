@@ -7,53 +7,11 @@ use std::time::Duration;
 use mio::Token;
 use mio::net::TcpStream;
 
-use super::protocol::LONGEST_LINE;
-
-/// Longest head of an HTTP request, in bytes.
-const LONGEST_HEAD: usize = 8 * 1024;
-
-/// How a message ends and how long it may be, its end included, in bytes.
-struct Framing {
-    end: &'static [u8],
-    longest: usize,
-}
+use super::framing::{Door, Inbox, Received};
 
 /// The listening sockets' tokens; clients count from [`FIRST_CLIENT`].
 pub const DOORS: [(Token, Door); 2] = [(Token(0), Door::Queue), (Token(1), Door::Metrics)];
 pub const FIRST_CLIENT: usize = DOORS.len();
-
-/// Where a client came in, which decides its language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// The line protocol.
-    Queue,
-    /// HTTP, for Prometheus.
-    Metrics,
-}
-
-impl Door {
-    fn framing(self) -> Framing {
-        match self {
-            Self::Queue => Framing { end: b"\n", longest: LONGEST_LINE },
-            Self::Metrics => Framing { end: b"\r\n\r\n", longest: LONGEST_HEAD },
-        }
-    }
-}
-
-/// What a client's bytes amount to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received {
-    /// No more for now.
-    Nothing,
-    /// A message without its end.
-    Message(Vec<u8>),
-    /// Longer than allowed without an end.
-    TooLong,
-    /// Bytes where none are expected: after the only message, or while waiting.
-    Unexpected,
-    /// The client closed its side, or the connection broke.
-    Closed,
-}
 
 /// What the client is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +33,7 @@ const PATIENCE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    pub door: Door,
-    input: Vec<u8>,
+    inbox: Inbox,
     output: Vec<u8>,
     pub phase: Phase,
     /// When the client must have moved on; `None` while it may take its time.
@@ -88,13 +45,16 @@ impl Connection {
     pub fn new(stream: TcpStream, door: Door, deadline: Duration) -> Self {
         Self {
             stream,
-            door,
-            input: Vec::new(),
+            inbox: Inbox::new(door),
             output: Vec::new(),
             phase: Phase::Asking,
             deadline: Some(deadline),
             thrown_away: 0,
         }
+    }
+
+    pub fn door(&self) -> Door {
+        self.inbox.door
     }
 
     /// Reads until something is known or there is nothing to read. Call it until
@@ -112,7 +72,7 @@ impl Connection {
             };
             match self.phase {
                 Phase::Asking => {
-                    if let Some(received) = self.take(&chunk[..count]) {
+                    if let Some(received) = self.inbox.take(&chunk[..count]) {
                         return received;
                     }
                 }
@@ -127,23 +87,6 @@ impl Connection {
         }
     }
 
-    /// Adds bytes to the message; `None` while it is incomplete.
-    fn take(&mut self, bytes: &[u8]) -> Option<Received> {
-        let Framing { end, longest } = self.door.framing();
-        self.input.extend_from_slice(bytes);
-        let found = self.input.windows(end.len()).position(|window| window == end);
-        match found {
-            Some(at) if at + end.len() > longest => Some(Received::TooLong),
-            Some(at) if at + end.len() < self.input.len() => Some(Received::Unexpected),
-            Some(at) => {
-                let mut message = std::mem::take(&mut self.input);
-                message.truncate(at);
-                Some(Received::Message(message))
-            }
-            None => (self.input.len() >= longest).then_some(Received::TooLong),
-        }
-    }
-
     /// Queues an answer and sends what the socket takes now. An error means
     /// that the client is gone.
     pub fn send(&mut self, answer: &[u8]) -> std::io::Result<()> {
@@ -155,7 +98,7 @@ impl Connection {
     pub fn send_last(&mut self, answer: &[u8], deadline: Duration) -> std::io::Result<()> {
         self.phase = Phase::Leaving;
         self.deadline = Some(deadline);
-        self.input = Vec::new();
+        self.inbox.clear();
         self.send(answer)
     }
 

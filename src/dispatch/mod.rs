@@ -9,8 +9,9 @@
 pub mod client;
 mod clients;
 mod connection;
+pub mod framing;
 pub mod gate;
-mod metrics;
+pub mod metrics;
 pub mod protocol;
 pub mod sensors;
 pub mod server;

@@ -9,7 +9,8 @@ use mio::net::TcpListener;
 use mio::{Interest, Poll, Token};
 
 use super::clients::Clients;
-use super::connection::{DOORS, Door};
+use super::connection::DOORS;
+use super::framing::Door;
 use super::sensors::{INTERVAL, Machine, Reading};
 use super::settings::Settings;
 use crate::support::cancel::Cancel;

@@ -49,7 +49,12 @@ impl Grain {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read the grain table {}", path.display()))?;
-        parse(&text).with_context(|| format!("grain table {}", path.display()))?;
+        Self::table(text).with_context(|| format!("grain table {}", path.display()))
+    }
+
+    /// [`Grain::read`] for the text of a file.
+    pub fn table(text: String) -> Result<Self> {
+        parse(&text)?;
         Ok(Self::Table(text))
     }
 
@@ -58,7 +63,18 @@ impl Grain {
     /// An encoder counts time from its first frame, so the segments of a whole
     /// clip's table are moved, and those that end before or begin after are left out.
     pub fn write(&self, path: &Path, frames: &Range<usize>, fps: (u32, u32)) -> Result<bool> {
-        let segments = match self {
+        let segments = self.segments(frames, fps)?;
+        if segments.is_empty() {
+            return Ok(false);
+        }
+        write_grain_table(path, &segments)
+            .with_context(|| format!("cannot write the grain table {}", path.display()))?;
+        Ok(true)
+    }
+
+    /// The parts of a table for a chunk of `frames` at `fps`.
+    pub fn segments(&self, frames: &Range<usize>, fps: (u32, u32)) -> Result<Vec<GrainTableSegment>> {
+        Ok(match self {
             Self::Photon { iso, width, height, chroma, pq } => {
                 let transfer_function =
                     if *pq { TransferFunction::SMPTE2084 } else { TransferFunction::BT1886 };
@@ -77,13 +93,7 @@ impl Grain {
                 )]
             }
             Self::Table(text) => cut(parse(text)?, frames, fps),
-        };
-        if segments.is_empty() {
-            return Ok(false);
-        }
-        write_grain_table(path, &segments)
-            .with_context(|| format!("cannot write the grain table {}", path.display()))?;
-        Ok(true)
+        })
     }
 }
 

@@ -11,7 +11,7 @@
 mod bind;
 mod check;
 mod detect;
-mod grain;
+pub mod grain;
 mod join;
 mod mux;
 mod plan;
@@ -21,7 +21,7 @@ mod recipe;
 mod run;
 mod scenes;
 mod share;
-mod work;
+pub mod work;
 mod workshop;
 
 use std::path::PathBuf;

@@ -64,7 +64,7 @@ impl Aomenc {
     }
 
     /// What `aomenc --help` tells; the path is left empty.
-    fn parse(help: &str) -> Result<Self> {
+    pub fn parse(help: &str) -> Result<Self> {
         let mut found =
             Self { path: PathBuf::new(), version: String::new(), options: BTreeMap::new(), max_lag: None };
         let mut current: Vec<String> = Vec::new();

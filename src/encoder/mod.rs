@@ -6,10 +6,10 @@
 //! against it, [`preflight`](preflight()) tries the list out. The final encode
 //! drives a [`Program`] of either kind. Both encode through [`encode_stream`].
 
-mod aomenc;
+pub mod aomenc;
 mod capabilities;
 mod color;
-mod identify;
+pub mod identify;
 mod params;
 mod preflight;
 mod program;

@@ -36,9 +36,10 @@ pub struct Packet {
 
 /// Reads an AV1 IVF file from front to back.
 #[derive(Debug)]
-pub struct Reader {
+pub struct Reader<R = BufReader<File>> {
+    /// For messages.
     path: PathBuf,
-    file: BufReader<File>,
+    file: R,
     header: Header,
     /// Frames read so far.
     read: usize,
@@ -48,13 +49,23 @@ impl Reader {
     /// Opens `path` and checks its header.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut file = BufReader::with_capacity(1 << 16, file);
+        Self::of(BufReader::with_capacity(1 << 16, file), path)
+    }
+}
+
+impl<R: Read + Seek> Reader<R> {
+    /// Reads `file`, which messages call `path`, and checks its header.
+    pub fn of(mut file: R, path: &Path) -> Result<Self> {
         let mut bytes = [0; HEADER];
         let header = read_up_to(&mut file, &mut bytes)
             .map_err(anyhow::Error::from)
             .and_then(|n| parse_header(&bytes[..n]))
             .with_context(|| format!("{} is no AV1 IVF file", path.display()))?;
         Ok(Self { path: path.to_path_buf(), file, header, read: 0 })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn header(&self) -> Header {
@@ -67,7 +78,8 @@ impl Reader {
         let mut data = Vec::new();
         // `take` rather than a buffer of `size`: a damaged length must not
         // allocate gigabytes.
-        (&mut self.file)
+        self.file
+            .by_ref()
             .take(u64::from(size))
             .read_to_end(&mut data)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
@@ -88,6 +100,27 @@ impl Reader {
         self.file.seek_relative(i64::from(size))?;
         self.read += 1;
         Ok(Some(u64::from(size)))
+    }
+
+    /// See [`verify`].
+    pub fn verify(self) -> Result<(usize, u64)> {
+        let (header, path) = (self.header, self.path.clone());
+        let (sizes, bytes) = self.walk()?;
+        if sizes.len() != header.frames as usize {
+            bail!("{} holds {} frames, its header says {}", path.display(), sizes.len(), header.frames);
+        }
+        Ok((sizes.len(), bytes))
+    }
+
+    /// Bytes of every frame, and of the whole file.
+    fn walk(mut self) -> Result<(Vec<u64>, u64)> {
+        let bytes = self.file.seek(SeekFrom::End(0))?;
+        self.file.seek(SeekFrom::Start(HEADER as u64))?;
+        let mut sizes = Vec::new();
+        while let Some(size) = self.skip_packet(bytes)? {
+            sizes.push(size);
+        }
+        Ok((sizes, bytes))
     }
 
     fn frame_header(&mut self) -> Result<Option<(u32, u64)>> {
@@ -136,28 +169,12 @@ pub fn write_packet(out: &mut dyn Write, time: u64, data: &[u8]) -> Result<()> {
 /// in the header must agree; alone it proves nothing: on a full disk 1.4.1, 2.3.0
 /// and 4.2.0 all write the full count over the header of a file that is cut off.
 pub fn verify(path: &Path) -> Result<(usize, u64)> {
-    let (sizes, bytes, header) = walk(path)?;
-    if sizes.len() != header.frames as usize {
-        bail!("{} holds {} frames, its header says {}", path.display(), sizes.len(), header.frames);
-    }
-    Ok((sizes.len(), bytes))
+    Reader::open(path)?.verify()
 }
 
 /// Bytes of every frame, in order, whatever the header counts.
 pub fn frame_sizes(path: &Path) -> Result<Vec<u64>> {
-    walk(path).map(|(sizes, ..)| sizes)
-}
-
-/// Bytes of every frame, of the whole file, and the header.
-fn walk(path: &Path) -> Result<(Vec<u64>, u64, Header)> {
-    let mut reader = Reader::open(path)?;
-    let bytes = reader.file.seek(SeekFrom::End(0))?;
-    reader.file.seek(SeekFrom::Start(HEADER as u64))?;
-    let mut sizes = Vec::new();
-    while let Some(size) = reader.skip_packet(bytes)? {
-        sizes.push(size);
-    }
-    Ok((sizes, bytes, reader.header))
+    Reader::open(path)?.walk().map(|(sizes, _)| sizes)
 }
 
 fn parse_header(bytes: &[u8]) -> Result<Header> {

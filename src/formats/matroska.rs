@@ -1,11 +1,13 @@
 //! Reads back what a muxer wrote: tracks, frame counts, times, the video's
-//! packets. Matroska as in RFC 9559, EBML as in RFC 8794.
+//! packets. Matroska as in RFC 9559.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+
+use super::ebml::{Elements, big_endian};
 
 /// What is in a file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,27 +85,29 @@ const MASTERS: [u32; 9] =
 /// Bits of a block's flags that say how several frames share it.
 const LACING: u8 = 0x06;
 
-/// The largest value kept in memory; a first block of video may be some MB.
-const MAX_VALUE: u64 = 64 << 20;
+/// Every block is looked up among them. mkvmerge writes up to 127.
+const MAX_TRACKS: usize = 1000;
 
 /// Reads `path` from front to back, block data left out.
 pub fn read(path: &Path) -> Result<Contents> {
     Walk::open(path)?.contents().with_context(|| broken(path))
 }
 
+/// [`read`] for an open file.
+pub fn contents(file: impl Read + Seek) -> Result<Contents> {
+    Walk::of(file)?.contents()
+}
+
 /// Bytes of every block of the first video track, in the order in which they
 /// are shown.
 pub fn frame_sizes(path: &Path) -> Result<Vec<u64>> {
-    let mut walk = Walk::open(path)?;
-    let mut blocks = walk.video_blocks().with_context(|| broken(path))?;
-    blocks.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Ok(blocks.into_iter().map(|(_, bytes)| bytes).collect())
+    Walk::open(path)?.frame_sizes().with_context(|| broken(path))
 }
 
 /// The blocks of the first video track in the order of the file, one a frame.
-pub struct Packets {
+pub struct Packets<R = BufReader<File>> {
     path: PathBuf,
-    walk: Walk,
+    walk: Walk<R>,
     contents: Contents,
 }
 
@@ -112,24 +116,20 @@ impl Packets {
         let walk = Walk::open(path)?;
         Ok(Self { path: path.to_path_buf(), walk, contents: Contents::default() })
     }
+}
 
-    fn next_packet(&mut self) -> Result<Option<Vec<u8>>> {
-        while let Some(block) = self.walk.next_block(&mut self.contents)? {
-            if self.contents.first_video() == Some(block.track) {
-                ensure!(!block.laced, "a block holds several frames");
-                return self.walk.bytes(block.bytes).map(Some);
-            }
-            self.walk.skip(block.bytes)?;
-        }
-        Ok(None)
+impl<R: Read + Seek> Packets<R> {
+    /// Reads `file`, which messages call `path`.
+    pub fn of(file: R, path: &Path) -> Result<Self> {
+        Ok(Self { path: path.to_path_buf(), walk: Walk::of(file)?, contents: Contents::default() })
     }
 }
 
-impl Iterator for Packets {
+impl<R: Read + Seek> Iterator for Packets<R> {
     type Item = Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let packet = self.next_packet().with_context(|| broken(&self.path));
+        let packet = self.walk.next_packet(&mut self.contents).with_context(|| broken(&self.path));
         packet.transpose()
     }
 }
@@ -148,10 +148,8 @@ struct Block {
     laced: bool,
 }
 
-struct Walk {
-    file: BufReader<File>,
-    at: u64,
-    size: u64,
+struct Walk<R> {
+    elements: Elements<R>,
     /// Nanoseconds a unit of the time stamps lasts.
     scale: u64,
     /// Time stamp of the cluster that is being read.
@@ -163,12 +161,17 @@ struct Walk {
 /// Nanoseconds, where the file does not say it.
 const USUAL_SCALE: u64 = 1_000_000;
 
-impl Walk {
+impl Walk<BufReader<File>> {
     fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let size = file.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
-        let file = BufReader::with_capacity(1 << 16, file);
-        Ok(Self { file, at: 0, size, scale: USUAL_SCALE, cluster: 0, begun: false })
+        Self::of(BufReader::with_capacity(1 << 16, file))
+            .with_context(|| format!("cannot read {}", path.display()))
+    }
+}
+
+impl<R: Read + Seek> Walk<R> {
+    fn of(file: R) -> Result<Self> {
+        Ok(Self { elements: Elements::of(file)?, scale: USUAL_SCALE, cluster: 0, begun: false })
     }
 
     fn contents(&mut self) -> Result<Contents> {
@@ -179,14 +182,32 @@ impl Walk {
             if track.blocks == 1 {
                 (track.first, track.last) = (block.seconds, block.seconds);
                 if track.kind == Kind::Video {
-                    track.head = self.bytes(block.bytes)?;
+                    track.head = self.elements.bytes(block.bytes)?;
                     continue;
                 }
             }
             track.last = track.last.max(block.seconds);
-            self.skip(block.bytes)?;
+            self.elements.skip(block.bytes)?;
         }
         Ok(contents)
+    }
+
+    fn frame_sizes(&mut self) -> Result<Vec<u64>> {
+        let mut blocks = self.video_blocks()?;
+        blocks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(blocks.into_iter().map(|(_, bytes)| bytes).collect())
+    }
+
+    /// The next block of the first video track.
+    fn next_packet(&mut self, contents: &mut Contents) -> Result<Option<Vec<u8>>> {
+        while let Some(block) = self.next_block(contents)? {
+            if contents.first_video() == Some(block.track) {
+                ensure!(!block.laced, "a block holds several frames");
+                return self.elements.bytes(block.bytes).map(Some);
+            }
+            self.elements.skip(block.bytes)?;
+        }
+        Ok(None)
     }
 
     /// Time in seconds and bytes of every block of the first video track.
@@ -197,7 +218,7 @@ impl Walk {
             if contents.first_video() == Some(block.track) {
                 blocks.push((block.seconds, block.bytes));
             }
-            self.skip(block.bytes)?;
+            self.elements.skip(block.bytes)?;
         }
         Ok(blocks)
     }
@@ -207,108 +228,61 @@ impl Walk {
     /// ends not looked for, which also reads files whose clusters do not tell
     /// their size.
     fn next_block(&mut self, contents: &mut Contents) -> Result<Option<Block>> {
-        while self.at < self.size {
-            let id = self.id()?;
-            let size = self.length()?;
+        while self.elements.at < self.elements.size {
+            let id = self.elements.id()?;
+            let size = self.elements.length()?;
             ensure!(self.begun || id == EBML, "it does not begin with an EBML header");
             self.begun = true;
             if id == TRACK_ENTRY {
+                ensure!(contents.tracks.len() < MAX_TRACKS, "it has more than {MAX_TRACKS} tracks");
                 contents.tracks.push(Track::default());
             }
             if MASTERS.contains(&id) {
                 continue;
             }
             let size = size.context("an element has no size")?;
-            ensure!(self.at + size <= self.size, "it is cut off at byte {}", self.size);
+            ensure!(
+                self.elements.at + size <= self.elements.size,
+                "it is cut off at byte {}",
+                self.elements.size
+            );
             match id {
                 SIMPLE_BLOCK | BLOCK => return self.block(size, contents).map(Some),
                 CHAPTER_ATOM => contents.chapters += 1,
                 ATTACHED_FILE => contents.attachments += 1,
                 TIMESTAMP_SCALE => {
-                    self.scale = self.number(size)?;
+                    self.scale = self.elements.number(size)?;
                     continue;
                 }
                 TIMESTAMP => {
-                    self.cluster = self.number(size)?;
+                    self.cluster = self.elements.number(size)?;
                     continue;
                 }
                 TRACK_NUMBER | TRACK_TYPE | CODEC_ID | CODEC_PRIVATE | CONTENT_ENCODINGS => {
-                    let value = self.bytes(size)?;
+                    let value = self.elements.bytes(size)?;
                     let track = contents.tracks.last_mut().context("a track's value is in no track")?;
                     track.set(id, value);
                     continue;
                 }
                 _ => {}
             }
-            self.skip(size)?;
+            self.elements.skip(size)?;
         }
         Ok(None)
     }
 
     fn block(&mut self, size: u64, contents: &Contents) -> Result<Block> {
-        let start = self.at;
-        let number = self.length()?.context("a block has no track number")?;
-        let header = self.bytes(3)?;
+        let start = self.elements.at;
+        let number = self.elements.length()?.context("a block has no track number")?;
+        let header = self.elements.bytes(3)?;
         // Relative to the cluster, signed.
         let relative = i64::from(i16::from_be_bytes([header[0], header[1]]));
         let seconds = (self.cluster as i64).saturating_add(relative) as f64 * self.scale as f64 * 1e-9;
-        let bytes = (start + size).checked_sub(self.at).context("a block is shorter than its header")?;
+        let bytes =
+            (start + size).checked_sub(self.elements.at).context("a block is shorter than its header")?;
         let track = contents.tracks.iter().position(|track| track.number == number);
         let track = track.context("a block belongs to no track")?;
         Ok(Block { track, seconds, bytes, laced: header[2] & LACING != 0 })
-    }
-
-    /// An ID, marker included.
-    fn id(&mut self) -> Result<u32> {
-        let first = self.byte()?;
-        let more = first.leading_zeros();
-        ensure!(more < 4, "byte {} starts no element", self.at - 1);
-        let mut id = u32::from(first);
-        for _ in 0..more {
-            id = id << 8 | u32::from(self.byte()?);
-        }
-        Ok(id)
-    }
-
-    /// A variable-length number without its marker; `None`: all ones, "unknown".
-    fn length(&mut self) -> Result<Option<u64>> {
-        let first = self.byte()?;
-        let more = first.leading_zeros();
-        ensure!(more < 8, "byte {} starts no size", self.at - 1);
-        let mut value = u64::from(first) & ((1 << (7 - more)) - 1);
-        for _ in 0..more {
-            value = value << 8 | u64::from(self.byte()?);
-        }
-        let unknown = (1 << (7 * (more + 1))) - 1;
-        Ok((value != unknown).then_some(value))
-    }
-
-    fn number(&mut self, size: u64) -> Result<u64> {
-        ensure!(size <= 8, "a number of {size} bytes");
-        Ok(big_endian(&self.bytes(size)?))
-    }
-
-    fn byte(&mut self) -> Result<u8> {
-        Ok(self.bytes(1)?[0])
-    }
-
-    fn bytes(&mut self, count: u64) -> Result<Vec<u8>> {
-        if count > MAX_VALUE {
-            bail!("a value of {count} bytes");
-        }
-        let mut bytes = vec![0; count as usize];
-        self.file.read_exact(&mut bytes).with_context(|| format!("it is cut off at byte {}", self.size))?;
-        self.at += count;
-        Ok(bytes)
-    }
-
-    fn skip(&mut self, count: u64) -> Result<()> {
-        self.at += count;
-        match i64::try_from(count) {
-            Ok(count) => self.file.seek_relative(count)?,
-            Err(_) => drop(self.file.seek(SeekFrom::Start(self.at))?),
-        }
-        Ok(())
     }
 }
 
@@ -329,10 +303,6 @@ impl Track {
             _ => String::from_utf8_lossy(&value).trim_end_matches('\0').clone_into(&mut self.codec),
         }
     }
-}
-
-fn big_endian(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 
 pub mod av1an_zones;
 pub mod blocks;
+mod ebml;
 pub mod hdr;
 pub mod ivf;
 pub mod matroska;

@@ -22,7 +22,8 @@ pub fn read(path: &Path, frames: usize) -> Result<Vec<Range<usize>>> {
     parse(&text, frames).with_context(|| format!("QP file {}", path.display()))
 }
 
-fn parse(text: &str, frames: usize) -> Result<Vec<Range<usize>>> {
+/// [`read`] for the text of a file; errors name the line.
+pub fn parse(text: &str, frames: usize) -> Result<Vec<Range<usize>>> {
     let mut starts: Vec<usize> = Vec::new();
     let mut before = None;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -21,8 +21,13 @@ struct Found {
 /// When the file cannot be read, or is of another clip.
 pub fn read(path: &Path, frames: usize) -> Result<Option<Vec<Range<usize>>>> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let Ok(found) = serde_json::from_slice(&text) else { return Ok(None) };
-    scenes(&found, frames).map(Some).with_context(|| path.display().to_string())
+    parse(&text, frames).with_context(|| path.display().to_string())
+}
+
+/// [`read`] for the text of a file.
+pub fn parse(text: &[u8], frames: usize) -> Result<Option<Vec<Range<usize>>>> {
+    let Ok(found) = serde_json::from_slice(text) else { return Ok(None) };
+    scenes(&found, frames).map(Some)
 }
 
 fn scenes(found: &Found, frames: usize) -> Result<Vec<Range<usize>>> {

@@ -1,7 +1,5 @@
 //! av1an's `scenes.json` (spec 06): the one model of it, its reader and its writer.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::ops::Range;
 use std::path::Path;
 
@@ -94,23 +92,42 @@ pub fn write(path: &Path, scenes: &[SceneEntry]) -> Result<()> {
 /// The scenes of `path` with their parameters: continuous, from the first to the
 /// last frame of a clip of `frames` frames. Errors name the file and the scene.
 pub fn read(path: &Path, frames: usize) -> Result<Vec<SceneEntry>> {
-    let list: List<Value> = parse(path, Some(frames))?;
+    parse(&text_of(path)?, frames).with_context(|| path.display().to_string())
+}
+
+/// [`read`] for the text of a file.
+pub fn parse(text: &[u8], frames: usize) -> Result<Vec<SceneEntry>> {
+    let list: List<Value> = list_of(text, Some(frames))?;
     let ranges: Vec<_> = list.scenes.iter().map(|(range, _)| range.clone()).collect();
-    check_cover(&ranges, frames).with_context(|| path.display().to_string())?;
-    list.with_overrides().with_context(|| path.display().to_string())
+    check_cover(&ranges, frames)?;
+    list.with_overrides()
 }
 
 /// The scenes of `path` with their parameters, for a clip whose length is not known.
 pub fn read_of_any_clip(path: &Path) -> Result<Vec<SceneEntry>> {
-    parse(path, None)?.with_overrides().with_context(|| path.display().to_string())
+    parse_of_any_clip(&text_of(path)?).with_context(|| path.display().to_string())
+}
+
+/// [`read_of_any_clip`] for the text of a file.
+pub fn parse_of_any_clip(text: &[u8]) -> Result<Vec<SceneEntry>> {
+    list_of(text, None)?.with_overrides()
 }
 
 /// Where the scenes of `path` lie in a clip of `frames` frames: in order,
 /// without gaps, none empty, none beyond the clip. They need not cover it, and
 /// what they are encoded with is not looked at.
 pub fn read_ranges(path: &Path, frames: usize) -> Result<Vec<Range<usize>>> {
-    let list: List<IgnoredAny> = parse(path, Some(frames))?;
+    parse_ranges(&text_of(path)?, frames).with_context(|| path.display().to_string())
+}
+
+/// [`read_ranges`] for the text of a file.
+pub fn parse_ranges(text: &[u8], frames: usize) -> Result<Vec<Range<usize>>> {
+    let list: List<IgnoredAny> = list_of(text, Some(frames))?;
     Ok(list.scenes.into_iter().map(|(range, _)| range).collect())
+}
+
+fn text_of(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Checks that `scenes` follow each other without a gap and cover `[0, frames)` exactly.
@@ -161,12 +178,10 @@ struct List<Z> {
     scenes: Vec<(Range<usize>, Option<Z>)>,
 }
 
-/// Reads `path`; `split_scenes` counts where the file has both lists.
-fn parse<Z: DeserializeOwned>(path: &Path, frames: Option<usize>) -> Result<List<Z>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let read: Read<Z> = serde_json::from_reader(BufReader::new(file))
-        .with_context(|| format!("{} is not an av1an scenes.json", path.display()))?;
-    check(read, frames).with_context(|| path.display().to_string())
+/// Reads the text of a file; `split_scenes` counts where it has both lists.
+fn list_of<Z: DeserializeOwned>(text: &[u8], frames: Option<usize>) -> Result<List<Z>> {
+    let read: Read<Z> = serde_json::from_slice(text).context("it is not an av1an scenes.json")?;
+    check(read, frames)
 }
 
 fn check<Z>(file: Read<Z>, frames: Option<usize>) -> Result<List<Z>> {

@@ -1,6 +1,7 @@
 //! The colour an AV1 stream says it has: its sequence header (AV1 Bitstream &
 //! Decoding Process Specification, section 5.5), read as far as that needs.
 
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -188,13 +189,17 @@ fn color_config(bits: &mut Bits<'_>, profile: u32, width: usize, height: usize) 
 /// of a program which writes something else, or of a disk that lost a part, is
 /// not. What is coded inside is not decoded.
 pub fn verify(path: &Path) -> Result<()> {
-    let mut reader = ivf::Reader::open(path)?;
+    verify_units(ivf::Reader::open(path)?)
+}
+
+/// [`verify`] for an open file.
+pub fn verify_units(mut file: ivf::Reader<impl Read + Seek>) -> Result<()> {
     let mut frame = 0;
-    while let Some(packet) = reader.next_packet()? {
+    while let Some(packet) = file.next_packet()? {
         let sound = if frame == 0 { Sequence::of_unit(&packet.data).map(drop) } else { Ok(()) };
         sound
             .and_then(|()| holds_a_picture(&packet.data))
-            .with_context(|| format!("frame {frame} of {} is no AV1", path.display()))?;
+            .with_context(|| format!("frame {frame} of {} is no AV1", file.path().display()))?;
         frame += 1;
     }
     Ok(())
@@ -259,52 +264,5 @@ impl Bits<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// First temporal unit of aomenc 3.6.0, 320x180 10 bit, nothing specified
-    /// (`12 00` delimiter, `0a 0b` sequence header of 11 bytes).
-    const UNSPECIFIED: [u8; 15] = [0x12, 0, 0x0a, 0x0b, 0, 0, 0, 4, 0x3c, 0xfe, 0xcc, 0xda, 0xf9, 0x40, 0x40];
-
-    #[test]
-    fn a_recorded_header_is_understood() {
-        let sequence = Sequence::of_unit(&UNSPECIFIED).unwrap();
-        assert_eq!((sequence.width, sequence.height, sequence.bits), (320, 180, 10));
-        assert_eq!((sequence.primaries, sequence.transfer, sequence.matrix), (2, 2, 2));
-        assert!(!sequence.full_range && !sequence.film_grain);
-    }
-
-    #[test]
-    fn what_is_no_av1_is_told_from_what_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.ivf");
-        let frame = [0x12, 0, 0x32, 1, 0];
-        let first = [&UNSPECIFIED[..], &frame[2..]].concat();
-        let verdict = |units: &[&[u8]]| {
-            let header = ivf::Header { width: 320, height: 180, time_base: (1, 24), frames: 2 };
-            let mut bytes = header.to_bytes().to_vec();
-            for unit in units {
-                ivf::write_packet(&mut bytes, 0, unit).unwrap();
-            }
-            std::fs::write(&path, bytes).unwrap();
-            verify(&path).map_err(|error| format!("{error:#}"))
-        };
-        assert_eq!(verdict(&[&first, &frame]), Ok(()));
-        for (units, why) in [
-            ([&frame[..], &frame], "frame 0 of"),
-            ([&first[..], &frame[..2]], "it has no picture"),
-            ([&first[..], &frame[..4]], "frame 1 of"),
-            ([&first[..], b"garbage that is no AV1"], "frame 1 of"),
-        ] {
-            assert!(verdict(&units).unwrap_err().contains(why), "{why}");
-        }
-    }
-
-    #[test]
-    fn every_cut_is_an_error_not_a_panic() {
-        for end in 0..UNSPECIFIED.len() {
-            assert!(Sequence::of_unit(&UNSPECIFIED[..end]).is_err(), "cut at {end}");
-        }
-        assert!(Sequence::of_unit(&[0x12, 0, 0x32, 1, 0]).is_err());
-    }
-}
+#[path = "sequence_tests.rs"]
+mod tests;

@@ -299,8 +299,19 @@ impl Model {
             (Kind::Adaptive(adaptive), Some(lessons)) => {
                 adaptive.next_final(scored, finals, &self.goal, &lessons.slopes)
             }
-            _ => Next::Done,
+            (Kind::Adaptive(_), None) => Next::Lessons,
+            (Kind::Reference, _) => Next::Done,
         }
+    }
+
+    /// What a probe would have scored in the place of an encode as the final one,
+    /// as far as it can be told before any were compared.
+    pub fn as_probe(&self, last: Scored) -> Scored {
+        let factor = match self.kind {
+            Kind::Reference => 1.0,
+            Kind::Adaptive(adaptive) => adaptive.expected_factor,
+        };
+        Scored { score: self.goal.score(self.goal.distortion(last.score) / factor), ..last }
     }
 
     /// The target, moved as the damage of a probe would be from one score to the other.

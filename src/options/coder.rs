@@ -89,3 +89,42 @@ impl Coder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELP: [(Coder, &str, &str); 2] = [
+        (Coder::Aom, include_str!("../../tests/data/encoder-help/aomenc_3.6.0.help.txt"), "="),
+        (Coder::SvtAv1, include_str!("../../tests/data/encoder-help/mainline_4.2.0.help.txt"), " "),
+    ];
+
+    #[test]
+    fn every_option_is_in_the_encoder_s_help_and_means_that() {
+        for (coder, help, end) in HELP {
+            for (option, about) in [
+                (coder.noise_option(), ["noise", "film grain"]),
+                (coder.table_option(), ["film grain", "film grain"]),
+                (coder.thread_option(), ["threads", "parallelism"]),
+                (coder.depth_option(), ["Bit depth", "bit-depth"]),
+            ] {
+                let line = help.lines().find(|line| line.contains(&format!("{option}{end}")));
+                let line = line.unwrap_or_else(|| panic!("{coder:?} has no `{option}`"));
+                assert!(about.iter().any(|about| line.contains(about)), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_command_line_and_of_av1an_s_files() {
+        for (name, av1an, coder) in [("aom", "aom", Coder::Aom), ("svt-av1", "svt_av1", Coder::SvtAv1)] {
+            assert_eq!((coder.name(), name.parse::<Coder>().unwrap()), (name, coder));
+            assert_eq!(Coder::from_av1an(av1an).unwrap(), coder);
+        }
+        assert_eq!((Coder::Aom.program(), Coder::SvtAv1.program()), ("aomenc", "SvtAv1EncApp"));
+        // docs/encode.md
+        assert_eq!((Coder::Aom.default_q(), Coder::SvtAv1.default_q()), (14.0, 27.0));
+        let error = Coder::from_av1an("x264").unwrap_err().to_string();
+        assert!(error.contains("`x264`") && error.contains("use av1an"), "{error}");
+    }
+}

@@ -178,6 +178,36 @@ mod tests {
     }
 
     #[test]
+    fn an_option_is_shown_and_spoken_as_it_was_given() {
+        let options = parsed("--crf 27.5 --flag");
+        let shown: Vec<String> = options.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["--crf 27.5", "--flag"]);
+        let words: Vec<String> = options.iter().flat_map(EncoderOption::words).collect();
+        assert_eq!(words, ["--crf", "27.5", "--flag"]);
+    }
+
+    #[test]
+    fn options_are_added_replaced_and_taken_away_by_name() {
+        let mut options = parsed("--tune 2 --scm 0");
+        options.set_ours("--lp", "4");
+        options.set_ours("--tune", "1");
+        let last = EncoderOption { name: "--flag".into(), value: None, origin: Origin::Ours };
+        options.push(last.clone());
+        options.remove("--scm");
+        assert_eq!(options.words(Coder::SvtAv1), ["--tune", "1", "--lp", "4", "--flag"]);
+        assert_eq!(options.get("--lp").unwrap().origin, Origin::Ours);
+        assert!(options.has_equal(&last) && !parsed("--flag 1").has_equal(&last));
+        options.retain(|option| option.value.is_none());
+        assert_eq!(options, {
+            let mut only = Options::default();
+            only.push(last);
+            only
+        });
+        // Only long options have their value behind `=`.
+        assert_eq!(parsed("-t=4").words(Coder::SvtAv1), ["-t=4"]);
+    }
+
+    #[test]
     fn the_upper_list_replaces_in_place() {
         let mut options = parsed("--cpu-used=3 --tune=ssim --sharpness=2");
         options.overlay(&parsed("--tune=psnr --sb-size=dynamic"));

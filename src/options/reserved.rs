@@ -112,6 +112,8 @@ const fn aom(uses: &'static [Use], names: &'static [&'static str], why: &'static
 
 /// Why a list for `used` may not hold the option `name`; `None`: it may.
 pub fn reason(coder: Coder, used: Use, name: &str) -> Option<&'static str> {
+    // Ours is the reading of `-b=file`; nobody knows that of every encoder.
+    let name = name.split('=').next().unwrap_or(name);
     // Some programs take a long name after one dash, too.
     let long = name.strip_prefix('-').filter(|rest| rest.len() > 1 && !rest.starts_with('-'));
     let long = long.map(|rest| format!("--{rest}"));
@@ -181,6 +183,19 @@ mod tests {
         for word in words {
             assert!(check_words(Use::Final, std::slice::from_ref(&word)).is_err(), "{word}");
         }
+    }
+
+    #[test]
+    fn a_value_behind_an_equals_sign_hides_no_name() {
+        for line in ["-b=/x", "--keyint=-1 -o=/x", "--output=/x", "-output=/x"] {
+            let options = Options::parse_line(line, Origin::User).unwrap();
+            assert!(check(Coder::SvtAv1, Use::Scenes, &options).is_err(), "{line}");
+        }
+        // `--fpf` of aomenc is refused, what only begins like it is not.
+        assert!(reason(Coder::Aom, Use::Scenes, "--fpf=x").is_some());
+        assert_eq!(reason(Coder::Aom, Use::Scenes, "--fpfx"), None);
+        // A name of one letter is no long one.
+        assert_eq!(reason(Coder::SvtAv1, Use::Scenes, "-q"), None);
     }
 
     /// As `boost` and av1an write them.

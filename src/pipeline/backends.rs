@@ -19,8 +19,14 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// Opens the back end of every zone; zones with the same settings share one.
-    pub fn open(zones: &[Zone], working: &Clip, bits: u8, memory: u64, events: &Events) -> Result<Self> {
+    /// Opens the back end of every zone, for `bits` of `working`; zones with the same settings share one.
+    pub fn open(
+        open: score::Opener,
+        zones: &[Zone],
+        (working, bits): (&Clip, u8),
+        memory: u64,
+        events: &Events,
+    ) -> Result<Self> {
         let info = working.info();
         let color = working.color()?.resolve();
         let format = score::Format { size: (info.width, info.height), bits, color, fps: info.fps };
@@ -35,7 +41,7 @@ impl Backends {
             let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
             let backend = match opened.get(&key) {
                 Some(backend) => Arc::clone(backend),
-                None => score::open(metric, format, working.session(), memory, events)?,
+                None => open(metric, format, working.session(), memory, events)?,
             };
             opened.insert(key, Arc::clone(&backend));
             by_zone.push(Some(backend));

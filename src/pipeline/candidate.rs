@@ -120,6 +120,21 @@ impl References {
     }
 }
 
+/// How many of a pilot's encodes teach others, the first of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Lesson {
+    pub probes: usize,
+    pub finals: usize,
+}
+
+impl Lesson {
+    /// What they scored, as probes would have.
+    pub fn of(self, model: &Model, scored: &[Scored], finals: &[Scored]) -> Vec<Scored> {
+        let probes = scored.iter().take(self.probes).copied();
+        probes.chain(finals.iter().take(self.finals).map(|last| model.as_probe(*last))).collect()
+    }
+}
+
 /// What a finished chain tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probed {
@@ -245,18 +260,31 @@ impl<'a> Candidate<'a> {
     pub fn has_taught(&self) -> bool {
         let progress = self.progress();
         progress.over
+            || !progress.finals.is_empty()
             || progress.gone_without.contains(&Purpose::Probing)
             || !matches!(self.model.next(&progress.scored, self.role, None), Next::Probe(_))
     }
 
-    /// The probes that a pilot makes alone: what it finds out with the help of the
+    /// The encodes that a pilot makes alone: what it finds out with the help of the
     /// others' must not depend on who is done first.
-    pub fn lesson(&self) -> Vec<Scored> {
-        let scored = self.progress().scored.clone();
+    pub fn lesson(&self) -> Lesson {
+        let progress = self.progress();
+        let Progress { scored, finals, .. } = &*progress;
         let alone =
             |count: &usize| !matches!(self.model.next(&scored[..*count], self.role, None), Next::Probe(_));
-        let count = (0..scored.len()).find(alone).unwrap_or(scored.len());
-        scored[..count].to_vec()
+        let enough = (0..scored.len()).find(alone);
+        // A pilot that is calibrated besides needs no help from that.
+        let closes = enough.is_none() && self.closes();
+        let finals = if closes { finals.len().min(1) } else { 0 };
+        // Probes that were made in the place of a final encode came later.
+        let probes = enough.unwrap_or(if finals > 0 { 1 } else { scored.len() });
+        Lesson { probes, finals }
+    }
+
+    /// What these encodes scored, as probes would have.
+    pub fn taught(&self, lesson: Lesson) -> Vec<Scored> {
+        let progress = self.progress();
+        lesson.of(&self.model, &progress.scored, &progress.finals)
     }
 
     pub fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -293,8 +321,8 @@ impl<'a> Candidate<'a> {
     }
 
     /// The encode as the final one comes last: in the place of a second probe, or,
-    /// where none is needed and with pilots, whose probes must be alike to show a
-    /// slope, at the CRF of the probe that is nearest to the target.
+    /// where none is needed and with pilots that are calibrated alone, at the CRF of
+    /// the probe that is nearest to the target.
     fn wanted(&self, progress: &Progress, lessons: Option<&Lessons>) -> Wanted {
         let Progress { scored, finals, gone_without, .. } = progress;
         let as_final = !gone_without.contains(&Purpose::Final);
@@ -320,7 +348,7 @@ impl<'a> Candidate<'a> {
 
     /// Whether its second probe is made as in the final encode.
     fn closes(&self) -> bool {
-        (self.calibrated || self.closing) && self.model.learns() && self.role == Role::Other
+        self.model.learns() && (self.closing || self.calibrated && self.role == Role::Other)
     }
 
     /// Key of what an encode measures: `first` is the key of the scene's first

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use super::candidate::Lesson;
 use super::encoding::Recorded;
 use super::modelling;
 use super::plan::PlannedScene;
@@ -65,8 +66,8 @@ pub struct Taken {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupRecord {
     pub members: Vec<usize>,
-    /// Each with how many of its probes taught.
-    pub pilots: Vec<(usize, usize)>,
+    /// Each with those of its encodes that taught.
+    pub pilots: Vec<(usize, Lesson)>,
     /// What an earlier title taught.
     pub remembered: Option<Remembered>,
 }
@@ -211,9 +212,9 @@ fn fits(measured: &Measured, selection: &Selection, metric: &MetricSettings) -> 
 }
 
 fn learned(model: &Model, group: &GroupRecord, scores: &[(Scores, Scores)]) -> Learned {
-    let lesson = |&(scene, probes): &(usize, usize)| {
-        let scored = &scores[scene].0.scored;
-        scored[..probes.min(scored.len())].to_vec()
+    let lesson = |&(scene, lesson): &(usize, Lesson)| {
+        let (probes, finals) = &scores[scene];
+        lesson.of(model, &probes.scored, &finals.scored)
     };
     let mut pilots: Vec<_> = group.pilots.iter().map(lesson).collect();
     pilots.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));

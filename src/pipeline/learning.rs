@@ -147,7 +147,8 @@ impl Learning {
         if !group.pilots.iter().all(|&pilot| candidates[pilot].has_taught()) {
             return None;
         }
-        let mut scored: Vec<_> = group.pilots.iter().map(|&pilot| candidates[pilot].lesson()).collect();
+        let taught = |&pilot: &usize| candidates[pilot].taught(candidates[pilot].lesson());
+        let mut scored: Vec<_> = group.pilots.iter().map(taught).collect();
         let goal = &candidates[group.members[0]].model.goal;
         scored.extend(group.remembered.map(|remembered| remembered.pilot(goal)));
         let lessons = candidates[group.members[0]].model.learn(&scored)?;
@@ -205,7 +206,7 @@ impl Learning {
         let scene = |number: &usize| candidates[*number].planned.index;
         let group = |group: &Group| GroupRecord {
             members: group.members.iter().map(scene).collect(),
-            pilots: group.pilots.iter().map(|n| (scene(n), candidates[*n].lesson().len())).collect(),
+            pilots: group.pilots.iter().map(|n| (scene(n), candidates[*n].lesson())).collect(),
             remembered: group.remembered,
         };
         self.groups.iter().map(group).collect()

@@ -44,6 +44,7 @@ pub use closed::{EncodeRequest, run as encode, scenes_file};
 pub use redo::Tolerance;
 
 use crate::character::Options;
+use crate::score;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
 use crate::support::lock::Earlier;
@@ -60,6 +61,7 @@ pub struct Request {
     /// The work folder.
     pub folder: PathBuf,
     pub settings: Resolved,
+    pub metric: score::Opener,
     /// How the segmentation network runs, where zones boost characters.
     pub segmentation: Options,
     /// What becomes of probes that an earlier run left in the work folder.

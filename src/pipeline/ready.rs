@@ -121,7 +121,8 @@ impl Ready {
             clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
         origin.add_encoder(&encoding, plan)?;
         let working = working(&input.clip, encoding.bits, events)?;
-        let open_backends = || Backends::open(&zones, &working, encoding.bits, memory / 2, events);
+        let pictures = (&working, encoding.bits);
+        let open_backends = || Backends::open(request.metric, &zones, pictures, memory / 2, events);
         let backends = clock.time("opening the metric", open_backends)?;
         origin.add_metric(&backends, plan)?;
         let has_roi = encoding.encoder.capabilities.roi_map;

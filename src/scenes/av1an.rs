@@ -96,6 +96,18 @@ mod tests {
         // weight falls to zero 59 frames from 83. At 70: 0.5·(1 − 13/59) = 0.39; at 45:
         // 0.9·(1 − 38/59) = 0.32. Of the 180 left, parts of 90: 160 is 0 from there.
         let frames = clip(250, &[0], &[(70, 0.5), (45, 0.9), (160, 3.0)]);
-        assert_eq!(starts(&scenes(&frames, 0..250, 12, 100)), [0, 70, 160]);
+        let pieces = [0..70, 70..160, 160..250].map(Scene::from);
+        assert_eq!(scenes(&frames, 0..250, 12, 100), pieces);
+        // 110: two parts of 55, of 27 to 82 frames, so that 90 is out of question.
+        let frames = clip(110, &[0], &[(60, 0.5), (90, 9.0)]);
+        assert_eq!(starts(&scenes(&frames, 0..110, 12, 100)), [0, 60]);
+        // The longest that may be is not too long.
+        assert_eq!(starts(&scenes(&frames, 0..100, 12, 100)), [0]);
+    }
+
+    #[test]
+    fn a_cut_at_the_start_of_a_zone_starts_one_scene() {
+        let frames = clip(200, &[0, 50, 62], &[]);
+        assert_eq!(scenes(&frames, 50..100, 12, 264), [50..62, 62..100].map(Scene::from));
     }
 }

@@ -97,6 +97,10 @@ pub struct Format {
     pub fps: Option<(u64, u64)>,
 }
 
+/// How a run comes by its back ends: [`open`], or what somebody has who measures
+/// with something else.
+pub type Opener = fn(&MetricSettings, Format, Session, u64, &Events) -> Result<Arc<dyn Backend>>;
+
 /// Opens the back end that `settings` asks for and reports which one runs. Back ends that prepare references keep those that fit into
 /// `memory` bytes.
 ///

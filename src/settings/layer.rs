@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// What a preset file says, without what it inherits.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Layer {
     pub description: Option<String>,
     pub extends: Option<(String, Place)>,

@@ -1,7 +1,7 @@
 //! Where presets come from: the program, a path, or the user's folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::layer::Layer;
 use super::nearest::nearest;
@@ -40,12 +40,21 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct Library {
     folder: Option<PathBuf>,
+    /// Presets that are in no file, by name.
+    texts: Vec<(String, String)>,
 }
 
 impl Library {
     /// With the user's presets in `folder`.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+        Self { folder, texts: Vec::new() }
+    }
+
+    /// With presets by name and text besides; they count as the user's.
+    #[must_use]
+    pub fn with_texts(mut self, texts: &[(String, String)]) -> Self {
+        self.texts.extend_from_slice(texts);
+        self
     }
 
     /// Names and sources of all presets: the program's, then the user's by name.
@@ -78,6 +87,9 @@ impl Library {
         }
         if let Some((name, text)) = BUILT_IN.iter().find(|(ours, _)| *ours == name) {
             return Ok(Source { origin: Origin::BuiltIn(name), text: (*text).to_owned() });
+        }
+        if let Some((name, text)) = self.texts.iter().find(|(theirs, _)| theirs == name) {
+            return Ok(Source { origin: Origin::File(Arc::new(name.into())), text: text.clone() });
         }
         let all = self.list();
         match all.iter().find(|(theirs, _)| theirs == name) {
@@ -120,7 +132,7 @@ impl Library {
                 problems.push(place, format!("extends goes round in a circle: {}", round.join(" → ")));
                 break;
             }
-            let layer = Layer::parse(&source.text, &source.origin, problems);
+            let layer = layer_of(&source, problems);
             next = layer.extends.clone().or_else(|| {
                 let root = matches!(source.origin, Origin::BuiltIn(name) if name == ROOT);
                 (!root).then(|| (ROOT.to_owned(), Place::whole(source.origin.clone())))
@@ -129,6 +141,20 @@ impl Library {
         }
         chain.reverse();
         chain
+    }
+}
+
+/// What a preset says. The program's own, which every other one inherits from, are read once.
+fn layer_of(source: &Source, problems: &mut Problems) -> Layer {
+    static OURS: [OnceLock<Layer>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+    let ours =
+        BUILT_IN.iter().position(|(name, _)| matches!(source.origin, Origin::BuiltIn(ours) if ours == *name));
+    match ours {
+        // There is nothing wrong with them, as tests see to.
+        Some(index) => {
+            OURS[index].get_or_init(|| Layer::parse(&source.text, &source.origin, problems)).clone()
+        }
+        None => Layer::parse(&source.text, &source.origin, problems),
     }
 }
 

@@ -22,7 +22,7 @@ mod resolve;
 mod schema;
 mod shipped;
 mod types;
-mod zones;
+pub mod zones;
 
 pub use problem::{Origin, Place, Problem, Problems};
 pub use resolve::{Request, Resolved, Typed, resolve};

@@ -111,7 +111,7 @@ mod tests {
             preset: Some("ssimu2-mean".to_owned()),
             typed: vec![Typed::set("metric.target=81.3"), Typed::set("metric.percentile=12.5")],
             zones: Some(ZoneList::Text(zones.to_owned())),
-            preset_folder: None,
+            ..Request::default()
         };
         resolve(&request).unwrap()
     }

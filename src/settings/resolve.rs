@@ -26,6 +26,8 @@ pub struct Request {
     pub zones: Option<ZoneList>,
     /// Folder of the user's presets instead of the usual one.
     pub preset_folder: Option<PathBuf>,
+    /// Presets that are in no file, by name.
+    pub preset_texts: Vec<(String, String)>,
 }
 
 /// A flag that sets a key.
@@ -130,7 +132,8 @@ impl Resolved {
 /// Reads the preset, what it extends, the flags and the zones. The error is a
 /// [`Problems`] with everything that is wrong.
 pub fn resolve(request: &Request) -> Result<Resolved> {
-    let library = Library::new(request.preset_folder.clone().or_else(user_folder));
+    let folder = request.preset_folder.clone().or_else(user_folder);
+    let library = Library::new(folder).with_texts(&request.preset_texts);
     let mut problems = Problems::default();
     let preset = request.preset.clone().unwrap_or_else(|| ROOT.to_owned());
     let asked = Place::whole(Origin::Flag("--preset".to_owned()));

@@ -31,7 +31,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             .truncate(false)
             .open(path)
             .with_context(context)?;
-        let (records, whole) = records(&file).with_context(context)?;
+        let (records, whole) = read(BufReader::new(&file)).with_context(context)?;
         // The torn end would otherwise run into the next record.
         file.set_len(whole).with_context(context)?;
         file.seek(SeekFrom::End(0)).with_context(context)?;
@@ -59,7 +59,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.ends_with(EXTENSION) {
                 let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                all.push((name, records(&file).with_context(context)?.0));
+                all.push((name, read(BufReader::new(&file)).with_context(context)?.0));
             }
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -77,11 +77,11 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
 /// How the names of journals of one process each end.
 const EXTENSION: &str = ".ndjson";
 
-/// The records, and the bytes up to the end of the last whole line.
-fn records<T: DeserializeOwned>(file: &File) -> std::io::Result<(Vec<T>, u64)> {
+/// The records of a journal and the length in bytes of its whole lines; what
+/// cannot be read as a record is left out.
+pub fn read<T: DeserializeOwned>(mut reader: impl BufRead) -> std::io::Result<(Vec<T>, u64)> {
     let mut records = Vec::new();
     let mut whole = 0;
-    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     loop {
         line.clear();

@@ -14,6 +14,7 @@ use crate::source::{Clip, PackedPicture, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::machine;
+use crate::support::panics::caught;
 use crate::support::permits::Permits;
 
 /// What is measured.
@@ -115,10 +116,8 @@ impl Measuring<'_> {
         distorted: Picture,
     ) -> Result<()> {
         let (index, metric) = (open.scene.index, &open.scene.settings.metric);
-        let references = open.backend.scene(&[reference])?;
-        let measured = references
-            .measure(0, &Arc::new(distorted))
-            .with_context(|| format!("scene {index}, frame {frame}"))?;
+        let measure = || open.backend.scene(&[reference])?.measure(0, &Arc::new(distorted));
+        let measured = caught(measure).with_context(|| format!("scene {index}, frame {frame}"))?;
         let score = score::frame_score(&measured, metric.metric, &metric.mix);
         let score = score::check_finite(score, index, frame, || open.backend.describe())?;
         let mut scores = open.scores.lock().unwrap_or_else(PoisonError::into_inner);

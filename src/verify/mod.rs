@@ -26,6 +26,7 @@ use crate::pipeline::backends::Backends;
 use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
 use crate::scenes::Scene;
+use crate::score;
 use crate::settings::{Pooling, Repeats, Resolved, Zone};
 use crate::source::{Clip, OpenOptions};
 use crate::support::cancel::Cancel;
@@ -46,6 +47,7 @@ pub struct Request {
     /// The av1an scenes.json that it was made with.
     pub scenes: PathBuf,
     pub settings: Resolved,
+    pub metric: score::Opener,
     /// What `settings` are, a sentence.
     pub judged_by: String,
     /// By scene, the score that it was to have, where that is not its zone's target.
@@ -88,7 +90,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     let working = input::working(&source, BITS, events)?;
     check_size(&source, &working, &encoded)?;
     color::check(working.color()?, &encoded.color, request.ignore_color, events)?;
-    let backends = Backends::open(&zones, &working, BITS, 0, events)?;
+    let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);

@@ -4,12 +4,14 @@
 // Each test file compiles this module and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod built;
 pub mod programs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, OnceLock};
 
+pub use built::{example_library, example_program};
 pub use programs::{Svt, av1an, interrupt, require, running, svt, tool, vapoursynth_folder};
 use progression_boost::settings::{Metric, MetricBackend, MetricSettings, Request, resolve};
 use progression_boost::source::{OpenOptions, Picture, ResolvedColor, Session};

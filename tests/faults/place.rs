@@ -198,6 +198,12 @@ impl Place {
                 std::fs::write(self.path("frames.raw"), vec![0; BROKEN_FRAME]).unwrap();
                 self.run(command, false, &[])
             }
+            Trouble::Metric => {
+                let inner = self.command(command, false, &[]);
+                let mut faulty = Process::new(common::example_program("faulty_metric"));
+                like(&mut faulty, &inner);
+                Ended::of(&faulty.output().unwrap())
+            }
             Trouble::LargestFile(half_kibibytes) => self.limited(command, half_kibibytes),
             Trouble::Damage(damage) => {
                 let film = std::fs::read(self.path("out.mkv")).unwrap();
@@ -233,9 +239,8 @@ impl Place {
         let inner = self.command(command, false, &[]);
         let mut limited = common::tool("sh");
         let limit = format!("trap '' XFSZ; ulimit -f {half_kibibytes}; exec \"$@\"");
-        limited.args(["-c", &limit, "sh"]).arg(inner.get_program()).args(inner.get_args());
-        limited.current_dir(self.folder.path());
-        limited.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        limited.args(["-c", &limit, "sh"]).arg(inner.get_program());
+        like(&mut limited, &inner);
         Ended::of(&limited.output().unwrap())
     }
 
@@ -295,6 +300,13 @@ impl Place {
         }
         found
     }
+}
+
+/// Gives `process` the arguments, folder and environment of `other`.
+fn like(process: &mut Process, other: &Process) {
+    process.args(other.get_args());
+    process.current_dir(other.get_current_dir().unwrap());
+    process.envs(other.get_envs().filter_map(|(key, value)| Some((key, value?))));
 }
 
 fn killed_when(process: &mut Process, now: impl Fn() -> bool) -> Ended {

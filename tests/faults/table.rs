@@ -25,6 +25,8 @@ pub enum Trouble {
     Filter(usize),
     /// The source of the clip has no frames from the middle on.
     Source,
+    /// The metric panics at the pictures of the middle scene.
+    Metric,
     /// No file can be larger than so many half kibibytes.
     LargestFile(usize),
     /// What is done to the encode to be verified.
@@ -47,6 +49,7 @@ impl Trouble {
             Self::EncoderHangs => &["no progress"],
             Self::Filter(_) => &["gave up"],
             Self::Source => &["source ends"],
+            Self::Metric => &["should be reported"],
             Self::LargestFile(_) | Self::ReadOnly(..) | Self::Damage(_) => &["error:"],
             Self::KilledAfter(_) | Self::KilledWhileMuxing | Self::FilesOfTheFuture => &[],
         }
@@ -172,9 +175,17 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "panic in a metric",
-        boost: Cell::Senseless("no input is known that makes one panic"),
-        encode: Cell::Senseless("it measures nothing"),
-        verify: Cell::Senseless("no input is known that makes one panic"),
+        boost: run(
+            Trouble::Metric,
+            1,
+            &["too bright for this metric", "should be reported", "1 (frames 14 to 28)", "--resume"],
+        ),
+        encode: Cell::Senseless("it measures nothing; with --boost it does as boosting"),
+        verify: run(
+            Trouble::Metric,
+            1,
+            &["too bright for this metric", "should be reported", "scene 1, frame "],
+        ),
     },
     Fault {
         name: "kill -9 after the first stage",

@@ -14,6 +14,7 @@ use crate::pipeline::encoding::Recorded;
 use crate::pipeline::memory::{Memory, Now};
 use crate::pipeline::{OnSceneFailure, Request};
 use crate::scenes::Scene;
+use crate::score;
 use crate::settings::Resolved;
 use crate::source::OpenOptions;
 use crate::support::atomic;
@@ -134,6 +135,7 @@ impl Plan {
             memory: None,
             on_scene_failure: self.on_scene_failure,
             stall: self.stall,
+            metric: score::open,
             learned: self.learned.as_ref().map(mapped),
             staged: false,
         }

@@ -44,11 +44,16 @@ pub struct Title {
 #[derive(Debug)]
 pub struct Titles(Vec<Title>);
 
+/// Whether a folder holds the plans of several titles.
+pub fn is_one(folder: &Path) -> bool {
+    folder.join(FILE).is_file()
+}
+
 impl Titles {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
         let context = || format!("cannot read {}", path.display());
-        let folders = if path.is_file() {
+        let folders = if is_one(folder) {
             let bytes = std::fs::read(&path).with_context(context)?;
             let season: Season = serde_json::from_slice(&bytes).with_context(context)?;
             // Scripts are evaluated in their own folders while another title is at work.
