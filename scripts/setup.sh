@@ -16,7 +16,7 @@ announce_environment
 require_programs "progression-boost" $(programs_for build boost)
 check_encoder
 # shellcheck disable=SC2046
-want_programs "\`progression-boost encode\`" $(programs_for encode) ||
+want_programs "\`progression-boost encode\` and scene detection \`progressive\`" $(programs_for scenes encode) ||
     say "Going on: boosting does not need them"
 make_environment
 configure_vapoursynth

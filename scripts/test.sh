@@ -16,9 +16,9 @@ done
 # Before anything is built: every program that a test may start, by the tests' own list.
 # shellcheck disable=SC2046 # one word a program
 if [ "$(package_manager)" = apt-get ]; then
-    require_programs "the tests" $(programs_for build boost encode test)
+    require_programs "the tests" $(programs_for build boost scenes encode test)
 else
-    want_programs "the tests" $(programs_for encode test) ||
+    want_programs "the tests" $(programs_for scenes encode test) ||
         not_prepared "some programs that the tests start are missing; see above"
 fi
 scripts/setup.sh

@@ -43,8 +43,9 @@
 //! solves what all of them left, with the code that solves one machine's.
 //!
 //! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
-//! [`verify`] (measures a finished encode against its targets) and [`dispatch`]
-//! (lets av1an's workers start when CPU and VRAM have room).
+//! [`verify`] (measures a finished encode against its targets), [`dispatch`]
+//! (lets av1an's workers start when CPU and VRAM have room) and [`doctor`] (tries
+//! what a run needs, VapourSynth in a child process, and says what to do).
 //! [`cli`] turns arguments into requests and [`support::events::Event`]s into
 //! bars and lines; no stage prints.
 //!
@@ -87,6 +88,7 @@ pub mod output;
 pub mod pipeline;
 
 pub mod dispatch;
+pub mod doctor;
 pub mod encode;
 pub mod verify;
 

@@ -299,7 +299,7 @@ fn plugins_find_the_cuts_of_a_long_clip_in_segments_as_in_one_pass() {
     );
     let with = |sequential_plugins: bool| {
         let wanted = BTreeSet::from([Detector::Scxvid]);
-        let options = AnalysisOptions { sequential_plugins };
+        let options = AnalysisOptions { sequential_plugins, ..AnalysisOptions::default() };
         let analysis = analyse(&clip, &wanted, options, &Events::silent(), &Cancel::new()).unwrap();
         analysis.scxvid.unwrap()
     };

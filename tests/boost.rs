@@ -300,6 +300,29 @@ fn an_analysis_input_of_another_length_is_refused_with_both_counts() {
 }
 
 #[test]
+fn a_probe_input_stands_in_for_the_script_where_it_fits() {
+    let run = Run::new("clip.set_output()");
+    for (name, end, says) in [
+        ("short.vpy", "clip[:90].set_output()", &["short.vpy", "90 frames", "96 frames"]),
+        ("small.vpy", "clip.resize.Point(64, 48).set_output()", &["small.vpy", "64x48", "128x96"]),
+        ("wide.vpy", "clip.std.SetFrameProps(_Matrix=9, _Primaries=9).set_output()", &["colour", "9", "1"]),
+    ] {
+        run.script(name, end);
+        run.run(&["--probe-input", name]).failed(1, says);
+    }
+    run.run(&[]).ok();
+    let scenes = run.scenes();
+    run.script("same.vpy", "clip.std.SetFrameProps(FromElsewhere=1).set_output()");
+    run.run(&["--force", "--probe-input", "same.vpy"]).ok();
+    assert_eq!(run.scenes(), scenes);
+    // Where nothing is to be seen, every probe is perfect.
+    run.script("flat.vpy", "core.std.BlankClip(clip, keep=True).set_output()");
+    run.run(&["--force", "--probe-input", "flat.vpy"]).ok();
+    assert!(list(&run.scenes()).iter().all(|(.., crf)| *crf >= 50.0));
+    assert_eq!(list(&run.scenes()).len(), list(&scenes).len(), "scenes are those of the script");
+}
+
+#[test]
 fn a_newer_encoder_gets_quarter_steps_and_its_own_options() {
     let run = Run::new("clip[:40].set_output()");
     let encoder = common::svt(common::Svt::V4_2);

@@ -13,7 +13,7 @@ const GOAL: Goal =
     Goal { target: 80.0, higher_is_better: true, min_crf: 8.0, max_crf: 50.0, unreliable_crf: 11.0 };
 const ADAPTIVE: Adaptive =
     Adaptive { first_crf: Some(24.0), tolerance: 1.5, quarter_steps: true, expected_factor: 1.0 };
-const MODEL: Model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE) };
+const MODEL: Model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE), ease: 0.0 };
 const SLOPES: Slopes = Slopes { typical: 0.5, low: 0.25, high: 1.0 };
 const LESSONS: Lessons = Lessons { slopes: SLOPES, start: 27.1 };
 const PRESETS: Presets = Presets { probing: 7, final_: 2 };
@@ -57,7 +57,7 @@ const Q24: f64 = 343.0;
 #[test]
 fn a_pilot_begins_where_the_preset_says_within_the_limits() {
     let first = |adaptive, goal| {
-        let model = Model { goal, kind: Kind::Adaptive(adaptive) };
+        let model = Model { goal, kind: Kind::Adaptive(adaptive), ease: 0.0 };
         match model.next(&[], Role::Pilot, None) {
             Next::Probe(crf) => crf,
             next => panic!("{next:?}"),
@@ -335,6 +335,7 @@ fn model(goal: Goal, quarter_steps: bool) -> Model {
     Model {
         goal,
         kind: Kind::Adaptive(Adaptive { quarter_steps, tolerance: goal.target / 50.0, ..ADAPTIVE }),
+        ease: 0.0,
     }
 }
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use progression_boost::settings::dynamic::Rules;
 use progression_boost::settings::library::BUILT_IN;
 use progression_boost::settings::{
-    EncoderFamily, FrameSelection, Metric, MetricBackend, ModelKind, Pooling, Request, Resolved, SceneMethod,
-    Settings, SourceProvider, resolve,
+    Crop, EncoderFamily, FrameSelection, Metric, MetricBackend, ModelKind, Pooling, Request, Resolved,
+    SceneMethod, Settings, SourceProvider, SplitRules, ZoneList, resolve,
 };
 
 fn preset(name: &str) -> Resolved {
@@ -59,7 +59,10 @@ const TABLE: [Row; 8] = [
 
 #[test]
 fn every_preset_has_the_values_of_the_table() {
-    assert_eq!(BUILT_IN.map(|(name, _)| name), TABLE.map(|row| row.name));
+    assert_eq!(
+        BUILT_IN[..TABLE.len()].iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+        TABLE.map(|row| row.name)
+    );
     for row in TABLE {
         let Resolved { base: s, description, warnings, .. } = preset(row.name);
         let name = row.name;
@@ -86,9 +89,11 @@ fn every_preset_has_the_common_values() {
         assert_eq!(source.provider, SourceProvider::Auto);
         assert_eq!((s.scenes.min_scene_len, s.scenes.strict, s.scenes.full_range), (12, false, None));
         assert_eq!((s.metric.min_crf, s.metric.unreliable_crf, s.metric.base_crf), (8.0, None, 28.0));
-        assert_eq!((s.metric.intensity, s.metric.crop), (203.0, [0; 4]));
+        assert_eq!((s.metric.intensity, s.metric.crop), (203.0, Crop::Sides([0; 4])));
         assert_eq!(s.metric.backend, MetricBackend::Auto);
-        assert_eq!((s.metric.mix.mean_inf, s.metric.mix.mean_n3, s.metric.mix.max_inf), (0.030, 0.30, 0.027));
+        let mix = s.metric.mix;
+        assert_eq!((mix.mean_inf, mix.mean_n3, mix.max_inf, mix.max_n3), (0.030, 0.30, 0.027, 0.0));
+        assert_eq!((s.metric.panning_rejection, s.metric.frames.peak_frames), (0.0, 0));
         assert_eq!((s.output.min_crf, s.output.photon_noise, s.encoder.lp), (6.5, None, 3));
         assert_eq!((s.encoder.workers, s.encoder.program), (None, PathBuf::from("SvtAv1EncApp")));
         let expected = FrameSelection {
@@ -106,6 +111,100 @@ fn every_preset_has_the_common_values() {
         assert_eq!((s.model.tolerance, s.model.first_crf), (None, None));
         assert_eq!(s.dynamic, progression_boost::settings::DynamicRules::default());
     }
+}
+
+/// The table in section 8 of spec 10, and beside each preset with characters the one
+/// without: metric, pooling, target; Σ, intensity; least and highest CRF, the final
+/// least; presets; frames by their probe; ROI, CRF, curve, motion.
+#[test]
+fn the_presets_of_2025_have_the_values_of_their_table() {
+    let max = Some((Metric::ButteraugliMaxMix, Pooling::Worst, 0.8));
+    let mean = Some((Metric::ButteraugliMeanMix, Pooling::TrimmedMean, 0.85));
+    let ssimu2 = Some((Metric::Ssimu2, Pooling::TrimmedMean, 80.0));
+    let (strong, middle) = (Some((5.0, 3.0, 0, 3.0)), Some((5.0, 7.0, 1, 3.0)));
+    let character = Some((5.0, 11.0, 1, 4.0));
+    for (name, metric, (sigma, intensity), crfs, presets, probing_diff, characters) in [
+        ("max-butteraugli", max, (0.5, 203.0), (11.0, 32.0, 6.0), (7, 0), 8, None),
+        ("max-character-butteraugli", max, (0.5, 203.0), (11.0, 32.0, 6.0), (7, 0), 8, strong),
+        ("balanced-butteraugli", mean, (1.2, 170.0), (18.0, 36.0, 9.0), (7, 2), 0, None),
+        ("balanced-character-butteraugli", mean, (1.2, 170.0), (18.0, 36.0, 9.0), (7, 2), 0, middle),
+        ("balanced-ssimu2", ssimu2, (2.0, 170.0), (18.0, 36.0, 9.0), (8, 2), 0, None),
+        ("balanced-character-ssimu2", ssimu2, (2.0, 170.0), (18.0, 36.0, 9.0), (8, 2), 0, middle),
+        ("basic-butteraugli", mean, (1.2, 170.0), (14.0, 36.0, 14.0), (7, 2), 0, None),
+        ("basic-ssimu2", ssimu2, (2.0, 170.0), (14.0, 36.0, 14.0), (8, 2), 0, None),
+        ("basic-character", None, (1.2, 170.0), (11.0, 32.0, 14.0), (7, 2), 0, character),
+    ] {
+        let Resolved { base: s, warnings, .. } = preset(name);
+        assert_eq!(warnings, [""; 0], "{name}");
+        assert_eq!(
+            (s.scenes.method, s.scenes.split_rules()),
+            (SceneMethod::Progressive, SplitRules::Progressive)
+        );
+        let p = s.scenes.progressive;
+        let lengths =
+            [p.target_18, p.target_12, p.target_27, s.scenes.extra_split, p.still_0042, p.still_0012];
+        assert_eq!((s.scenes.min_scene_len, lengths), (9, [17, 65, 129, 193, 257, 321]), "{name}");
+        let found = s.metric.enable.then_some((s.metric.metric, s.metric.pooling, s.metric.target));
+        assert_eq!(found, metric, "{name}");
+        assert_eq!((s.metric.panning_rejection, s.metric.intensity), (sigma, intensity), "{name}");
+        assert_eq!((s.metric.min_crf, s.metric.max_crf, s.output.min_crf), crfs, "{name}");
+        assert_eq!((s.encoder.probing_preset, s.encoder.final_preset), presets, "{name}");
+        let frames = FrameSelection {
+            peak_frames: 4,
+            highest_diff_frames: 3,
+            highest_diff_min_separation: 1,
+            highest_probing_diff_frames: probing_diff,
+            upper_bracket_frames: 1,
+            bracket_min_separation: 24,
+            lower_bracket_frames: 3,
+            upper_bracket_fallback_frames: 1,
+            first_frame: true,
+            last_frame: true,
+        };
+        assert_eq!(s.metric.frames, frames, "{name}");
+        let mix = s.metric.mix;
+        assert_eq!((mix.mean_inf, mix.mean_n3, mix.max_inf, mix.max_n3), (0.030, 0.24, 0.032, 0.20));
+        let c = &s.character;
+        let found = c.enable.then_some((c.roi_boost_max, c.crf_boost_max, c.crf_curve, c.motion_boost_max));
+        assert_eq!(found, characters, "{name}");
+    }
+}
+
+/// In the script's order but for what its list has besides ours.
+#[test]
+fn psychovisual_forks_get_the_parameters_of_2025() {
+    for (name, bias, psy_rd) in [
+        ("max-butteraugli", 16, "2.0"),
+        ("balanced-character-butteraugli", 10, "2.0"),
+        ("basic-ssimu2", 10, "1.5"),
+        ("basic-character", 16, "2.0"),
+    ] {
+        let expected = [0, 1].map(|hvs| {
+            format!(
+                "--keyint -1 --input-depth 10 --scm 0 --tune 3 --luminance-qp-bias {bias} --qm-min 8 --chroma-qm-min 10 \
+                 --psy-rd {psy_rd} --spy-rd 2 --complex-hvs {hvs} --qp-scale-compress-strength 3"
+            )
+        });
+        assert_eq!(lists(&preset(name).base, EncoderFamily::Psyex), expected, "{name}");
+    }
+}
+
+/// A preset for zones changes what it says itself; another one changes all.
+#[test]
+fn a_zone_with_a_preset_for_zones_is_otherwise_like_the_clip() {
+    let request = Request {
+        preset: Some("balanced-ssimu2".to_owned()),
+        typed: vec![progression_boost::settings::Typed::set("metric.target=77")],
+        zones: Some(ZoneList::Text("0 3000 scene-detection-av1an 3000 4000 butteraugli-max".to_owned())),
+        ..Request::default()
+    };
+    let resolved = resolve(&request).unwrap();
+    let zones = resolved.zones(5000, &mut Vec::new()).unwrap();
+    assert_eq!(zones[0].settings.scenes.method, SceneMethod::Av1an);
+    assert_eq!(zones[0].settings.metric, resolved.base.metric);
+    assert_eq!(zones[0].settings.encoder, resolved.base.encoder);
+    assert_eq!(zones[1].settings.metric.target, 0.85);
+    assert_eq!(zones[2].settings, resolved.base);
 }
 
 fn lists(settings: &Settings, family: EncoderFamily) -> [String; 2] {

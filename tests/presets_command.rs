@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::Parser;
 use progression_boost::cli::presets::{PresetsArgs, run};
-use progression_boost::settings::library::BUILT_IN;
+use progression_boost::settings::library::{BUILT_IN, GROUPS};
 use progression_boost::settings::{Request, Settings, guide, resolve};
 
 #[derive(Parser)]
@@ -40,6 +40,9 @@ fn list_names_every_preset_with_its_description() {
         let line = text.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
         assert!(line.len() > name.len() + 10, "{line}");
     }
+    assert_eq!(GROUPS.map(|(_, count)| count).iter().sum::<usize>(), BUILT_IN.len());
+    let titles: Vec<&str> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(titles[..3], GROUPS.map(|(title, _)| format!("{title}:")));
 }
 
 #[test]

@@ -80,15 +80,17 @@ fn pooling_agrees_with_the_golden_figures() {
     assert_eq!(cases.len(), 12);
     for case in cases {
         let metric = if case.metric == "ssimu2" { Metric::Ssimu2 } else { Metric::ButteraugliMeanMix };
-        let mean = pool(&case.scores, &settings(metric, Pooling::ReferenceMean)).unwrap();
+        let scores: Vec<(usize, f64)> = case.scores.iter().copied().enumerate().collect();
+        let mean = pool(&scores, &settings(metric, Pooling::ReferenceMean)).unwrap();
         assert_close(mean.score, case.mean, &format!("mean of {:?}", case.scores));
         assert_eq!(mean.unreliable, case.unreliable, "{:?}", case.scores);
-        let worst = pool(&case.scores, &settings(metric, Pooling::Worst)).unwrap();
+        let worst = pool(&scores, &settings(metric, Pooling::Worst)).unwrap();
         assert_close(worst.score, case.worst, &format!("worst of {:?}", case.scores));
     }
 }
 
 const NOTHING: FrameSelection = FrameSelection {
+    peak_frames: 0,
     highest_diff_frames: 0,
     highest_diff_min_separation: 4,
     highest_probing_diff_frames: 0,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{BT709, metric_settings};
 use progression_boost::score::{self, Backend, Measurement};
-use progression_boost::settings::{Metric, MetricBackend, MetricSettings};
+use progression_boost::settings::{Crop, Metric, MetricBackend, MetricSettings};
 use progression_boost::source::{OpenOptions, PackedPicture, Picture, ResolvedColor, Session};
 use progression_boost::support::events::{Event, Events};
 
@@ -116,7 +116,7 @@ fn both_sides_carry_the_colour_and_the_filter_the_intensity() {
 #[test]
 fn only_what_the_crop_leaves_is_measured() {
     let settings = MetricSettings {
-        crop: [8, 0, 16, 2],
+        crop: Crop::Sides([8, 0, 16, 2]),
         ..metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship)
     };
     let (backend, _) = open(&settings, BT709, session("stand_in_vship4", "works"));

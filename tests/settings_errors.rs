@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use progression_boost::settings::{
-    EncoderFamily, Problems, Request, Resolved, SceneMethod, Typed, ZoneList, resolve,
+    Crop, EncoderFamily, Problems, Request, Resolved, SceneMethod, Typed, ZoneList, resolve,
 };
 use proptest::prelude::*;
 
@@ -278,7 +278,7 @@ fn what_is_typed_overrides_the_preset_and_is_named_in_errors() {
     ])
     .unwrap()
     .base;
-    assert_eq!((resolved.metric.target, resolved.metric.crop), (0.7, [0, 0, 20, 20]));
+    assert_eq!((resolved.metric.target, resolved.metric.crop), (0.7, Crop::Sides([0, 0, 20, 20])));
     assert_eq!(resolved.metric.pooling, progression_boost::settings::Pooling::Percentile(10.0));
     assert_eq!((resolved.encoder.workers, resolved.scenes.strict), (Some(4), true));
     assert_eq!(resolved.dynamic.crf.as_deref(), Some("crf - 1"));

@@ -289,7 +289,7 @@ fn zones_keep_their_targets_and_unmeasured_ones_are_left_out() {
 #[test]
 fn clips_that_cannot_be_compared_are_refused_with_both_values() {
     let film = Film::new();
-    film.run(&["verify", "clip.vpy", "clip.vpy"]).failed(2, &["--scenes FILE is needed"]);
+    film.run(&["verify", "clip.vpy", "clip.vpy"]).failed(2, &["--scenes <FILE>", "required"]);
     film.verify("nowhere.mkv", &[]).failed(1, &["nowhere.mkv"]);
     film.script("short.vpy", "clip[:59].set_output()");
     film.verify("short.vpy", &[]).failed(1, &["short.vpy has 59 frames, clip.vpy has 60"]);
@@ -373,13 +373,26 @@ fn reports_are_written_and_a_missed_target_is_an_exit_code() {
     film.verify("clip.vpy", &["--every", "0"]).failed(2, &["--every 0"]);
     film.verify("clip.vpy", &["--max-error", "nan"]).failed(2, &["--max-error NaN"]);
 
-    film.verify("clip.vpy", &["--every", "20", "--html", "report.html", "--json", "report.json"]).ok();
+    film.verify("clip.vpy", &["--every", "20", "--report", "report.html", "--json", "report.json"]).ok();
     let page = std::fs::read_to_string(film.path("report.html")).unwrap();
-    assert_eq!(page.matches("<svg").count(), 3);
-    for foreign in ["http:", "https:", "src=", "href=", "@import", "url("] {
+    // The one address is in the comment of the plotting library.
+    assert_eq!(page.matches("https:").count(), 1);
+    for foreign in ["http:", " src=", "href=", "@import", "url("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
-    assert!(page.contains("frames 20 to 45: score 100.000") && page.contains("CRF 40.00"), "{page}");
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: Value = serde_json::from_str(data).expect("the page's data are JSON");
+    let scene = &data["runs"][0]["scenes"][1];
+    assert_eq!((&scene["start"], &scene["end"], &scene["crf"]), (&json!(20), &json!(45), &json!(40.0)));
+    assert_eq!((&scene["score"], &data["runs"][0]["every"]), (&json!(100.0), &json!(20)));
+    assert!(page.contains("0 % of 3 scenes within ±1 of"), "the headline");
+    // The worst frame of each scene, as JPEGs of both sides; the clip is its own encode.
+    let pictures = data["pictures"].as_array().unwrap();
+    assert_eq!(pictures.len(), 3);
+    for picture in pictures {
+        assert!(picture["left"].as_str().unwrap().starts_with("data:image/jpeg;base64,/9j/"));
+        assert_eq!(picture["left"], picture["right"]);
+    }
     let report: Value = serde_json::from_slice(&std::fs::read(film.path("report.json")).unwrap()).unwrap();
     assert_eq!((&report["frames"], &report["every"]), (&json!(60), &json!(20)));
 }
@@ -491,4 +504,27 @@ clip.std.ModifyFrame(clip, slow).set_output()",
     let ended = Ended::of(&child.wait_with_output().unwrap());
     ended.failed(130, &["interrupted"]);
     assert!(!ended.stderr.contains("--resume"), "{}", ended.stderr);
+}
+
+/// The same clip, and with another frame blurred in each shot.
+#[test]
+fn two_encodes_are_compared_in_one_page() {
+    let film = Film::new();
+    let blur = "clip = core.std.FrameEval(clip, lambda n: clip.std.BoxBlur(hradius=4) if n == 30 else clip)\nclip.set_output()";
+    film.script("worse.vpy", blur);
+    film.verify("clip.vpy", &["--every", "5", "--json", "a.json"]).ok();
+    film.verify("worse.vpy", &["--every", "5", "--json", "b.json"]).ok();
+    film.run(&["report", "compare", "a.json", "b.json", "-o", "both.html"]).ok();
+    let page = std::fs::read_to_string(film.path("both.html")).unwrap();
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: Value = serde_json::from_str(data).unwrap();
+    let score = |run: usize| number(&data["runs"][run]["scenes"][1]["score"]);
+    assert!(score(0) > score(1), "{} {}", score(0), score(1));
+    assert_eq!(data["runs"][1]["name"], "worse.vpy");
+    // The frame that differs comes first.
+    let pictures = data["pictures"].as_array().unwrap();
+    assert_eq!((&pictures[0]["frame"], &pictures[0]["scene"]), (&json!(30), &json!(1)));
+    assert_ne!(pictures[0]["left"], pictures[0]["right"]);
+    std::fs::write(film.path("c.json"), "{}").unwrap();
+    film.run(&["report", "compare", "a.json", "c.json", "-o", "x.html"]).failed(1, &["verify --json FILE"]);
 }

@@ -55,7 +55,9 @@ impl Bench {
         let mut candidates = Vec::new();
         for scene in planned {
             let backend = backends.of_zone(scene.zone).context("every zone measures")?;
-            let model = modelling::model(scene.settings, encoding.encoder.capabilities.quarter_steps);
+            let diff = &luma.diff[scene.scene.range()];
+            let quarter_steps = encoding.encoder.capabilities.quarter_steps;
+            let model = modelling::model(scene.settings, diff, quarter_steps);
             candidates.push(Candidate::new(scene, model, Arc::clone(backend), &luma, 1 << 30, &picture)?);
         }
         let learning = Learning::plan(&mut candidates, |settings| encoding.work_ratio(settings));

@@ -1,22 +1,25 @@
 //! Runs every method on a set and counts what it finds.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
-use progression_boost::analysis::{Analysis, AnalysisOptions, Detector, Plugin, analyse, unavailable};
+use progression_boost::analysis::{
+    Analysis, AnalysisOptions, Detector, FirstPass, Plugin, analyse, unavailable,
+};
 use progression_boost::source::Clip;
 use progression_boost::support::cancel::Cancel;
 use progression_boost::support::events::Events;
 
 use crate::make::{Truth, open};
 
-pub const METHODS: [(&str, Option<Detector>); 6] = [
+pub const METHODS: [(&str, Option<Detector>); 7] = [
     ("decoding alone", None),
     ("builtin", Some(Detector::Builtin)),
     ("av1an (standard)", Some(Detector::Av1an)),
     ("av1an_fast", Some(Detector::Av1anFast)),
+    ("x264's first pass", Some(Detector::X264)),
     ("scxvid", Some(Detector::Scxvid)),
     ("wwxd", Some(Detector::Wwxd)),
 ];
@@ -69,6 +72,13 @@ pub fn round(
         for plugin in [Plugin::Wwxd, Plugin::Scxvid].into_iter().filter(|p| detector == Some(p.detector())) {
             score.unavailable = unavailable(plugin, clip.session());
         }
+        let mut first_pass = None;
+        if detector == Some(Detector::X264) {
+            match FirstPass::open(Path::new("x264"), &Cancel::new()) {
+                Ok(pass) => first_pass = Some(pass.with(0..clip.info().frames)),
+                Err(error) => score.unavailable = Some(format!("{error:#}")),
+            }
+        }
         if score.unavailable.is_some() {
             return Ok(());
         }
@@ -79,8 +89,8 @@ pub fn round(
             continue;
         };
         let wanted = BTreeSet::from([detector]);
-        let analysis =
-            analyse(&clip, &wanted, AnalysisOptions::default(), &Events::silent(), &Cancel::new())?;
+        let options = AnalysisOptions { first_pass: first_pass.as_ref(), ..AnalysisOptions::default() };
+        let analysis = analyse(&clip, &wanted, options, &Events::silent(), &Cancel::new())?;
         total += started.elapsed().as_secs_f64();
         if score.seconds.is_empty() {
             count(&frames(&analysis, detector), truth, say, score);
@@ -104,6 +114,8 @@ fn frames(analysis: &Analysis, detector: Detector) -> Vec<usize> {
         Detector::Av1anFast => analysis.av1an_fast.iter().flatten().map(|f| f.cut).collect(),
         Detector::Scxvid => analysis.scxvid.clone().unwrap_or_default(),
         Detector::Wwxd => analysis.wwxd.clone().unwrap_or_default(),
+        Detector::X264 => analysis.x264.clone().unwrap_or_default(),
+        Detector::Props => analysis.props.clone().unwrap_or_default(),
     };
     // Frame 0 begins the clip, whatever a detector thinks of it.
     flags.iter().enumerate().skip(1).filter(|(_, cut)| **cut).map(|(n, _)| n).collect()

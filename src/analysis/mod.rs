@@ -1,9 +1,11 @@
 //! Per-frame facts about the source: luma statistics and the detectors' verdicts.
 
 mod av1an;
+mod bars;
 mod blocks;
 mod contrast;
 mod cuts;
+pub mod first_pass;
 mod luma;
 mod pass;
 mod plugins;
@@ -17,6 +19,7 @@ use crate::source::{Clip, Family};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 
+pub use first_pass::FirstPass;
 pub use plugins::{Plugin, unavailable};
 
 /// Luma statistics of every frame of a clip (spec 01); all vectors have one
@@ -50,11 +53,17 @@ pub enum Detector {
     Wwxd,
     /// The plugin Scxvid.
     Scxvid,
+    /// x264's first pass; see [`first_pass`].
+    X264,
+    /// Whatever set the frame properties `_SceneChangePrev` and `_SceneChangeNext`.
+    Props,
 }
 
 /// How [`analyse`] works; the defaults suit everyone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AnalysisOptions {
+pub struct AnalysisOptions<'a> {
+    /// For [`Detector::X264`].
+    pub first_pass: Option<&'a FirstPass>,
     /// Let the plugins see every clip in one strictly sequential pass. Otherwise
     /// long clips are cut into overlapping segments that run side by side; near
     /// the seams Scxvid, which remembers its last cut, may then decide otherwise.
@@ -66,6 +75,10 @@ pub struct AnalysisOptions {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
     pub luma: LumaStats,
+    /// Black in all frames that show something at all: [left, right, top, bottom], even;
+    /// `None` where no frame does.
+    #[serde(default)]
+    pub bars: Option<[usize; 4]>,
     pub builtin: Option<Builtin>,
     pub av1an: Option<Vec<Av1anFrame>>,
     pub av1an_fast: Option<Vec<Av1anFrame>>,
@@ -73,6 +86,13 @@ pub struct Analysis {
     pub wwxd: Option<Vec<bool>>,
     /// Whether the plugin sees a cut before the frame.
     pub scxvid: Option<Vec<bool>>,
+    /// Whether x264 sees a cut before the frame.
+    #[serde(default)]
+    pub x264: Option<Vec<bool>>,
+    /// Whether the frame's properties say that a cut is before it; `None` also
+    /// where no frame has such a property.
+    #[serde(default)]
+    pub props: Option<Vec<bool>>,
 }
 
 /// The built-in detector's view.
@@ -97,7 +117,7 @@ pub struct Av1anFrame {
 
 /// Reads the whole clip and runs the wanted detectors.
 ///
-/// Luma statistics, [`Detector::Builtin`] and av-scenechange come out of one
+/// Luma statistics and all detectors but the plugins come out of one
 /// pass that requests each source frame once and keeps all cores busy; every
 /// plugin makes a pass of its own. Integer YUV and grey of 8 to 16 bits is read
 /// as it is, anything else as 10-bit 4:2:0. The result does not depend on the
@@ -106,11 +126,11 @@ pub struct Av1anFrame {
 pub fn analyse(
     clip: &Clip,
     wanted: &BTreeSet<Detector>,
-    options: AnalysisOptions,
+    options: AnalysisOptions<'_>,
     events: &Events,
     cancel: &Cancel,
 ) -> Result<Analysis> {
-    let mut analysis = pass::run(&readable(clip)?, wanted, events, cancel)?;
+    let mut analysis = pass::run(&readable(clip)?, wanted, options.first_pass, events, cancel)?;
     for plugin in [Plugin::Wwxd, Plugin::Scxvid] {
         if wanted.contains(&plugin.detector()) {
             let verdicts = plugins::run(plugin, clip, options, events, cancel)?;

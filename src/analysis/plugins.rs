@@ -85,7 +85,7 @@ pub fn unavailable(plugin: Plugin, session: Session) -> Option<String> {
 pub(super) fn run(
     plugin: Plugin,
     clip: &Clip,
-    options: AnalysisOptions,
+    options: AnalysisOptions<'_>,
     events: &Events,
     cancel: &Cancel,
 ) -> Result<Vec<bool>> {

@@ -26,4 +26,4 @@ pub use mask::{FrameMap, maximum_3x3, neighbourhood, reduce};
 pub use masks::{SceneMasks, masks_key};
 pub use onnx::Network;
 pub use segmenter::{Segmenter, find_model};
-pub use trt::{Engine, find_trtexec};
+pub use trt::{Engine, find_trtexec, runtime};

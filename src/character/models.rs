@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
 use crate::source::Session;
+use crate::support::lacks::Lacks;
 
 /// The network that is looked for by name.
 pub const FILE_NAME: &str = "isnet_is.onnx";
@@ -105,11 +106,12 @@ pub fn find(explicit: Option<&Path>, places: &[Place]) -> Result<PathBuf> {
     }
     let wanted: Vec<String> =
         places.iter().map(|place| format!("  {} ({})", place.path.display(), place.what)).collect();
-    bail!(
+    let text = format!(
         "Character Boost needs the network {FILE_NAME}, which is not ours to ship: {WHERE_TO_GET_IT}. Put it into \
          one of these folders, or name it with --model FILE:\n{}",
         wanted.join("\n")
-    )
+    );
+    Err(Error::new(Lacks { item: "model", text }))
 }
 
 #[cfg(test)]

@@ -8,13 +8,15 @@ use anyhow::{Context, Result, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
+use super::status::StatusFile;
 use super::words::words;
-use super::{Usage, say};
+use super::{Usage, report, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
 use crate::pipeline::{self, OnSceneFailure};
 use crate::score;
 use crate::settings::{self, Typed};
+use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
@@ -27,14 +29,21 @@ pub struct Args {
     #[arg(required = true)]
     input: Option<PathBuf>,
 
-    /// Where to write the scenes for av1an [default: INPUT's name with .scenes.json, beside it]
+    /// Scenes file to write for av1an [default: INPUT's name with .scenes.json]
+    ///
+    /// The default lies beside INPUT.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Replace an output that exists, even if this program did not write it; without --resume also
-    /// start over where an earlier run finished probes
+    /// Replace an output that exists; without --resume also start over
+    ///
+    /// Also an output that this program did not write, and finished probes of an earlier run.
     #[arg(long)]
     force: bool,
+
+    /// Write a report of what is expected of the final encode as one HTML page
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 
     #[command(flatten)]
     preset: PresetArgs,
@@ -43,8 +52,12 @@ pub struct Args {
     script: InputArgs,
 
     /// Cheap, unfiltered source of the same frames for statistics, scene detection and segmentation
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Input", hide_short_help = true)]
     analysis_input: Option<PathBuf>,
+
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE")]
+    probe_input: Option<PathBuf>,
 
     #[command(flatten)]
     run: RunArgs,
@@ -52,21 +65,22 @@ pub struct Args {
 
 /// Which settings hold.
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
 pub struct PresetArgs {
-    /// Preset: a name from `progression-boost presets list`, or a TOML file
+    /// Preset: a name from `presets list`, or a TOML file
     #[arg(short, long, value_name = "NAME|FILE")]
     preset: Option<String>,
 
-    /// Override one key of the preset, such as metric.target=82; repeatable
+    /// Override a key, such as metric.target=82; repeatable
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     sets: Vec<String>,
 
     /// Score wanted for every scene (metric.target)
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, alias = "target-quality", value_name = "SCORE")]
     target: Option<String>,
 
     /// SVT-AV1 preset of the probes (encoder.probing_preset)
-    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, hide_short_help = true)]
     probing_preset: Option<String>,
 
     /// SVT-AV1 preset of the final encode (encoder.final_preset)
@@ -74,39 +88,43 @@ pub struct PresetArgs {
     final_preset: Option<String>,
 
     /// Encoder parameters of the probes, instead of the preset's
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true, hide_short_help = true)]
     probing_params: Option<String>,
 
-    /// Encoder parameters of the final encode, instead of the preset's
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    /// Encoder parameters of the final encode
+    ///
+    /// They take the place of the preset's.
+    #[arg(long, visible_alias = "video-params", value_name = "WORDS", allow_hyphen_values = true)]
     final_params: Option<String>,
 
     /// SvtAv1EncApp to use [default: the one on the PATH]
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<String>,
 
-    /// Encoder processes at once [default: logical CPUs / lp]
-    #[arg(long, value_name = "N")]
+    /// Encoders at once [default: CPUs / lp]
+    #[arg(long, visible_alias = "max-parallel-encodes", value_name = "N")]
     workers: Option<String>,
 
     /// SVT-AV1's level of parallelism for one process (encoder.lp)
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "threads", value_name = "N", hide_short_help = true)]
     lp: Option<String>,
 
-    /// How scenes are found; this very method, without fall-back
-    #[arg(long, value_name = "METHOD")]
+    /// How scenes are found
+    ///
+    /// This very method; when it cannot run, that is an error.
+    #[arg(long, visible_alias = "scene-method", value_name = "METHOD")]
     method: Option<String>,
 
     /// Take the scenes of this file instead of detecting them
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, visible_alias = "scenes", value_name = "FILE", hide_short_help = true)]
     input_scenes: Option<String>,
 
     /// Segmentation network for Character Boost (character.model)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     model: Option<String>,
 
     /// What runs it: auto, trt, ort-cuda, ort, ov or ncnn (character.backend)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     character_backend: Option<String>,
 
     #[command(flatten)]
@@ -115,10 +133,11 @@ pub struct PresetArgs {
 
 /// How the run works.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Run")]
 // Each is a flag that is given or not.
 #[allow(clippy::struct_excessive_bools)]
 struct RunArgs {
-    /// Work folder, for --resume [default: INPUT's name with .boost, beside it]
+    /// Work folder, for --resume [default: INPUT's name with .boost]
     #[arg(long, value_name = "DIR")]
     temp: Option<PathBuf>,
 
@@ -127,35 +146,35 @@ struct RunArgs {
     resume: bool,
 
     /// Keep the probe encodes after they are scored
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     keep: bool,
 
     /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
-    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory, hide_short_help = true)]
     memory: Option<u64>,
 
     /// GPU that runs the segmentation network
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     character_device: u32,
 
     /// trtexec, which builds TensorRT engines [default: on the PATH, or beside the plugin]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     trtexec: Option<PathBuf>,
 
     /// Begin with what earlier titles taught, as in this file, and add to it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     learned: Option<PathBuf>,
 
     /// What to do when a scene's probes fail twice
-    #[arg(long, default_value = "fail", value_parser = words::<OnSceneFailure>())]
+    #[arg(long, default_value = "fail", value_parser = words::<OnSceneFailure>(), hide_short_help = true)]
     on_scene_failure: OnSceneFailure,
 
     /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, hide_short_help = true)]
     encoder_timeout: u64,
 
     /// Probe all scenes phase by phase instead of each as a chain (slower; for comparison)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     staged: bool,
 }
 
@@ -182,6 +201,7 @@ pub fn run(
         open: args.script.options(settings.source.provider)?,
         input,
         analysis_input: args.analysis_input,
+        probe_input: args.probe_input,
         output,
         settings,
         metric,
@@ -198,11 +218,24 @@ pub fn run(
         learned: args.run.learned,
         staged: args.run.staged,
     };
-    let summary = pipeline::run(&request, events, cancel)?;
+    if let Some(path) = &args.report {
+        atomic::check_writable(path)?;
+    }
+    let (status, listening) = StatusFile::new(&request.folder, events);
+    let summary = pipeline::run(&request, &listening, cancel);
+    status.end(&summary);
+    let summary = summary?;
+    if let Some(path) = &args.report {
+        report::written(&summary.page(), path, events)?;
+    }
     say(out, &format!("{}wrote {}", summary.text(), summary.output.display()))
 }
 
 impl Args {
+    pub fn input(&self) -> Option<&Path> {
+        self.input.as_deref()
+    }
+
     pub fn files(&self) -> Files {
         let mut files = Files::new(self.force);
         let Some(input) = &self.input else { return files };
@@ -210,10 +243,14 @@ impl Args {
         if let Some(other) = &self.analysis_input {
             self.script.reads("--analysis-input", other, &mut files);
         }
+        if let Some(other) = &self.probe_input {
+            self.script.reads("--probe-input", other, &mut files);
+        }
         self.preset.reads(&mut files);
         files.reads("--trtexec", &self.run.trtexec);
         let output = self.output.clone().unwrap_or_else(|| beside(input, "scenes.json"));
         files.writes("-o", [&output], Kind::Scenes);
+        files.writes("--report", &self.report, Kind::Page);
         files.writes("the record of -o", [&Sidecar::path(&output)], Kind::Record);
         // It is read, too, and nothing but what was learned is replaced.
         files.writes("--learned", &self.run.learned, Kind::Guarded);

@@ -27,6 +27,7 @@ use crate::support::units::parse_duration;
 /// (PROGRESSION_BOOST_DISPATCH_WORKER_CPU for --worker-cpu) and in a TOML file
 /// (worker-cpu = 20); flags win over variables, and variables over the file.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::DISPATCH)]
 pub struct DispatchArgs {
     #[command(subcommand)]
     command: Command,

@@ -10,15 +10,17 @@ use super::encode_boost::BoostArgs;
 use super::encode_shared::{SharedArgs, Step, merge, share};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
+use super::status::StatusFile;
 use super::verify::AtTheEnd;
 use super::words::words;
-use super::{Usage, say};
+use super::{Usage, report, say};
 use crate::encode::{self, DetectBy, MuxerChoice, Request, SceneSource};
 use crate::formats::qpfile;
 use crate::options::{Coder, Options, Origin};
 use crate::pipeline;
 use crate::score;
 use crate::settings::{self, SourceProvider, Typed};
+use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
@@ -34,6 +36,7 @@ const FFMPEG_THRESHOLD: f64 = 0.3;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_long_help = super::help::ENCODE)]
 pub struct EncodeArgs {
     #[command(subcommand)]
     pub(super) step: Option<Step>,
@@ -73,28 +76,28 @@ pub(super) struct ChunkArgs {
     pub(super) scenes: Option<PathBuf>,
 
     /// Scenes from an x264/x265 QP file [default: INPUT's name with .qp.txt, beside INPUT or below]
-    #[arg(long, value_name = "FILE", conflicts_with = "scene_method")]
+    #[arg(long, value_name = "FILE", conflicts_with = "scene_method", hide_short_help = true)]
     qpfile: Option<PathBuf>,
 
     /// How scenes are found without a file: auto, builtin, wwxd, scxvid, wwxd_scxvid, av1an,
     /// av1an_fast or ffmpeg [default: builtin]
-    #[arg(long, value_name = "METHOD")]
+    #[arg(long, visible_alias = "method", value_name = "METHOD")]
     scene_method: Option<String>,
 
     /// Lowest scene score of --scene-method ffmpeg, 0 to 1 [default: 0.3]
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", hide_short_help = true)]
     scd_thresh: Option<f64>,
 
     /// Let --scene-method ffmpeg look at half the size
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     downscale_scd: bool,
 
     /// Join scenes shorter than so many frames with the following ones [default: 64]
-    #[arg(long, value_name = "FRAMES")]
+    #[arg(long, value_name = "FRAMES", hide_short_help = true)]
     min_chunk_length: Option<usize>,
 
     /// Encoders at once [default: logical CPUs / threads]
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "workers", value_name = "N")]
     max_parallel_encodes: Option<usize>,
 }
 
@@ -110,7 +113,7 @@ pub(super) struct EncoderArgs {
     encoder_path: Option<PathBuf>,
 
     /// Threads of one encoder [default: what the parameters say, else 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "lp", value_name = "N")]
     threads: Option<usize>,
 
     /// Constant quality, lower is better [default: 14 for aom, 27 for svt-av1]
@@ -118,32 +121,32 @@ pub(super) struct EncoderArgs {
     q: Option<f64>,
 
     /// Encoder preset: 720p, 1080p or one of your own [default: by the height of the picture]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     encoder_preset: Option<String>,
 
     /// Your encoder presets, a TOML file like presets/encoders/presets.toml
-    #[arg(long, value_name = "FILE", env = "PROGRESSION_BOOST_ENCODER_PRESETS")]
+    #[arg(long, value_name = "FILE", env = "PROGRESSION_BOOST_ENCODER_PRESETS", hide_short_help = true)]
     encoder_presets: Option<PathBuf>,
 
     /// Encoder parameters on top of all others, also of those in a scenes file
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    #[arg(long, visible_alias = "video-params", value_name = "WORDS", allow_hyphen_values = true)]
     params: Option<String>,
 
     /// Strength of film grain made from the source's noise, 0 to 50
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50))]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=50), hide_short_help = true)]
     noiselevel: u32,
 
     /// Film grain table (grav1synth, noise_model); wins over --noiselevel
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     graintable: Option<PathBuf>,
 
     /// Seconds after which an encoder that neither reads nor writes is ended; 0 = never. Slow presets
     /// with a long lookahead are silent for minutes
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, hide_short_help = true)]
     encoder_timeout: u64,
 
     /// Bits per sample of the result, 8 or 10 [default: 10]
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, value_name = "BITS", hide_short_help = true)]
     bit_depth: Option<u8>,
 }
 
@@ -155,7 +158,7 @@ pub(super) struct ResultArgs {
     pub(super) copy_from: Option<PathBuf>,
 
     /// What makes the Matroska file; auto takes mkvmerge if it is there, else ffmpeg
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>())]
+    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = words::<MuxerChoice>(), hide_short_help = true)]
     pub(super) muxer: MuxerChoice,
 
     /// Continue a run: finished chunks are not encoded again
@@ -177,6 +180,10 @@ pub(super) struct ResultArgs {
     /// Measure the result with the metric of this preset at the end, as `verify` does
     #[arg(long, value_name = "PRESET")]
     pub(super) verify: Option<String>,
+
+    /// With --boost: write a report with plots and pictures as one HTML page
+    #[arg(long, value_name = "FILE.html", requires = "boost")]
+    pub(super) report: Option<PathBuf>,
 }
 
 pub fn run(
@@ -202,7 +209,10 @@ pub fn run(
     let request = args.request().map_err(|error| Usage::from_error(&error))?;
     let at_the_end = verify.map(|preset| AtTheEnd::new(&preset, &request, metric)).transpose();
     let at_the_end = at_the_end.map_err(|error| Usage::from_error(&error))?.flatten();
-    encode::run(&request, events, cancel)?;
+    let (status, listening) = StatusFile::new(&request.work, events);
+    let made = encode::run(&request, &listening, cancel);
+    status.end(&made);
+    made?;
     at_the_end.map_or(Ok(()), |verification| verification.run(out, events, cancel))
 }
 
@@ -214,17 +224,32 @@ fn closed(
     events: &Events,
     cancel: &Cancel,
 ) -> Result<()> {
+    let page = args.result.report.clone();
     let request = args.closed_request(metric).map_err(|error| Usage::from_error(&error))?;
     for warning in &request.boost.settings.warnings {
         events.warn(warning);
     }
     let scenes = request.boost.output.display().to_string();
-    let (summary, outcome) = pipeline::encode(&request, events, cancel)?;
+    if let Some(path) = &page {
+        atomic::check_writable(path)?;
+    }
+    let (status, listening) = StatusFile::new(&request.encode.work, events);
+    let made = pipeline::encode(&request, &listening, cancel);
+    status.end(&made);
+    let (summary, outcome) = made?;
+    if let Some(path) = &page {
+        let sides = [&*request.boost.input, &*outcome.output];
+        report::write(summary.page(), path, sides, &request.boost.open, events, cancel)?;
+    }
     let wrote = format!("wrote {} ({} bytes) and {scenes}", outcome.output.display(), outcome.bytes);
     say(out, &format!("{}{wrote}", summary.text()))
 }
 
 impl EncodeArgs {
+    pub fn input(&self) -> Option<&Path> {
+        self.input.as_deref()
+    }
+
     pub fn files(&self) -> Files {
         let mut files = Files::new(self.result.force);
         if let Some(input) = &self.input {
@@ -238,6 +263,7 @@ impl EncodeArgs {
         files.reads("--graintable", &encoder.graintable);
         files.reads("--copy-from", &self.result.copy_from);
         files.writes("-o", &self.output, Kind::Guarded);
+        files.writes("--report", &self.result.report, Kind::Page);
         if self.boost.is_given() {
             self.boost.reads(&self.script, &mut files);
             let scenes = self.output.as_deref().map(pipeline::scenes_file);

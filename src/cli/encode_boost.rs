@@ -31,11 +31,11 @@ pub struct BoostArgs {
 
     /// How far a chunk may be from its target before it is encoded again: in the metric's unit, or as
     /// a share of the target such as 4% [default: 1.0 for SSIMULACRA2, 4% for Butteraugli]
-    #[arg(long, value_name = "SCORE|N%", requires = "boost", value_parser = parse_tolerance)]
+    #[arg(long, value_name = "SCORE|N%", requires = "boost", value_parser = parse_tolerance, hide_short_help = true)]
     tolerance: Option<Tolerance>,
 
     /// Share of the frames that may be encoded once more [default: 15%]
-    #[arg(long, value_name = "N%", requires = "boost", value_parser = parse_percent)]
+    #[arg(long, value_name = "N%", requires = "boost", value_parser = parse_percent, hide_short_help = true)]
     max_redo: Option<f64>,
 
     /// Override one key of the preset, such as metric.tail_weight=0; repeatable
@@ -43,7 +43,7 @@ pub struct BoostArgs {
     sets: Vec<String>,
 
     /// SVT-AV1 preset of the probes (encoder.probing_preset)
-    #[arg(long, value_name = "N", allow_hyphen_values = true, requires = "boost")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, requires = "boost", hide_short_help = true)]
     probing_preset: Option<String>,
 
     /// SVT-AV1 preset of the final encode (encoder.final_preset)
@@ -51,7 +51,13 @@ pub struct BoostArgs {
     final_preset: Option<String>,
 
     /// Encoder parameters of the probes, instead of the preset's
-    #[arg(long, value_name = "WORDS", allow_hyphen_values = true, requires = "boost")]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        allow_hyphen_values = true,
+        requires = "boost",
+        hide_short_help = true
+    )]
     probing_params: Option<String>,
 
     /// Encoder parameters of the final encode, instead of the preset's
@@ -59,11 +65,11 @@ pub struct BoostArgs {
     final_params: Option<String>,
 
     /// Cheap, unfiltered source of the same frames for statistics, scene detection and segmentation
-    #[arg(long, value_name = "FILE", requires = "boost")]
+    #[arg(long, value_name = "FILE", requires = "boost", hide_short_help = true)]
     analysis_input: Option<PathBuf>,
 
     /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
-    #[arg(long, value_name = "SIZE", requires = "boost", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", requires = "boost", value_parser = parse_memory, hide_short_help = true)]
     memory: Option<u64>,
 
     #[command(flatten)]
@@ -104,6 +110,7 @@ impl BoostArgs {
             input: encode.input.clone(),
             open: OpenOptions { provider: settings.source.provider, ..open },
             analysis_input: self.analysis_input,
+            probe_input: None,
             output: scenes,
             folder: encode.work.join("probing"),
             settings,

@@ -111,6 +111,7 @@ pub(super) fn merge(args: MergeArgs, events: &Events, cancel: &Cancel) -> Result
             temp: None,
             clean: result.clean,
             verify: None,
+            report: None,
         },
     };
     let request = merged.request_of_plan(Part::Merge)?;

@@ -142,7 +142,7 @@ impl Kind {
             Self::Zones => std::fs::read_to_string(path).is_ok_and(|text| text.lines().all(is_zone_of_ours)),
             Self::Statistics => begins("frame,average,min,max,diff,score,scene_start"),
             Self::Plot => begins("<svg") && contains("score of every frame"),
-            Self::Page => begins("<!DOCTYPE html>") && contains("by progression-boost"),
+            Self::Page => begins("<!DOCTYPE html>") && contains("made by progression-boost"),
             Self::Events => is_event(&head(path)),
             Self::Picture => contains(crate::character::SOFTWARE),
             Self::Guarded => true,

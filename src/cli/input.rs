@@ -10,17 +10,18 @@ use crate::settings::{SourceProvider, ZoneList};
 use crate::source::OpenOptions;
 
 #[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Input")]
 pub struct InputArgs {
     /// Variable for the script, as text; repeatable
-    #[arg(long = "vpy-arg", value_name = "KEY=VALUE")]
+    #[arg(long = "vpy-arg", visible_alias = "vspipe-args", value_name = "KEY=VALUE")]
     vpy_args: Vec<String>,
 
     /// Which of the script's outputs to take
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     output_index: i32,
 
     /// VapourSynth plugin that is not auto-loaded; repeatable
-    #[arg(long = "load-plugin", value_name = "FILE")]
+    #[arg(long = "load-plugin", value_name = "FILE", hide_short_help = true)]
     plugins: Vec<PathBuf>,
 }
 
@@ -54,12 +55,12 @@ impl InputArgs {
 /// Zones, for all commands with settings that may differ from part to part.
 #[derive(Debug, Default, clap::Args)]
 pub struct ZoneArgs {
-    /// Parts of the clip with settings of their own: lines of `start end NAME`
+    /// Parts with settings of their own: lines of `start end NAME`
     #[arg(long, value_name = "FILE", conflicts_with = "zones_string")]
     zones: Option<PathBuf>,
 
     /// The same on the command line: `0 1440 opening …`
-    #[arg(long, value_name = "ZONES")]
+    #[arg(long, value_name = "ZONES", hide_short_help = true)]
     zones_string: Option<String>,
 }
 

@@ -3,26 +3,34 @@
 
 mod boost;
 mod dispatch;
+mod doctor;
 mod encode;
 mod encode_boost;
 mod encode_shared;
 mod files;
+mod generate;
+mod help;
 mod input;
 mod models;
+mod notify;
 mod out;
 pub mod presets;
 mod render;
+mod report;
 mod retarget;
 mod roi;
 mod scenes;
 mod shards;
+mod status;
 mod verify;
+mod version;
 mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::error::ErrorKind;
@@ -45,7 +53,12 @@ use render::Renderer;
 /// quickly as a probe, measures the probes against the source and writes the
 /// CRF that hits the target for every scene into a file for `av1an --scenes`.
 #[derive(Debug, Parser)]
-#[command(version, subcommand_negates_reqs = true)]
+#[command(
+    disable_version_flag = true,
+    subcommand_negates_reqs = true,
+    after_help = help::SHORT,
+    after_long_help = help::BOOST
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -55,6 +68,10 @@ struct Cli {
 
     #[command(flatten)]
     common: Common,
+
+    /// Versions of this program, the encoder and VapourSynth
+    #[arg(short = 'V', long, exclusive = true)]
+    version: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,12 +95,24 @@ enum Command {
     Models(models::ModelsArgs),
     /// Check or draw region-of-interest maps
     Roi(roi::RoiArgs),
+    /// Tell how far a run is, from outside
+    Status(status::StatusArgs),
+    /// Print completions for a shell
+    Completions(generate::CompletionsArgs),
+    /// Write manual pages
+    Man(generate::ManArgs),
+    /// A page of two encodes of one source
+    Report(report::ReportArgs),
+    /// Look what this machine has and lacks, and say what to do
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// More detail: -v tells what was decided and why, -vv adds what the encoders say
+    /// More detail; -vv adds what the encoders say
+    ///
+    /// -v tells what was decided and why.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
@@ -91,8 +120,12 @@ struct Common {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
+    /// Run CMD in the shell when the work is over; PB_STATE, PB_SECONDS and PB_MESSAGE tell it how it went
+    #[arg(long, global = true, value_name = "CMD", hide_short_help = true)]
+    notify: Option<String>,
+
     /// Write every event as a line of JSON to FILE, `-` for standard output, where nothing else goes then
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     events: Option<PathBuf>,
 }
 
@@ -129,6 +162,34 @@ fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> 
     Cli::from_arg_matches(&matches)
 }
 
+/// Whether `words`, the program's name first, are a command line that the program takes.
+///
+/// # Errors
+/// What it would say instead.
+pub fn check(words: &[String]) -> Result<(), String> {
+    match parse(words.iter().map(OsString::from)) {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The whole help of boosting and of every command, by name.
+pub fn helps() -> Vec<(String, String)> {
+    let mut command = Cli::command();
+    command.build();
+    let mut helps = vec![(String::new(), command.render_long_help().to_string())];
+    for inner in command.get_subcommands_mut().filter(|inner| inner.get_name() != "help") {
+        // The examples of a command with one action stand where that is.
+        let told = match inner.get_name() {
+            "report" => inner.find_subcommand_mut("compare"),
+            _ => Some(&mut *inner),
+        };
+        helps.extend(told.map(|told| (told.get_name().to_owned(), told.render_long_help().to_string())));
+    }
+    helps
+}
+
 impl Cli {
     /// What the command line alone tells about the files that are read and written.
     fn files(&self) -> Files {
@@ -140,13 +201,27 @@ impl Cli {
             Some(Command::Retarget(args)) => args.files(),
             Some(Command::Roi(args)) => args.files(),
             Some(Command::Presets(args)) => args.files(),
-            Some(Command::Dispatch(_) | Command::Models(_) | Command::Run(_) | Command::Merge(_)) => {
-                Files::default()
-            }
+            Some(Command::Report(args)) => args.files(),
+            Some(_) => Files::default(),
             None => self.boost.files(),
         };
         files.writes("--events", &self.common.events, Kind::Events);
         files
+    }
+}
+
+impl Cli {
+    /// The folder of the script or video that is opened; VapourSynth is looked for there.
+    fn script_folder(&self) -> Option<PathBuf> {
+        let input = match &self.command {
+            None => self.boost.input(),
+            Some(Command::Encode(args)) => args.input(),
+            Some(Command::Plan(args)) => args.input(),
+            _ => None,
+        };
+        let folder = input.and_then(Path::parent)?;
+        // The current folder is looked at in any case.
+        (!folder.as_os_str().is_empty()).then(|| folder.to_path_buf())
     }
 }
 
@@ -159,6 +234,8 @@ pub fn main() -> ExitCode {
 pub fn main_with(metric: score::Opener) -> ExitCode {
     heap::share();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let near = cli.script_folder();
+    let (began, notify) = (Instant::now(), cli.common.notify.clone());
     let cancel = Cancel::new();
     // Before the first file is created, which is that of the events.
     let renderer = cli
@@ -175,13 +252,29 @@ pub fn main_with(metric: score::Opener) -> ExitCode {
     if let Err(error) = stop_on_request(&cancel) {
         tell(&format!("warning: Ctrl-C will stop at once, without tidying up: {error:#}"));
     }
+    if cli.version {
+        let _ = say(&mut Out::Stdout, &version::text(&cancel));
+        return ExitCode::SUCCESS;
+    }
     let result = run(cli, metric, &renderer.events(), &cancel);
     renderer.finish();
+    if let Some(command) = notify {
+        let (state, message) = match &result {
+            Ok(()) => ("done", String::new()),
+            Err(error) if exit_code(error, &cancel) == 130 => ("interrupted", format!("{error:#}")),
+            Err(error) => ("failed", format!("{error:#}")),
+        };
+        notify::notify(&command, state, &message, began.elapsed());
+    }
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&format!("error: {error:#}"));
-            ExitCode::from(exit_code(&error, &cancel))
+            if !error.is::<doctor::NotReady>() {
+                tell(&format!("error: {error:#}"));
+            }
+            let code = exit_code(&error, &cancel);
+            doctor::explain(&error, near, &cancel);
+            ExitCode::from(code)
         }
     }
 }
@@ -206,6 +299,11 @@ fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Res
         Some(Command::Dispatch(args)) => dispatch::run(&args, out, events, cancel),
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
+        Some(Command::Status(args)) => status::run(&args, out),
+        Some(Command::Completions(args)) => generate::completions(&args, Cli::command(), out),
+        Some(Command::Man(args)) => generate::man(&args, Cli::command(), out),
+        Some(Command::Report(args)) => report::run(&args, out, events, cancel),
+        Some(Command::Doctor(args)) => doctor::run(args, out, cancel),
         None => boost::run(cli.boost, metric, out, events, cancel),
     }
 }

@@ -11,6 +11,7 @@ use crate::character::models::{FILE_NAME, WHERE_TO_GET_IT, find, places};
 use crate::source::{OpenOptions, Session};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = super::help::MODELS)]
 pub struct ModelsArgs {}
 
 /// Runs the command; what it prints goes to `out`.

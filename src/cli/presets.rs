@@ -8,10 +8,11 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Args, Subcommand};
 
 use super::files::{Files, Kind};
-use crate::settings::library::{Library, ROOT, user_folder};
+use crate::settings::library::{GROUPS, Library, ROOT, user_folder};
 use crate::settings::{Origin, Request, guide, resolve};
 
 #[derive(Debug, Args)]
+#[command(after_long_help = super::help::PRESETS)]
 pub struct PresetsArgs {
     #[command(subcommand)]
     action: Option<Action>,
@@ -68,16 +69,26 @@ pub fn run(args: &PresetsArgs, out: &mut dyn Write) -> Result<()> {
 fn list(out: &mut dyn Write) -> Result<()> {
     let presets = Library::new(user_folder()).list();
     let width = presets.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let mut groups = GROUPS.iter();
+    let mut left = 0;
     for (name, origin) in presets {
+        if left == 0 {
+            // Behind the last group are the user's own.
+            let (title, count) =
+                groups.next().map_or(("Your own", usize::MAX), |&(title, count)| (title, count));
+            writeln!(out, "{title}:")?;
+            left = count;
+        }
+        left -= 1;
         let request = Request { preset: Some(name.clone()), ..Request::default() };
         // One broken preset of the user's must not hide the others.
         let about = match resolve(&request) {
             Ok(resolved) => resolved.description,
             Err(e) => format!("not valid: {e:#}"),
         };
-        writeln!(out, "{name:width$}  {about}")?;
+        writeln!(out, "  {name:width$}  {about}")?;
         if let Origin::File(path) = origin {
-            writeln!(out, "{:width$}  {}", "", path.display())?;
+            writeln!(out, "  {:width$}  {}", "", path.display())?;
         }
     }
     Ok(())

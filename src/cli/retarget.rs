@@ -19,6 +19,7 @@ use crate::support::units::parse_bytes;
 ///
 /// Starts from the settings of the boost, whatever was written since.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::RETARGET)]
 pub struct RetargetArgs {
     /// The scenes file of a boost
     #[arg(required_unless_present = "temp")]

@@ -16,6 +16,7 @@ use crate::source::{self, OpenOptions};
 use crate::support::atomic;
 
 #[derive(Debug, Args)]
+#[command(after_long_help = super::help::ROI)]
 pub struct RoiArgs {
     #[command(subcommand)]
     action: Action,

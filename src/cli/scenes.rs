@@ -23,6 +23,7 @@ const PRESET: &str = "scene-detection";
 
 /// Finds the scenes of a clip and writes them for av1an, without boosting.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::SCENES)]
 #[command(group = ArgGroup::new("outputs")
     .args(["output", "zones_out", "stats_out", "plot"])
     .required(true)
@@ -51,7 +52,8 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME|FILE", default_value = PRESET)]
     preset: String,
 
-    /// wwxd, scxvid, wwxd_scxvid, builtin, av1an, av1an_fast or external: this very one, without fall-back
+    /// wwxd, scxvid, wwxd_scxvid, progressive, props, builtin, av1an, av1an_fast or external: this very one,
+    /// without fall-back
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
 
@@ -102,8 +104,9 @@ pub fn run(args: &Args, out: &mut dyn Write, events: &Events, cancel: &Cancel) -
     for warning in &warnings {
         events.warn(warning);
     }
-    let plan = scenes::plan(&zones, clip.session(), events)?;
-    let options = AnalysisOptions { sequential_plugins: args.sequential };
+    let plan = scenes::plan(&zones, clip.session(), events, cancel)?;
+    let first_pass = plan.first_pass.as_ref();
+    let options = AnalysisOptions { first_pass, sequential_plugins: args.sequential };
     let analysis = analyse(&clip, &plan.detectors, options, events, cancel)?;
     let detection = scenes::detect(&zones, &plan, &analysis, events)?;
 

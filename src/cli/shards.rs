@@ -268,6 +268,11 @@ pub fn merge(args: &MergeArgs, out: &mut dyn Write, events: &Events) -> Result<(
 }
 
 impl PlanArgs {
+    /// The first of them.
+    pub fn input(&self) -> Option<&Path> {
+        self.inputs.first().map(PathBuf::as_path)
+    }
+
     fn folder(&self) -> PathBuf {
         self.output.clone().unwrap_or_else(|| beside(&self.inputs[0], "plan"))
     }
@@ -285,6 +290,7 @@ impl PlanArgs {
             output: self.scenes(input),
             input: input.to_path_buf(),
             analysis_input: self.analysis_input.clone(),
+            probe_input: None,
             settings: settings.clone(),
             metric: score::open,
             segmentation: Options { device: self.character_device, ..Options::default() },

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
-use super::{STDOUT, Usage, say};
+use super::{STDOUT, Usage, report, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
 use crate::score;
@@ -19,6 +19,7 @@ use crate::verify::{self, Verification};
 
 /// Measures a finished encode with the preset's metric, scene by scene.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = super::help::VERIFY)]
 pub struct VerifyArgs {
     /// The VapourSynth script (.vpy) or video file that was boosted
     source: PathBuf,
@@ -26,9 +27,9 @@ pub struct VerifyArgs {
     /// The finished encode
     encoded: PathBuf,
 
-    /// The av1an scenes.json that it was encoded with
+    /// The av1an scenes.json that it was encoded with; scenes found anew would be other scenes
     #[arg(long, value_name = "FILE")]
-    scenes: Option<PathBuf>,
+    scenes: PathBuf,
 
     /// Judge by this preset [default: as the scenes file was made]
     #[arg(short, long, value_name = "NAME|FILE")]
@@ -53,9 +54,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// Write the report with its plots as a single HTML file
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    /// Write the report with plots and pictures as one HTML page
+    #[arg(long, visible_alias = "html", value_name = "FILE.html")]
+    report: Option<PathBuf>,
 
     /// Exit with 1 when the mean absolute error is above this
     #[arg(long, value_name = "SCORE")]
@@ -82,14 +83,13 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<()> {
     args.check()?;
-    let scenes = args.scenes()?;
-    let Judging { settings, judged_by, targets } = args.judging(&scenes)?;
+    let Judging { settings, judged_by, targets } = args.judging(&args.scenes)?;
     for warning in &settings.warnings {
         events.warn(warning);
     }
     let request = verify::Request {
         open: args.script.options(settings.source.provider)?,
-        scenes,
+        scenes: args.scenes,
         settings,
         metric,
         judged_by,
@@ -99,11 +99,15 @@ pub fn run(
         source: args.source,
         encoded: args.encoded,
     };
-    for path in args.json.iter().chain(&args.html).filter(|path| path.as_os_str() != "-") {
+    for path in args.json.iter().chain(&args.report).filter(|path| path.as_os_str() != "-") {
         atomic::check_writable(path)?;
     }
     let verification = measure(&request, events, cancel)?;
-    report(&verification, args.json.as_deref(), args.html.as_deref(), out, events)?;
+    if let Some(path) = &args.report {
+        let sides = [&*request.source, &*request.encoded];
+        report::write(verify::page(&verification), path, sides, &request.open, events, cancel)?;
+    }
+    tell(&verification, args.json.as_deref(), out, events)?;
     judge(&verification, args.max_error)
 }
 
@@ -154,18 +158,13 @@ impl AtTheEnd {
     }
 }
 
-fn report(
+fn tell(
     verification: &Verification,
     json: Option<&Path>,
-    html: Option<&Path>,
     out: &mut dyn Write,
     events: &Events,
 ) -> Result<()> {
     let mut written = Vec::new();
-    if let Some(path) = html {
-        verification.write_html(path)?;
-        written.push(path);
-    }
     match json {
         Some(path) if path == Path::new(STDOUT) => say(out, verification.json()?.trim_end())?,
         json => {
@@ -197,11 +196,11 @@ impl VerifyArgs {
         let mut files = Files::new(self.force);
         self.script.reads("the source", &self.source, &mut files);
         files.reads("the encode", [&self.encoded]);
-        files.reads("--scenes", &self.scenes);
+        files.reads("--scenes", [&self.scenes]);
         files.reads("--preset", &self.preset.as_ref().map(PathBuf::from));
         self.zones.reads(&mut files);
         files.writes("--json", &self.json, Kind::Report);
-        files.writes("--html", &self.html, Kind::Page);
+        files.writes("--report", &self.report, Kind::Page);
         files
     }
 
@@ -219,17 +218,6 @@ impl VerifyArgs {
             }
             _ => Ok(()),
         }
-    }
-
-    fn scenes(&self) -> Result<PathBuf> {
-        let Some(scenes) = self.scenes.clone() else {
-            bail!(Usage(
-                "--scenes FILE is needed: the scenes.json that the encode was made with. Scenes found anew would \
-                 be other scenes"
-                    .to_owned()
-            ));
-        };
-        Ok(scenes)
     }
 
     /// By a preset that was asked for, else by how the scenes were made.

@@ -24,8 +24,9 @@ pub fn by_settings(clip: &Clip, settings: &Resolved, events: &Events, cancel: &C
     for warning in warnings {
         events.warn(warning);
     }
-    let plan = scenes::plan(&zones, clip.session(), events)?;
-    let analysis = analyse(clip, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
+    let plan = scenes::plan(&zones, clip.session(), events, cancel)?;
+    let options = AnalysisOptions { first_pass: plan.first_pass.as_ref(), ..AnalysisOptions::default() };
+    let analysis = analyse(clip, &plan.detectors, options, events, cancel)?;
     let detection = scenes::detect(&zones, &plan, &analysis, events)?;
     Ok(detection.scenes.iter().map(|scene| scene.start).collect())
 }

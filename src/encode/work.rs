@@ -15,7 +15,7 @@ use crate::formats::ivf;
 use crate::support::atomic;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
-use crate::support::lock::{Earlier, FolderLock, LOCK_FILE};
+use crate::support::lock::{Earlier, FolderLock, LOCK_FILE, STATUS_FILE};
 use crate::support::space::{self, NoRoom};
 use crate::support::units::show_bytes;
 
@@ -320,7 +320,9 @@ fn gone(removed: std::io::Result<()>, path: &Path) -> Result<()> {
 /// Files of a run besides the chunks: the lock, detected scenes, and what was
 /// learned of encoders.
 fn is_ours(name: &str) -> bool {
-    [SCENES, PARTIAL, LOCK_FILE, AGREED].contains(&name) || is_cache_file(name) || atomic::is_temporary(name)
+    [SCENES, PARTIAL, LOCK_FILE, AGREED, STATUS_FILE].contains(&name)
+        || is_cache_file(name)
+        || atomic::is_temporary(name)
 }
 
 /// What a killed run was writing: a part of a chunk, the joined stream, or the

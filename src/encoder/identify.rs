@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::EncoderFamily;
 use crate::support::cancel::Cancel;
+use crate::support::lacks::Lacks;
 use crate::support::lines::without_terminal_codes;
 use crate::support::process::capture;
 
@@ -75,11 +76,12 @@ pub fn identify(program: &Path, cancel: &Cancel) -> Result<Identity> {
 fn find(program: &Path) -> Result<PathBuf> {
     which::which(program).map_err(|_| {
         let place = if program.components().count() > 1 { "" } else { " on the PATH" };
-        anyhow::anyhow!(
+        let text = format!(
             "there is no encoder `{}`{place}; install SvtAv1EncApp (Debian, Ubuntu: `apt install svt-av1`) \
              or name yours with --encoder-path",
             program.display()
-        )
+        );
+        Error::new(Lacks { item: "encoder.svt-av1", text })
     })
 }
 

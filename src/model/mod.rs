@@ -11,6 +11,7 @@ mod curve;
 pub mod estimate;
 pub mod offset;
 mod own;
+pub mod panning;
 pub mod predict;
 pub mod qstep;
 pub mod reference;
@@ -126,11 +127,16 @@ impl Goal {
 pub struct Model {
     pub goal: Goal,
     pub kind: Kind,
+    /// How much less is asked of the scene because everything in it moves; 0 for
+    /// nothing. See [`Model::eased`].
+    pub ease: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     Reference,
+    /// The same with the corrections of December 2025.
+    Reference2025,
     Adaptive(Adaptive),
 }
 
@@ -229,22 +235,22 @@ impl Model {
     /// made. `lessons` are `None` until the pilots' probes are scored.
     pub fn next(&self, scored: &[Scored], role: Role, lessons: Option<&Lessons>) -> Next {
         match (self.kind, scored) {
-            (Kind::Reference, []) => Next::Probe(reference::FIRST_CRF),
-            (Kind::Reference, [first]) => Next::Probe(reference::second_crf(first.score, &self.goal)),
-            (Kind::Reference, _) => Next::Done,
             (Kind::Adaptive(adaptive), _) => adaptive.next(scored, &self.goal, role, lessons),
+            (_, []) => Next::Probe(reference::FIRST_CRF),
+            (_, [first]) => Next::Probe(reference::second_crf(first.score, &self.goal)),
+            _ => Next::Done,
         }
     }
 
     /// The CRF before any correction; the final preset may depend on it. `None`
     /// with fewer probes than the model asks for.
     pub fn uncorrected(&self, scored: &[Scored], lessons: Option<&Lessons>) -> Option<Answer> {
-        match self.kind {
-            Kind::Reference => {
-                let [first, second] = *scored else { return None };
-                Some(reference::uncorrected(first, second, &self.goal))
-            }
-            Kind::Adaptive(_) => adaptive::solve(scored, &self.goal, &lessons?.slopes, None),
+        let goal = &self.eased(scored, lessons).goal;
+        match (self.kind, scored) {
+            (Kind::Adaptive(_), _) => adaptive::solve(scored, goal, &lessons?.slopes, None),
+            (Kind::Reference, &[first, second]) => Some(reference::uncorrected(first, second, goal)),
+            (Kind::Reference2025, &[first, second]) => Some(reference::uncorrected_2025(first, second, goal)),
+            _ => None,
         }
     }
 
@@ -252,7 +258,7 @@ impl Model {
     /// `None` with a model that learns nothing.
     pub fn learn(&self, pilots: &[Vec<Scored>]) -> Option<Lessons> {
         match self.kind {
-            Kind::Reference => None,
+            Kind::Reference | Kind::Reference2025 => None,
             Kind::Adaptive(adaptive) => Some(adaptive.learn(pilots, &self.goal)),
         }
     }
@@ -261,7 +267,7 @@ impl Model {
     /// was measured and nothing is assumed.
     pub fn offset(&self, ratios: &Ratios, presets: Presets) -> Option<Offset> {
         match self.kind {
-            Kind::Reference => ratios.alone(),
+            Kind::Reference | Kind::Reference2025 => ratios.alone(),
             Kind::Adaptive(_) => Some(ratios.with(Offset::prior(presets))),
         }
     }
@@ -300,7 +306,7 @@ impl Model {
                 adaptive.next_final(scored, finals, &self.goal, &lessons.slopes)
             }
             (Kind::Adaptive(_), None) => Next::Lessons,
-            (Kind::Reference, _) => Next::Done,
+            (Kind::Reference | Kind::Reference2025, _) => Next::Done,
         }
     }
 
@@ -308,7 +314,7 @@ impl Model {
     /// as far as it can be told before any were compared.
     pub fn as_probe(&self, last: Scored) -> Scored {
         let factor = match self.kind {
-            Kind::Reference => 1.0,
+            Kind::Reference | Kind::Reference2025 => 1.0,
             Kind::Adaptive(adaptive) => adaptive.expected_factor,
         };
         Scored { score: self.goal.score(self.goal.distortion(last.score) / factor), ..last }
@@ -323,29 +329,29 @@ impl Model {
     /// The scene's CRF. A measured offset takes the place of the reference's
     /// constants, which are for `presets`. `None` as above.
     pub fn solve(&self, scored: &[Scored], learned: &Learned, presets: Presets) -> Option<Answer> {
-        let goal = &self.goal;
-        match self.kind {
-            Kind::Reference => {
-                let [first, second] = *scored else { return None };
-                // Its own encode as the final one shows the scene's offset.
-                let own = self.pair(scored, &learned.finals, None).map(|pair| Ratios::new([pair], goal));
-                let offset = own.as_ref().unwrap_or(&learned.ratios).alone();
-                Some(match offset {
-                    Some(offset) => {
-                        let corrected = [first, second].map(|probe| offset.corrected(probe, goal));
-                        reference::uncorrected(corrected[0], corrected[1], goal)
-                    }
-                    None => reference::solve(first, second, goal, presets.probing, presets.final_),
-                })
+        let goal = &self.eased(scored, learned.lessons.as_ref()).goal;
+        if let Kind::Adaptive(_) = self.kind {
+            let slopes = &learned.lessons.as_ref()?.slopes;
+            if let Some(own) = self.own(scored, learned, presets) {
+                return Some(own.answer(goal, adaptive::limits(goal)));
             }
-            Kind::Adaptive(_) => {
-                let slopes = &learned.lessons.as_ref()?.slopes;
-                if let Some(own) = self.own(scored, learned, presets) {
-                    return Some(own.answer(goal, adaptive::limits(goal)));
-                }
-                adaptive::solve(scored, goal, slopes, self.offset(&learned.ratios, presets).as_ref())
-            }
+            let offset = self.offset(&learned.ratios, presets);
+            return adaptive::solve(scored, goal, slopes, offset.as_ref());
         }
+        let &[first, second] = scored else { return None };
+        let of_2025 = self.kind == Kind::Reference2025;
+        // Its own encode as the final one shows the scene's offset.
+        let own = self.pair(scored, &learned.finals, None).map(|pair| Ratios::new([pair], goal));
+        let offset = own.as_ref().unwrap_or(&learned.ratios).alone();
+        Some(match offset {
+            Some(offset) => {
+                let [first, second] = [first, second].map(|probe| offset.corrected(probe, goal));
+                let uncorrected = if of_2025 { reference::uncorrected_2025 } else { reference::uncorrected };
+                uncorrected(first, second, goal)
+            }
+            None if of_2025 => reference::solve_2025(first, second, goal, presets),
+            None => reference::solve(first, second, goal, presets.probing, presets.final_),
+        })
     }
 }
 
@@ -369,7 +375,7 @@ mod tests {
             quarter_steps: true,
             expected_factor: 1.0,
         });
-        Model { goal, kind }
+        Model { goal, kind, ease: 0.0 }
     }
 
     #[test]

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn damage_lies_on_the_line_and_its_error_grows_with_the_distance() {
-        let model = Model { goal: GOAL, kind: Kind::Reference };
+        let model = Model { goal: GOAL, kind: Kind::Reference, ease: 0.0 };
         // Damage 20 at the step 343, 40 at 891: in between √800 at √(343 · 891).
         let probes = [Scored { crf: 24.0, score: 80.0, error: 0.4 }, Scored::new(40.0, 60.0)];
         let presets = Presets { probing: 7, final_: 7 };
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_final_encode_differs_by_what_calibration_showed() {
-        let model = Model { goal: GOAL, kind: Kind::Reference };
+        let model = Model { goal: GOAL, kind: Kind::Reference, ease: 0.0 };
         // 20 became 18: a tenth less.
         let pair = Pair { crf: 24.0, probe: 80.0, final_: 82.0, reach: 0.0 };
         let learned = Learned { ratios: Ratios::new([pair], &GOAL), ..Learned::default() };

@@ -1,6 +1,7 @@
-//! Model `reference` (spec 02): two probes, a straight line in quantiser steps.
+//! Models `reference` (spec 02) and `reference-2025` (spec 10, section 6): two
+//! probes, a straight line in quantiser steps.
 
-use super::{Answer, Goal, How, Scored, qstep};
+use super::{Answer, Goal, How, Presets, Scored, qstep};
 
 /// CRF of every scene's first probe.
 pub const FIRST_CRF: f64 = 24.0;
@@ -51,22 +52,55 @@ pub fn solve(first: Scored, second: Scored, goal: &Goal, probing_preset: i32, fi
     if plain.how != How::Line || second.crf < first.crf {
         return plain;
     }
-    let share = flattery(probing_preset, final_preset);
+    let share = share_of(&FLATTERY, probing_preset, final_preset).unwrap_or(0.0);
     let moved = Scored { score: second.score - share * (first.score - second.score), ..second };
     Answer { crf: on_line(first, moved, goal), how: How::Readjusted }
 }
 
-fn flattery(probing_preset: i32, final_preset: i32) -> f64 {
-    FLATTERY
-        .iter()
-        .find(|row| probing_preset >= row.probing_from)
-        .and_then(|row| row.shares.iter().find(|(at_most, _)| final_preset <= *at_most))
-        .map_or(0.0, |(_, share)| *share)
+fn share_of(table: &[Flattery], probing_preset: i32, final_preset: i32) -> Option<f64> {
+    let row = table.iter().find(|row| probing_preset >= row.probing_from)?;
+    row.shares.iter().find(|(at_most, _)| final_preset <= *at_most).map(|(_, share)| *share)
+}
+
+/// Quantiser step from which on probes flatter, by `reference-2025`: CRF 11.5.
+const FLATTERED_FROM: f64 = 163.0;
+
+/// What is left of the distance to [`FLATTERED_FROM`], by probing and final preset as above.
+const SHRINKAGE: [Flattery; 3] = [
+    Flattery { probing_from: 6, shares: &[(-1, 0.72), (0, 0.73), (2, 0.76), (5, 0.84)] },
+    Flattery { probing_from: 5, shares: &[(-1, 0.82), (0, 0.83), (2, 0.86)] },
+    Flattery { probing_from: 3, shares: &[(-1, 0.90), (0, 0.91), (2, 0.94)] },
+];
+
+/// [`uncorrected`] as in December 2025: contradicting probes make the safe CRF,
+/// even where the finer of them was finer.
+pub fn uncorrected_2025(first: Scored, second: Scored, goal: &Goal) -> Answer {
+    let plain = uncorrected(first, second, goal);
+    match plain.how {
+        How::FinerContradicts => Answer { crf: goal.clamp(goal.unreliable_crf), ..plain },
+        _ => plain,
+    }
+}
+
+/// [`solve`] as in December 2025: not the scores are corrected, but the step found.
+pub fn solve_2025(first: Scored, second: Scored, goal: &Goal, presets: Presets) -> Answer {
+    let plain = uncorrected_2025(first, second, goal);
+    let step = step_on_line(first, second, goal);
+    if plain.how != How::Line || step <= FLATTERED_FROM {
+        return plain;
+    }
+    let share = share_of(&SHRINKAGE, presets.probing, presets.final_).unwrap_or(1.0);
+    let step = FLATTERED_FROM + share * (step - FLATTERED_FROM);
+    Answer { crf: goal.clamp(qstep::to_crf(step)), how: How::Readjusted }
 }
 
 /// The CRF at which the line through both (score, qstep) points meets the target.
 fn on_line(first: Scored, second: Scored, goal: &Goal) -> f64 {
+    goal.clamp(qstep::to_crf(step_on_line(first, second, goal)))
+}
+
+fn step_on_line(first: Scored, second: Scored, goal: &Goal) -> f64 {
     let (q1, q2) = (qstep::from_crf(first.crf), qstep::from_crf(second.crf));
     let slope = (q2 - q1) / (second.score - first.score);
-    goal.clamp(qstep::to_crf(q1 + slope * (goal.target - first.score)))
+    q1 + slope * (goal.target - first.score)
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::summary::Summary;
+use super::page::{MetricInfo, Page, Run, SceneRow};
+use super::summary::{SceneResult, Summary};
 use crate::scenes::Scene;
 use crate::settings::Metric;
 
@@ -33,6 +34,10 @@ pub struct ChunkResult {
     pub bytes: u64,
     /// Its CRF lies on a limit.
     pub clamped: bool,
+    /// Of the score, 0 where it is not known.
+    pub standard_error: f64,
+    /// The frames that were measured, with their scores.
+    pub frames: Vec<(usize, f64)>,
 }
 
 /// What encoding again came to.
@@ -58,6 +63,30 @@ impl ChunkResult {
         Some(self.score? - self.target?)
     }
 
+    fn row(&self, scene: &SceneResult) -> SceneRow {
+        let mut row = SceneRow {
+            start: self.scene.start,
+            end: self.scene.end,
+            zone: scene.zone.clone(),
+            score: self.score,
+            standard_error: Some(self.standard_error).filter(|error| *error > 0.0),
+            target: self.target,
+            crf: Some(self.crf),
+            bytes: Some(self.bytes),
+            state: match (self.clamped, scene.doubtful) {
+                (true, _) => "at a limit of the CRF".to_owned(),
+                (false, true) => "doubtful".to_owned(),
+                (false, false) => String::new(),
+            },
+            ..SceneRow::default()
+        };
+        if let Some(metric) = self.metric {
+            row.judge(&MetricInfo::of(metric, self.wanted));
+            row.measured(metric, self.frames.clone());
+        }
+        row
+    }
+
     /// The error in points of SSIMULACRA2, for Butteraugli in 5 % of the target,
     /// which is about as much.
     fn points(&self) -> Option<f64> {
@@ -70,6 +99,19 @@ impl ChunkResult {
 }
 
 impl ClosedSummary {
+    /// The report's page, from what was measured of the chunks.
+    pub fn page(&self) -> Page {
+        let scenes =
+            self.chunks.iter().zip(&self.boosted.scenes).map(|(chunk, scene)| chunk.row(scene)).collect();
+        let run = Run { name: "encode".to_owned(), every: 1, scenes };
+        let headline = run.headline(self.boosted.about.info().as_ref(), self.boosted.about.fps);
+        let about = vec![
+            "Scores are estimated from the measured frames of every chunk; `verify --report` measures all of them."
+                .to_owned(),
+        ];
+        self.boosted.page_of(run, headline, about)
+    }
+
     /// The text shown at the end of a run.
     pub fn text(&self) -> String {
         let mut text = self.boosted.text();
@@ -184,13 +226,14 @@ mod tests {
             wanted: 78.0,
             bytes: 1000,
             clamped,
+            standard_error: 0.0,
+            frames: Vec::new(),
         }
     }
 
     #[test]
     fn both_halves_are_summed_up() {
-        let boosted =
-            Summary { output: "x.json".into(), scenes: Vec::new(), used: Vec::new(), stages: Vec::new() };
+        let boosted = Summary { output: "x.json".into(), ..Summary::default() };
         let redone = Redone { chunks: 2, frames: 100, seconds: 3.0, before: 5.0, after: 1.0, left: 1 };
         let chunks = vec![
             chunk(0, 78.5, false),
@@ -223,8 +266,7 @@ mod tests {
 
     #[test]
     fn butteraugli_is_judged_by_its_target() {
-        let boosted =
-            Summary { output: "x.json".into(), scenes: Vec::new(), used: Vec::new(), stages: Vec::new() };
+        let boosted = Summary { output: "x.json".into(), ..Summary::default() };
         let of = |start, score| ChunkResult {
             target: Some(2.0),
             wanted: 2.0,

@@ -2,5 +2,6 @@
 //! people at its end.
 
 pub mod closed;
+pub mod page;
 pub mod sidecar;
 pub mod summary;

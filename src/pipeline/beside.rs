@@ -36,7 +36,7 @@ pub fn looked_at<'a>(
          analysis, {}x{}",
         encoded.width, encoded.height, cheap.width, cheap.height
     ));
-    Ok((working, Fingerprint::of(&(&input.key, working.facts()?))))
+    Ok((working, Fingerprint::of(&(&input.probed_key, working.facts()?))))
 }
 
 /// Segmentation runs on a thread of its own while probes encode; when one of

@@ -13,7 +13,8 @@ use super::ready::{Place, Probed, Ready};
 use super::solving::Title;
 use crate::encoder::Purpose;
 use crate::output::sidecar::{Made, Sidecar};
-use crate::output::summary::Summary;
+use crate::output::summary::{SceneResult, Summary};
+use crate::settings::Resolved;
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -38,7 +39,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
         input: std::path::absolute(&request.input)?,
         output: std::path::absolute(&request.output)?,
         frames: ready.input.clip.info().frames,
-        settings: request.settings.clone(),
+        settings: ready.settings.clone(),
         encoding: ready.encoding.record(),
         analysis: ready.analysis_key(),
         scenes: scene_curves(&planned, probings.taken, masks, &failed),
@@ -57,8 +58,9 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     };
     let results = title.write(probings.failed, &ready.store, events)?;
     let mut learned = probings.learned;
-    learned.extend(title.hand_on(&results, ready.remembered())?);
-    Ok(ready.summary(request.output.clone(), results, learned, clock))
+    let (sentences, forecast) = title.hand_on(&results, ready.remembered())?;
+    learned.extend(sentences);
+    Ok(Summary { forecast, ..ready.summary(request, results, learned, clock) })
 }
 
 /// What is kept of every scene; all lists but `failed` are by scene.
@@ -76,15 +78,30 @@ pub(super) fn scene_curves(
     found.map(curve).collect()
 }
 
+/// What every scene was to score, where panning rejection moved the target of any.
+pub(super) fn targets_of(planned: &[PlannedScene<'_>], results: &[SceneResult]) -> Option<Vec<f64>> {
+    let of = |(scene, result): (&PlannedScene<'_>, &SceneResult)| {
+        result.eased.unwrap_or(scene.settings.metric.target)
+    };
+    let any = results.iter().any(|result| result.eased.is_some());
+    any.then(|| planned.iter().zip(results).map(of).collect())
+}
+
 /// Leaves the settings beside the scenes file.
-pub(super) fn record(request: &Request, scenes: usize, frames: usize) -> Result<()> {
+pub(super) fn record(
+    request: &Request,
+    settings: &Resolved,
+    planned: &[PlannedScene<'_>],
+    results: &[SceneResult],
+    frames: usize,
+) -> Result<()> {
     let made = Made {
         input: &request.input,
         folder: &request.folder,
-        scenes,
+        scenes: results.len(),
         frames,
-        settings: &request.settings,
-        targets: None,
+        settings,
+        targets: targets_of(planned, results),
     };
     Sidecar::write(&request.output, made)
 }

@@ -45,7 +45,7 @@ fn candidate<'a>(settings: &'a Settings, luma: &'a LumaStats) -> Candidate<'a> {
     let backend = score::open(&settings.metric, format, session, 0, &Events::silent()).unwrap();
     let scene = Scene { start: 0, end: FRAMES };
     let planned = PlannedScene { index: 0, scene, zone: 0, zone_name: None, settings };
-    let model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE) };
+    let model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE), ease: 0.0 };
     let picture = PictureFacts { bytes: 1, grid: Arc::new(LumaGrid::new(64, 64)) };
     Candidate::new(planned, model, backend, luma, 1 << 20, &picture).unwrap()
 }

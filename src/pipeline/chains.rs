@@ -156,7 +156,8 @@ impl Chains<'_> {
         let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
         let measured = |scene: &PlannedScene<'s>| {
             let backend = self.backends.of_zone(scene.zone)?;
-            let model = modelling::model(scene.settings, quarter_steps);
+            let diff = &luma.diff[scene.scene.range()];
+            let model = modelling::model(scene.settings, diff, quarter_steps);
             Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.memory / 2, picture))
         };
         planned.iter().filter_map(measured).collect()

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::settings::Typed;
 
 /// Keys that say what becomes of measurements, and not how they were made.
-const CHANGEABLE: [&str; 17] = [
+const CHANGEABLE: [&str; 18] = [
     "metric.metric",
     "metric.mix.",
     "metric.pooling",
@@ -13,6 +13,7 @@ const CHANGEABLE: [&str; 17] = [
     "metric.tail_weight",
     "metric.tail_share",
     "metric.target",
+    "metric.panning_rejection",
     "metric.min_crf",
     "metric.max_crf",
     "metric.unreliable_crf",

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Error, Result};
 
-use super::chunks::{Chunks, FIRST_CHUNK, STAGE, scored};
+use super::chunks::{self, Chunks, FIRST_CHUNK, STAGE, scored};
 use super::frames::{self, Keep};
 use super::measuring::Measuring;
 use super::plan::PlannedScene;
@@ -97,6 +97,7 @@ impl Chunks<'_> {
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };
             let score = scored(candidate, &record, chunk.crf())?;
+            chunk.frames = chunks::frames(candidate, &record)?;
             store.add_measured(record)?;
             let (crf, target) = (chunk.crf(), chunk.aim.unwrap_or(candidate.model.goal.target));
             let again = take > FIRST_CHUNK;

@@ -44,6 +44,8 @@ pub struct Chunk {
     /// An earlier run encoded it.
     pub resumed: bool,
     pub score: Option<Scored>,
+    /// The frames that were measured, with their scores.
+    pub frames: Vec<(usize, f64)>,
 }
 
 impl Chunk {
@@ -227,6 +229,7 @@ impl<'a> Chunks<'a> {
                     return Ok(Step::Score { take, crf });
                 };
                 chunk.score = Some(scored(candidate, &record, crf)?);
+                chunk.frames = frames(candidate, &record)?;
             }
             self.slot(number).made.push(chunk);
         }
@@ -254,11 +257,12 @@ impl<'a> Chunks<'a> {
         if let Some(candidate) = self.candidate(number) {
             let lessons = self.probing.learning.lessons(&self.probing.candidates, number);
             let scored = candidate.probed().scored;
-            let at = |crf| candidate.model.expected(&scored, lessons.as_ref(), crf);
+            let model = candidate.model.eased(&scored, lessons.as_ref());
+            let at = |crf| model.expected(&scored, lessons.as_ref(), crf);
             aim = match (at(settled.solved), at(settled.asked)) {
                 // Rules and Character Boost want another quality than the target.
-                (Some(from), Some(to)) => Some(candidate.model.moved_target(from, to)),
-                _ => Some(candidate.model.goal.target),
+                (Some(from), Some(to)) => Some(model.moved_target(from, to)),
+                _ => Some(model.goal.target),
             };
             let crf = settled.result.crf;
             probe = at(crf).zip(model::reach(&scored, crf)).filter(|_| !settled.has_map);
@@ -267,8 +271,8 @@ impl<'a> Chunks<'a> {
             measured_key = Some(candidate.measured_key(&order.key, &first));
         }
         let settled = Arc::new(settled);
-        let (bytes, seconds, resumed, score) = (0, 0.0, false, None);
-        Ok(Chunk { settled, order, aim, probe, measured_key, bytes, seconds, resumed, score })
+        let (bytes, seconds, resumed, score, frames) = (0, 0.0, false, None, Vec::new());
+        Ok(Chunk { settled, order, aim, probe, measured_key, bytes, seconds, resumed, score, frames })
     }
 
     /// The chunks that would come nearer to their target when encoded again, each
@@ -319,6 +323,13 @@ impl Chunk {
         let (probe, reach) = self.probe?;
         Some(Pair { crf: self.crf(), probe, final_: self.score?.score, reach })
     }
+}
+
+/// The measured frames of a chunk, with their scores.
+pub fn frames(candidate: &Candidate<'_>, record: &MeasuredRecord) -> Result<Vec<(usize, f64)>> {
+    let scores = candidate.frame_scores(&record.measured)?;
+    let all = scores.frames.iter().chain(&scores.suspects);
+    Ok(all.map(|(offset, score)| (candidate.planned.scene.start + offset, *score)).collect())
 }
 
 pub fn scored(candidate: &Candidate<'_>, record: &MeasuredRecord, crf: f64) -> Result<Scored> {

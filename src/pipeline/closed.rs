@@ -68,14 +68,14 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
         events.emit(&Event::Scene { scene: scene.index, start, end, crf: chunk.crf() });
     }
     scenes_json::write(&boost.output, &entries)?;
-    record(boost, entries.len(), ready.working.info().frames)?;
-    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
+    record(boost, &ready.settings, &planned, &results, ready.working.info().frames)?;
+    events.emit(&Event::Result { path: boost.output.display().to_string() });
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
     let outcome = clock
         .time("making the file", || workshop.bind(&entries, &orders, &made.spare, resumed, events, cancel))?;
-    let boosted = ready.summary(boost.output.clone(), results, made.learned, clock);
+    let boosted = ready.summary(boost, results, made.learned, clock);
     let summary = ClosedSummary { boosted, chunks: made.results, redone: made.redone };
     if request.encode.clean {
         ready.store.remove()?;
@@ -200,6 +200,8 @@ fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
             wanted: planned.settings.metric.target,
             bytes: best.bytes,
             clamped: chunks.is_clamped(number, best),
+            standard_error: best.score.map_or(0.0, |scored| scored.error),
+            frames: best.frames.clone(),
         };
         kept.push((planned.index, best.clone(), result));
         let worse = made.iter().filter(|chunk| chunk.order.key != best.order.key);

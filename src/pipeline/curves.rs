@@ -86,6 +86,13 @@ pub struct Known {
     pub weight: f64,
 }
 
+impl Known {
+    /// What the scene is to score: its zone's target, unless it pans.
+    pub fn eased_target(&self) -> f64 {
+        self.model.eased(&self.scored, self.learned.lessons.as_ref()).goal.target
+    }
+}
+
 impl SceneCurve {
     /// A scene that did not fail and boosts no characters.
     pub fn new(scene: Scene, taken: Vec<(Purpose, Taken)>) -> Self {
@@ -142,7 +149,11 @@ impl Curves {
         for group in &self.groups {
             let Some(&first) = group.members.first() else { continue };
             let settings = planned[first].settings;
-            let model = modelling::model(settings, self.encoding.encoder.capabilities.quarter_steps);
+            let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
+            let of = |index: usize| {
+                modelling::model(settings, &luma.diff[planned[index].scene.range()], quarter_steps)
+            };
+            let model = of(first);
             let model = group.remembered.map_or(model, |remembered| remembered.begin(model));
             let learned = learned(&model, group, &scores);
             let presets = modelling::presets(settings);
@@ -159,6 +170,7 @@ impl Curves {
                 let scene = planned[index].scene;
                 let repeats = planned[index].settings.metric.sample.repeats;
                 let weight = weights(&luma.diff[scene.start..scene.end], repeats).iter().sum();
+                let model = Model { ease: of(index).ease, ..model };
                 known[index] =
                     Some(Known { model, scored, unreliable, learned, damages, sizes, ratio, weight });
             }

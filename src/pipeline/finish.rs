@@ -45,6 +45,8 @@ struct Solved {
     final_preset: i32,
     probes: Vec<(f64, f64)>,
     doubtful: bool,
+    /// The target that panning rejection gave it instead of its zone's.
+    eased: Option<f64>,
 }
 
 /// A scene with the entry that it is encoded by.
@@ -135,11 +137,13 @@ impl<'a> Finisher<'a> {
             SceneOutcome::Unmeasured => {
                 let crf = settings.metric.base_crf;
                 let final_preset = preset(crf)?;
-                return Ok(Ok(Solved { crf, final_preset, probes: Vec::new(), doubtful: false }));
+                let probes = Vec::new();
+                return Ok(Ok(Solved { crf, final_preset, probes, doubtful: false, eased: None }));
             }
             SceneOutcome::Chosen { crf, scored, unreliable } => {
                 let probes = scored.iter().map(|s| (s.crf, s.score)).collect();
-                return Ok(Ok(Solved { crf, final_preset: preset(crf)?, probes, doubtful: unreliable }));
+                let (final_preset, doubtful) = (preset(crf)?, unreliable);
+                return Ok(Ok(Solved { crf, final_preset, probes, doubtful, eased: None }));
             }
             SceneOutcome::Probed { model, scored, unreliable, learned } => {
                 (model, scored, unreliable, learned)
@@ -152,11 +156,13 @@ impl<'a> Finisher<'a> {
         let final_preset = preset(plain.crf)?;
         let presets = Presets { probing: encoder.probing_preset, final_: final_preset };
         let answer = model.solve(&scored, &learned, presets).with_context(too_few)?;
+        let eased = model.eased(&scored, learned.lessons.as_ref()).goal.target;
         Ok(Ok(Solved {
             crf: answer.crf,
             final_preset,
             probes: scored.iter().map(|s| (s.crf, s.score)).collect(),
             doubtful: unreliable || answer.contradicts(),
+            eased: ((eased - model.goal.target).abs() > 0.0).then_some(eased),
         }))
     }
 
@@ -184,7 +190,8 @@ impl<'a> Finisher<'a> {
             let facts = scene.facts(self.luma);
             let rules = &self.encoding.rules[scene.zone];
             let final_preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
-            solved[index] = Some(Solved { crf, final_preset, probes: Vec::new(), doubtful: true });
+            let probes = Vec::new();
+            solved[index] = Some(Solved { crf, final_preset, probes, doubtful: true, eased: None });
         }
         Ok(())
     }
@@ -274,8 +281,8 @@ impl<'a> Finisher<'a> {
             zone_overrides: Some(overrides),
         };
         let zone = scene.zone_name.map(str::to_owned);
-        let Solved { probes, doubtful, crf: solved, .. } = solved;
-        let result = SceneResult { scene: scene.scene, zone, crf, probes, doubtful };
+        let Solved { probes, doubtful, eased, crf: solved, .. } = solved;
+        let result = SceneResult { scene: scene.scene, zone, crf, probes, doubtful, eased };
         Ok(Settled { entry, result, solved, asked, has_map })
     }
 }

@@ -29,6 +29,9 @@ pub struct Input {
     /// Everything that its frames depend on.
     pub key: Fingerprint,
     pub analysed_key: Fingerprint,
+    /// What probes are encoded from and measured against; usually `clip`.
+    pub probed: Clip,
+    pub probed_key: Fingerprint,
 }
 
 impl Input {
@@ -52,9 +55,48 @@ impl Input {
                 (other, key)
             }
         };
+        let (probed, probed_key) = match &request.probe_input {
+            None => (clip.clone(), key.clone()),
+            Some(path) => {
+                let other = open(path, options, memory)?;
+                check_stand_in((path, &other), (&request.input, &clip))?;
+                let key = source::fingerprint(path, options, &other)?;
+                introduce(path, &other, events);
+                (other, key)
+            }
+        };
         introduce(&request.input, &clip, events);
-        Ok(Self { clip, analysed, key, analysed_key })
+        Ok(Self { clip, analysed, key, analysed_key, probed, probed_key })
     }
+}
+
+/// Whether a clip can be probed in the place of another: a CRF found for other
+/// pictures, or for pictures read otherwise, would be that of another encode.
+fn check_stand_in((path, stand_in): (&Path, &Clip), (input, clip): (&Path, &Clip)) -> Result<()> {
+    let (ours, theirs) = (clip.info(), stand_in.info());
+    let differ = |what: &str, theirs: String, ours: String| {
+        anyhow::anyhow!(
+            "--probe-input {}: {what} is {theirs}, that of {} is {ours}; it must be the same",
+            path.display(),
+            input.display()
+        )
+    };
+    if theirs.frames != ours.frames {
+        return Err(differ(
+            "its length",
+            format!("{} frames", theirs.frames),
+            format!("{} frames", ours.frames),
+        ));
+    }
+    let size = |info: &source::ClipInfo| format!("{}x{}", info.width, info.height);
+    if size(theirs) != size(ours) {
+        return Err(differ("its size", size(theirs), size(ours)));
+    }
+    let (their_color, our_color) = (stand_in.color()?.resolve(), clip.color()?.resolve());
+    if their_color != our_color {
+        return Err(differ("its colour", format!("{their_color:?}"), format!("{our_color:?}")));
+    }
+    Ok(())
 }
 
 /// Opens a clip that is read in order. Frames that VapourSynth caches are in

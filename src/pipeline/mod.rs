@@ -2,6 +2,7 @@
 //! this module does.
 
 pub mod backends;
+pub mod bars;
 mod beside;
 mod boost;
 pub mod candidate;
@@ -13,6 +14,7 @@ mod closed;
 pub mod curves;
 pub mod encoding;
 mod finish;
+mod forecast;
 mod frames;
 pub mod input;
 pub mod learning;
@@ -56,6 +58,8 @@ pub struct Request {
     pub open: OpenOptions,
     /// A cheaper source of the same frames, for everything but probes and scores.
     pub analysis_input: Option<PathBuf>,
+    /// A cheaper source of like frames, for probes and scores.
+    pub probe_input: Option<PathBuf>,
     /// The scenes file to write.
     pub output: PathBuf,
     /// The work folder.

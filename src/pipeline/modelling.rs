@@ -1,12 +1,14 @@
 //! From settings to the model that solves a zone's scenes.
 
-use crate::model::{Adaptive, Goal, Kind, Model, Offset, Presets};
+use crate::model::{Adaptive, Goal, Kind, Model, Offset, Presets, panning};
 use crate::settings::{Metric, MetricSettings, ModelKind, Settings};
 
-/// The model that solves a zone's scenes, from the settings.
-pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
+/// The model that solves a zone's scene, from the settings. `diff` are the luma
+/// differences of the scene's frames.
+pub fn model(settings: &Settings, diff: &[f64], quarter_steps: bool) -> Model {
     let kind = match settings.model.kind {
         ModelKind::Reference => Kind::Reference,
+        ModelKind::Reference2025 => Kind::Reference2025,
         ModelKind::Adaptive => Kind::Adaptive(Adaptive {
             first_crf: settings.model.first_crf,
             expected_factor: Offset::prior(presets(settings)).factor(),
@@ -14,7 +16,8 @@ pub fn model(settings: &Settings, quarter_steps: bool) -> Model {
             quarter_steps,
         }),
     };
-    Model { goal: goal(&settings.metric), kind }
+    let ease = settings.metric.panning_rejection * panning::weight(diff);
+    Model { goal: goal(&settings.metric), kind, ease }
 }
 
 /// The presets that the final encode is compared with, where no rule says otherwise.

@@ -1,12 +1,13 @@
 //! All that a run settles before its first probe: what it opens, checks and reads.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::Request;
 use super::backends::Backends;
+use super::bars;
 use super::beside::{Beside, looked_at, probe_and_segment};
 use super::boost::Clock;
 use super::chains::{Chains, Part, Probings, Task};
@@ -19,9 +20,9 @@ use super::shards::{Origin, Plan};
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
 use crate::character::SceneMasks;
-use crate::output::summary::{SceneResult, Summary};
+use crate::output::summary::{Clipped, SceneResult, Summary};
 use crate::scenes::{self, Scene};
-use crate::settings::Zone;
+use crate::settings::{Resolved, Zone};
 use crate::source::Clip;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -34,6 +35,8 @@ pub struct Ready {
     clock: Clock,
     memory: u64,
     pub input: Input,
+    /// Those of the request, with what only the clip could tell.
+    pub settings: Resolved,
     zones: Vec<Zone>,
     pub encoding: Encoding,
     pub working: Clip,
@@ -111,16 +114,35 @@ impl Ready {
         origin.add_clip(&input.clip, &request.input, plan)?;
         if let Some(plan) = plan {
             (input.key, input.analysed_key) = plan.keys.clone();
+            // A plan has no stand-in for its script.
+            input.probed_key = input.key.clone();
         }
         let mut warnings = Vec::new();
-        let zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
+        let mut zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
         for warning in &warnings {
             events.warn(warning);
         }
         let encoding =
             clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
         origin.add_encoder(&encoding, plan)?;
-        let working = working(&input.clip, encoding.bits, events)?;
+        let working = working(&input.probed, encoding.bits, events)?;
+        let store = place.open(request)?;
+        let mut settings = request.settings.clone();
+        let (scene_plan, analysis_key) = match plan {
+            Some(plan) => (None, plan.analysis.clone()),
+            None => {
+                let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
+                let key = analysis_key(&input, &scene_plan);
+                (Some(scene_plan), key)
+            }
+        };
+        // A plan has its settings with what its clip told.
+        if let Some(scene_plan) = scene_plan.as_ref().filter(|_| bars::wanted(&zones)) {
+            let look = || analysed(&store, &input, &analysis_key, scene_plan, events, cancel);
+            let crop = bars::found(&clock.time("analysis", look)?, &input.analysed, &working, events);
+            zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+            settings.each(|settings| bars::settle(settings, crop));
+        }
         let pictures = (&working, encoding.bits);
         let open_backends = || Backends::open(request.metric, &zones, pictures, memory / 2, events);
         let backends = clock.time("opening the metric", open_backends)?;
@@ -132,16 +154,11 @@ impl Ready {
             origin.add_network(segmentation, plan)?;
         }
         let now = Now::new(&input.key, &zones, &encoding, &backends)?;
-        let (scene_plan, analysis_key, remembered) = if let Some(plan) = plan {
-            (None, plan.analysis.clone(), plan.memory.clone())
-        } else {
-            let scene_plan = scenes::plan(&zones, input.analysed.session(), events)?;
-            let learned = request.learned.as_deref();
-            let remembered = learned.map(|path| Memory::read(path, &now, events)).transpose()?;
-            let key = analysis_key(&input, &scene_plan);
-            (Some(scene_plan), key, remembered.unwrap_or_default())
+        let learned = request.learned.as_deref();
+        let remembered = match plan {
+            Some(plan) => plan.memory.clone(),
+            None => learned.map_or_else(|| Ok(Memory::default()), |path| Memory::read(path, &now, events))?,
         };
-        let store = place.open(request)?;
         if plan.is_none() {
             let network = segmentation.as_ref().map(Segmentation::key);
             store.update_manifest(&manifest(&input, &encoding, &backends, &zones, network), events)?;
@@ -150,6 +167,7 @@ impl Ready {
             clock,
             memory,
             input,
+            settings,
             zones,
             encoding,
             working,
@@ -227,7 +245,7 @@ impl Ready {
         Chains {
             request,
             working: &self.working,
-            source_key: &self.input.key,
+            source_key: &self.input.probed_key,
             encoding: &self.encoding,
             backends: &self.backends,
             store: &self.store,
@@ -310,7 +328,7 @@ impl Ready {
     /// What was found and used; `later` is the time of what came after this.
     pub fn summary(
         &self,
-        output: PathBuf,
+        request: &Request,
         scenes: Vec<SceneResult>,
         learned: Vec<String>,
         later: Clock,
@@ -318,7 +336,9 @@ impl Ready {
         let mut used = self.used();
         used.extend(learned);
         let stages = self.clock.stages.iter().cloned().chain(later.stages).collect();
-        Summary { output, scenes, used, stages }
+        let clip = self.input.clip.info();
+        let about = Clipped::new(&request.input, &self.settings, (clip.frames, clip.fps));
+        Summary { output: request.output.clone(), scenes, used, stages, forecast: Vec::new(), about }
     }
 }
 
@@ -345,6 +365,7 @@ fn manifest(
 ) -> Manifest {
     let mut manifest = BTreeMap::from([
         ("the input".to_owned(), input.key.clone()),
+        ("the probe input".to_owned(), input.probed_key.clone()),
         ("the analysis input".to_owned(), input.analysed_key.clone()),
         ("the program".to_owned(), Fingerprint::of(&PROGRAM)),
         ("the encoder".to_owned(), encoding.identity()),
@@ -376,11 +397,12 @@ fn analysed(
     if let Some(kept) = store.load(ANALYSIS, key) {
         return Ok(kept);
     }
-    let analysis = analyse(&input.analysed, &plan.detectors, AnalysisOptions::default(), events, cancel)?;
+    let options = AnalysisOptions { first_pass: plan.first_pass.as_ref(), ..AnalysisOptions::default() };
+    let analysis = analyse(&input.analysed, &plan.detectors, options, events, cancel)?;
     store.save(ANALYSIS, key, &analysis)?;
     Ok(analysis)
 }
 
 fn analysis_key(input: &Input, plan: &scenes::Plan) -> Fingerprint {
-    Fingerprint::of(&(&input.analysed_key, &plan.detectors, PROGRAM))
+    Fingerprint::of(&(&input.analysed_key, &plan.detectors, &plan.first_pass, PROGRAM))
 }

@@ -86,12 +86,14 @@ mod tests {
             quarter_steps: true,
             expected_factor: 1.0,
         });
-        let Kind::Adaptive(begun) = remembered().begin(Model { goal: GOAL, kind }).kind else { panic!() };
+        let Kind::Adaptive(begun) = remembered().begin(Model { goal: GOAL, kind, ease: 0.0 }).kind else {
+            panic!()
+        };
         assert!((begun.expected_factor - (-0.1_f64).exp()).abs() < 1e-12);
         // A probe may have 20 · e^0.1 = 22.1, which is 2.21 times 10: a step of 343 · 2.21².
         let wanted = qstep::to_crf(343.0 * (2.0 * 0.1_f64.exp()).powi(2));
         assert!((begun.first_crf.unwrap() - wanted).abs() < 1e-6, "{begun:?} {wanted}");
-        let reference = Model { goal: GOAL, kind: Kind::Reference };
+        let reference = Model { goal: GOAL, kind: Kind::Reference, ease: 0.0 };
         assert_eq!(remembered().begin(reference), reference);
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use super::OnSceneFailure;
-use super::boost::roi_folder;
+use super::boost::{roi_folder, targets_of};
 use super::changeable;
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
@@ -310,6 +310,9 @@ impl Title<'_> {
             targets =
                 Some(self.known.iter().zip(results.iter().map(|result| result.crf)).map(score).collect());
         }
+        if way.by_model {
+            targets = targets_of(self.planned, &results);
+        }
         scenes_json::write(output, &entries)?;
         let made = Made {
             input: &curves.input,
@@ -328,7 +331,7 @@ impl Title<'_> {
 impl Way {
     /// What a scene is to score: its own zone's target, where models solved.
     fn target_of(&self, known: &Known) -> f64 {
-        if self.by_model { known.model.goal.target } else { self.target }
+        if self.by_model { known.eased_target() } else { self.target }
     }
 }
 

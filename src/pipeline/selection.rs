@@ -98,10 +98,7 @@ impl Selection {
     /// The score of an encode whose frames scored so.
     pub fn score(&self, scores: &FrameScores, errors: &[f32], settings: &MetricSettings) -> Result<Scores> {
         match self {
-            Self::Picked(_) => {
-                let frames: Vec<f64> = scores.frames.iter().map(|(_, score)| *score).collect();
-                Ok(Scores { pooled: score::pool(&frames, settings)?, error: 0.0 })
-            }
+            Self::Picked(_) => Ok(Scores { pooled: score::pool(&scores.frames, settings)?, error: 0.0 }),
             Self::Sampled(sample) => {
                 let estimate = sample.estimate(scores, errors);
                 Ok(Scores { pooled: estimate.parts.pooled, error: estimate.error })

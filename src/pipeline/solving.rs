@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Error, Result, anyhow};
 
 use super::OnSceneFailure;
-use super::boost::roi_folder;
+use super::boost::{roi_folder, targets_of};
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
+use super::forecast;
 use super::memory::{Memory, Now};
 use super::outlook::Outlook;
 use super::plan::PlannedScene;
@@ -17,6 +18,7 @@ use super::store::Store;
 use crate::analysis::LumaStats;
 use crate::character::SceneMasks;
 use crate::formats::scenes_json;
+use crate::output::page::SceneRow;
 use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::SceneResult;
 use crate::support::events::{Event, Events};
@@ -59,7 +61,7 @@ impl Title<'_> {
             scenes: entries.len(),
             frames: curves.frames,
             settings: &curves.settings,
-            targets: None,
+            targets: targets_of(planned, &results),
         };
         Sidecar::write(&curves.output, made)?;
         events.emit(&Event::Result { path: curves.output.display().to_string() });
@@ -85,8 +87,13 @@ impl Title<'_> {
     }
 
     /// Adds what this title taught to the file of lessons. Returns sentences for the
-    /// summary: what it began with, and how large the final encode will be.
-    pub fn hand_on(&self, results: &[SceneResult], remembered: &Memory) -> Result<Vec<String>> {
+    /// summary (what it began with, and how large the final encode will be), and what
+    /// every scene is expected to be.
+    pub fn hand_on(
+        &self,
+        results: &[SceneResult],
+        remembered: &Memory,
+    ) -> Result<(Vec<String>, Vec<SceneRow>)> {
         let known = self.curves.known(self.planned, self.luma)?;
         let mut sentences = Vec::new();
         if let Some(path) = self.learned {
@@ -97,6 +104,6 @@ impl Title<'_> {
         let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();
         let outlook = Outlook::of(&known, &crfs);
         sentences.extend(outlook.of_something().then(|| format!("predicted size: {outlook}")));
-        Ok(sentences)
+        Ok((sentences, forecast::rows(self.planned, &known, &self.curves.scenes, results)))
     }
 }

@@ -19,7 +19,7 @@ use crate::support::atomic;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::journal::Journal;
-use crate::support::lock::{Earlier, FolderLock};
+use crate::support::lock::{Earlier, FolderLock, STATUS_FILE};
 use crate::support::space::{self, NoRoom};
 
 const MANIFEST: &str = "manifest.json";
@@ -235,6 +235,7 @@ impl Store {
         // The lock is released before its file goes, which Windows wants.
         drop(self);
         let _ = fs::remove_file(folder.join("lock"));
+        let _ = fs::remove_file(folder.join(STATUS_FILE));
         // Other files of the user's keep the folder alive.
         let _ = fs::remove_dir(&folder);
         Ok(())

@@ -3,18 +3,21 @@
 mod av1an;
 mod best;
 mod detect;
+mod progressive;
 mod report;
 mod score;
 mod split;
+mod walk;
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 pub use detect::{Detection, Plan, ZoneMethod, detect, plan};
+pub use progressive::{ProgressiveParams, split_progressively};
 pub use report::{write_plot, write_stats};
 pub use score::scores;
-pub use split::{SplitParams, THRESHOLDS, split};
+pub use split::{SplitParams, split};
 
 /// Frames `start..end` that are encoded on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

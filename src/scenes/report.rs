@@ -7,8 +7,11 @@ use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Detection, Scene, THRESHOLDS};
+use super::progressive::PROGRESSIVE_THRESHOLDS;
+use super::split::THRESHOLDS;
+use super::{Detection, Scene};
 use crate::analysis::{Analysis, Av1anFrame};
+use crate::settings::SplitRules;
 use crate::support::atomic;
 
 /// Writes one line a frame: statistics, score, whether a scene starts there, and
@@ -27,8 +30,13 @@ pub fn write_stats(path: &Path, analysis: &Analysis, detection: &Detection) -> R
         columns.push(("builtin_contrast", decimals(&builtin.contrast)));
         columns.push(("builtin", flags(&builtin.cuts)));
     }
-    for (name, plugin) in [("wwxd", &analysis.wwxd), ("scxvid", &analysis.scxvid)] {
-        columns.extend(plugin.as_ref().map(|verdicts| (name, flags(verdicts))));
+    for (name, verdicts) in [
+        ("wwxd", &analysis.wwxd),
+        ("scxvid", &analysis.scxvid),
+        ("x264", &analysis.x264),
+        ("props", &analysis.props),
+    ] {
+        columns.extend(verdicts.as_ref().map(|verdicts| (name, flags(verdicts))));
     }
     for (name, list) in [("av1an", &analysis.av1an), ("av1an_fast", &analysis.av1an_fast)] {
         columns.extend(list.as_ref().map(|frames| (name, cuts(frames))));
@@ -100,7 +108,7 @@ fn draw(svg: &mut String, rows: usize, detection: &Detection) -> Drawn {
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (header, body) = root.split_vertically(HEADER);
-    let thresholds: Vec<String> = THRESHOLDS.iter().map(f64::to_string).collect();
+    let thresholds: Vec<String> = thresholds(detection).iter().map(f64::to_string).collect();
     let title = format!(
         "{} frames, {} scenes: score of every frame (blue), scene starts (orange, to the top), thresholds {} (grey)",
         detection.scores.len(),
@@ -116,6 +124,18 @@ fn draw(svg: &mut String, rows: usize, detection: &Detection) -> Drawn {
     }
     root.present()?;
     Ok(())
+}
+
+/// The scores that the rules of any zone ask for, each once.
+fn thresholds(detection: &Detection) -> Vec<f64> {
+    let of = |rules| match rules {
+        SplitRules::ExtraSplit => &THRESHOLDS[..],
+        SplitRules::Progressive => &PROGRESSIVE_THRESHOLDS[..],
+    };
+    let mut all: Vec<f64> = detection.zones.iter().flat_map(|zone| of(zone.rules)).copied().collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    all
 }
 
 fn draw_row(
@@ -138,7 +158,7 @@ fn draw_row(
         .y_labels(4)
         .y_label_formatter(&|score| format!("{score:.1}"))
         .draw()?;
-    for threshold in THRESHOLDS {
+    for threshold in thresholds(detection) {
         chart.draw_series(LineSeries::new([(first, threshold), (last, threshold)], THRESHOLD.mix(0.5)))?;
     }
     for scene in detection.scenes.iter().filter(|s| (first..last).contains(&s.start)) {
@@ -219,6 +239,22 @@ mod tests {
         let peaks = points.iter().filter(|(_, score)| *score > 1.0).count();
         assert_eq!(peaks, detection.scores[..3000].iter().filter(|&&s| s > 1.0).count());
         assert!(points.len() <= 2 * WIDTH as usize && points.windows(2).all(|w| w[0].0 < w[1].0));
+    }
+
+    #[test]
+    fn the_thresholds_are_those_of_the_rules_in_use() {
+        let (_, mut detection) = example(10);
+        let zone = |rules| crate::scenes::ZoneMethod {
+            frames: 0..5,
+            method: crate::settings::SceneMethod::Builtin,
+            rules,
+            fallback: None,
+        };
+        detection.zones = vec![zone(SplitRules::ExtraSplit)];
+        assert_eq!(thresholds(&detection), THRESHOLDS);
+        detection.zones.push(zone(SplitRules::Progressive));
+        let both = [0.09, 0.84, 0.96, 1.02, 1.08, 1.09, 1.12, 1.15, 1.18, 1.24, 1.27];
+        assert_eq!(thresholds(&detection), both);
     }
 
     #[test]

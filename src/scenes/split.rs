@@ -1,11 +1,11 @@
-//! Dividing a stretch of video into scenes by the score of every frame (spec 01).
-
-use std::ops::Range;
+//! Dividing a stretch of video into scenes by the score of every frame (spec 01):
+//! the rules `extra-split`.
 
 use anyhow::{Result, ensure};
 
 use super::Scene;
-use super::best::{BestFrames, Residues};
+use super::best::BestFrames;
+use super::walk::{self, Cap, Search, Whose};
 
 /// Lengths in frames that steer the splitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,51 +38,48 @@ enum Parts {
     BothLong,
 }
 
-/// Whose length must be k·n + 1, which suits the encoder's hierarchical GOP.
-#[derive(Clone, Copy)]
-enum Modulo {
-    /// Nobody's.
-    Free,
-    /// Either part's, for k = 32, 16, 8, 4 and then without.
-    Either,
-    /// Either part's, for k = 32, 16, 8, 4.
-    EitherStrict,
-    /// That of the part that is up to the target, for k = 32, 16, 8, 4 and then without.
-    Short,
-}
-
 struct Rule {
     /// Lowest score, `NEG_INFINITY` for any.
     score: f64,
     parts: Parts,
-    modulo: Modulo,
-    /// Slack of "the parts need no more chunks of `extra_split` than the whole".
+    of: Whose,
+    periods: &'static [Option<usize>],
     fits: Option<f64>,
 }
 
-const fn rule(score: f64, parts: Parts, modulo: Modulo, fits: Option<f64>) -> Rule {
-    Rule { score, parts, modulo, fits }
+const fn rule(
+    score: f64,
+    parts: Parts,
+    of: Whose,
+    periods: &'static [Option<usize>],
+    fits: Option<f64>,
+) -> Rule {
+    Rule { score, parts, of, periods, fits }
 }
 
-/// Scenes of at most twice the target; what fits none of these goes on to [`UP_TO_EXTRA_SPLIT`].
-const UP_TO_TWO_TARGETS: [Rule; 1] = [rule(1.18, Parts::BothUpToTarget, Modulo::Either, None)];
+const FREE: &[Option<usize>] = &[None];
+const STRICT: &[Option<usize>] = &[Some(32), Some(16), Some(8), Some(4)];
+const LENIENT: &[Option<usize>] = &[Some(32), Some(16), Some(8), Some(4), None];
 
-const UP_TO_EXTRA_SPLIT: [Rule; 2] =
-    [rule(1.15, Parts::OneUpToTarget, Modulo::Either, None), rule(1.15, Parts::Any, Modulo::Free, None)];
+/// Scenes of at most twice the target; what fits none of these goes on to [`UP_TO_EXTRA_SPLIT`].
+const UP_TO_TWO_TARGETS: [Rule; 1] = [rule(1.18, Parts::BothUpToTarget, Whose::Either, LENIENT, None)];
+
+const UP_TO_EXTRA_SPLIT: [Rule; 2] = [
+    rule(1.15, Parts::OneUpToTarget, Whose::Either, LENIENT, None),
+    rule(1.15, Parts::Any, Whose::Either, FREE, None),
+];
 
 const BEYOND_EXTRA_SPLIT: [Rule; 6] = [
-    rule(1.24, Parts::BothLong, Modulo::Free, Some(0.15)),
-    rule(1.18, Parts::OneUpToTarget, Modulo::Short, None),
-    rule(1.24, Parts::Any, Modulo::Free, Some(0.15)),
-    rule(1.09, Parts::Any, Modulo::Free, None),
-    rule(0.09, Parts::Any, Modulo::EitherStrict, Some(0.0)),
-    rule(f64::NEG_INFINITY, Parts::Any, Modulo::Free, Some(0.0)),
+    rule(1.24, Parts::BothLong, Whose::Either, FREE, Some(0.15)),
+    rule(1.18, Parts::OneUpToTarget, Whose::Capped, LENIENT, None),
+    rule(1.24, Parts::Any, Whose::Either, FREE, Some(0.15)),
+    rule(1.09, Parts::Any, Whose::Either, FREE, None),
+    rule(0.09, Parts::Any, Whose::Either, STRICT, Some(0.0)),
+    rule(f64::NEG_INFINITY, Parts::Any, Whose::Either, FREE, Some(0.0)),
 ];
 
 /// The scores at which the rules begin to differ, for pictures of them.
 pub const THRESHOLDS: [f64; 5] = [0.09, 1.09, 1.15, 1.18, 1.24];
-
-const PERIODS: [Option<usize>; 5] = [Some(32), Some(16), Some(8), Some(4), None];
 
 /// Splits frames `0..scores.len()` into scenes that cover them in order.
 ///
@@ -97,7 +94,7 @@ pub fn split(scores: &[f64], params: SplitParams) -> Vec<Scene> {
     // The first stretch to be divided next is on top.
     let mut open = vec![Scene { start: 0, end: scores.len() }];
     while let Some(scene) = open.pop() {
-        match best_split(&best, scores, scene, params) {
+        match best_split(&best, scene, params) {
             Some(at) => open.extend([Scene { start: at, ..scene }, Scene { end: at, ..scene }]),
             None => scenes.push(scene),
         }
@@ -105,7 +102,7 @@ pub fn split(scores: &[f64], params: SplitParams) -> Vec<Scene> {
     scenes
 }
 
-fn best_split(best: &BestFrames<'_>, scores: &[f64], scene: Scene, params: SplitParams) -> Option<usize> {
+fn best_split(best: &BestFrames<'_>, scene: Scene, params: SplitParams) -> Option<usize> {
     let length = scene.frames();
     if length <= params.target_split || length < 2 * params.min_scene_len {
         return None;
@@ -117,121 +114,19 @@ fn best_split(best: &BestFrames<'_>, scores: &[f64], scene: Scene, params: Split
     } else {
         &[&UP_TO_EXTRA_SPLIT]
     };
-    tables.iter().copied().flatten().find_map(|rule| apply(best, scores, scene, params, rule))
+    let search = |rule| walk::find(best, scene, params.extra_split, &search(rule, params));
+    tables.iter().copied().flatten().find_map(search).map(|found| found.frame)
 }
 
-/// The best frame that the rule allows `scene` to be split at.
-fn apply(
-    best: &BestFrames<'_>,
-    scores: &[f64],
-    scene: Scene,
-    params: SplitParams,
-    rule: &Rule,
-) -> Option<usize> {
-    let good = |frame: &usize| scores[*frame] >= rule.score;
-    let allowed = scene.start + params.min_scene_len..scene.end - params.min_scene_len + 1;
-    // Most rules fail on the score alone.
-    best.best(allowed.clone(), Residues::ALL).filter(good)?;
-    let windows = windows(rule.parts, scene, params, allowed);
-    let fits = rule.fits.map(|slack| Fits::new(scene, params.extra_split, slack));
-    let periods = match rule.modulo {
-        Modulo::Free => &PERIODS[4..],
-        Modulo::Either | Modulo::Short => &PERIODS[..],
-        Modulo::EitherStrict => &PERIODS[..4],
+fn search(rule: &Rule, params: SplitParams) -> Search {
+    let SplitParams { min_scene_len, target_split: target, .. } = params;
+    let (least, cap) = match rule.parts {
+        Parts::Any => (min_scene_len, Cap::None),
+        Parts::BothUpToTarget => (min_scene_len, Cap::Both(target)),
+        Parts::OneUpToTarget => (min_scene_len, Cap::One(target)),
+        Parts::BothLong => (min_scene_len.max((8 * target).div_ceil(5)), Cap::None),
     };
-    periods.iter().find_map(|&k| {
-        windows
-            .iter()
-            .filter_map(|window| {
-                let residues = window.residues(rule.modulo, scene, k);
-                match &fits {
-                    None => best.best(window.frames.clone(), residues),
-                    Some(fits) => best.best_except(window.frames.clone(), residues, |f| fits.ruled_out(f)),
-                }
-            })
-            .max_by(|&a, &b| best.order(a, b))
-            .filter(good)
-    })
-}
-
-/// Frames that may become the first of the right part.
-struct Window {
-    frames: Range<usize>,
-    /// The left part is the one that is up to the target, or the right one, or it does not matter.
-    short: Option<Side>,
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Left,
-    Right,
-}
-
-impl Window {
-    /// Frames at which the length of the part in question is 1 mod `k`.
-    fn residues(&self, modulo: Modulo, scene: Scene, k: Option<usize>) -> Residues {
-        let Some(k) = k else { return Residues::ALL };
-        let left = Residues::of(scene.start + 1, k);
-        // `end − f ≡ 1` is `f ≡ end − 1`.
-        let right = Residues::of(scene.end - 1, k);
-        match (modulo, self.short) {
-            (Modulo::Short, Some(Side::Left)) => left,
-            (Modulo::Short, Some(Side::Right)) => right,
-            _ => left.union(right),
-        }
-    }
-}
-
-fn windows(parts: Parts, scene: Scene, params: SplitParams, allowed: Range<usize>) -> Vec<Window> {
-    let target = params.target_split;
-    let left_up_to_target = allowed.start..allowed.end.min(scene.start + target + 1);
-    let right_up_to_target = allowed.start.max(scene.end.saturating_sub(target))..allowed.end;
-    match parts {
-        Parts::Any => vec![Window { frames: allowed, short: None }],
-        Parts::BothUpToTarget => {
-            vec![Window { frames: right_up_to_target.start..left_up_to_target.end, short: None }]
-        }
-        Parts::OneUpToTarget => vec![
-            Window { frames: left_up_to_target, short: Some(Side::Left) },
-            Window { frames: right_up_to_target, short: Some(Side::Right) },
-        ],
-        Parts::BothLong => {
-            let long = (8 * target).div_ceil(5);
-            let frames =
-                allowed.start.max(scene.start + long)..allowed.end.min((scene.end + 1).saturating_sub(long));
-            vec![Window { frames, short: None }]
-        }
-    }
-}
-
-/// The parts together need at most as many chunks of `extra_split` as the whole
-/// scene, rounded up after adding a slack.
-struct Fits {
-    scene: Scene,
-    chunk: usize,
-    most: usize,
-}
-
-impl Fits {
-    fn new(scene: Scene, chunk: usize, slack: f64) -> Self {
-        let most = (scene.frames() as f64 / chunk as f64 + slack).ceil() as usize;
-        Self { scene, chunk, most }
-    }
-
-    /// `None` when a split at `frame` fits, else the frames around it for which
-    /// both parts need the same number of chunks, and so do not fit either.
-    fn ruled_out(&self, frame: usize) -> Option<Range<usize>> {
-        let left = (frame - self.scene.start).div_ceil(self.chunk);
-        let right = (self.scene.end - frame).div_ceil(self.chunk);
-        if left + right <= self.most {
-            return None;
-        }
-        let start = self.scene.start + (left - 1) * self.chunk + 1;
-        let end = self.scene.start + left * self.chunk + 1;
-        let from_right = self.scene.end.saturating_sub(right * self.chunk);
-        let to_right = self.scene.end - (right - 1) * self.chunk;
-        Some(start.max(from_right)..end.min(to_right))
-    }
+    Search { score: rule.score, least, cap, of: rule.of, periods: rule.periods, fits: rule.fits }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::settings::MetricSettings;
+use crate::settings::{Crop, MetricSettings};
 use crate::source::ResolvedColor;
 use crate::support::fingerprint::Fingerprint;
 
@@ -16,8 +16,8 @@ pub struct Identity {
     by: By,
     color: ResolvedColor,
     bits: u8,
-    /// Left, right, top, bottom.
-    crop: [usize; 4],
+    /// What the settings say, bars that were found included.
+    crop: Crop,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -14,11 +14,14 @@ mod gamut;
 mod identity;
 mod linear;
 mod native;
+pub mod peaks;
 mod plugin;
 mod pool;
+mod preview;
 pub mod sample;
 pub mod select;
 mod ssimulacra2;
+mod trimmed;
 mod window;
 mod xyb;
 
@@ -31,11 +34,12 @@ use anyhow::{Result, bail};
 pub use functional::Pooled;
 pub use identity::Identity;
 pub use pool::{check_finite, pool};
+pub use preview::srgb;
 
 use self::native::{Budget, Native};
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
-use crate::settings::{Metric, MetricBackend, MetricSettings, MixCoefficients};
+use crate::settings::{Crop, Metric, MetricBackend, MetricSettings, MixCoefficients};
 use crate::source::{PackedPicture, Picture, ResolvedColor, Session};
 use crate::support::events::Events;
 
@@ -60,7 +64,9 @@ pub fn frame_score(measurement: &Measurement, metric: Metric, mix: &MixCoefficie
         (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMeanMix) => {
             norm3 + (mix.mean_inf * inf - mix.mean_n3 * norm3).max(0.0)
         }
-        (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMaxMix) => norm3 + mix.max_inf * inf,
+        (Measurement::Butteraugli { norm3, inf }, Metric::ButteraugliMaxMix) => {
+            norm3 + (mix.max_inf * inf - mix.max_n3 * norm3).max(0.0)
+        }
         (Measurement::Ssimulacra2(score), Metric::Ssimu2) => score,
         (measurement, metric) => panic!("{measurement:?} is not of {metric:?}"),
     }
@@ -115,7 +121,10 @@ pub fn open(
     events: &Events,
 ) -> Result<Arc<dyn Backend>> {
     let Format { size, bits, color, fps } = format;
-    let window = Window::new(size, bits, settings.crop)?;
+    let Crop::Sides(crop) = settings.crop else {
+        bail!("metric.crop auto: the clip was not looked at for black bars");
+    };
+    let window = Window::new(size, bits, crop)?;
     let pictures = Pictures { window, color, fps, session };
     let budget = Budget::new(memory);
     let backend: Arc<dyn Backend> = match settings.backend {

@@ -3,19 +3,22 @@
 use anyhow::{Result, bail};
 
 use super::functional::{Functional, Pooled, SSIMU2_FLOOR};
+use super::trimmed;
 use crate::settings::{MetricSettings, Pooling};
 use crate::support::statistics::{deviation_percentile, percentile};
 
 /// A frame further from the median than this many MADs pulls a mean pool along.
 const OUTLIER_MADS: f64 = 3.0;
 
-/// Pools the per-frame `scores` of one scene, in any order, each counting once:
-/// those of all its frames or, with the poolings of spec 03, of the picked ones.
+/// Pools the `frames` of one scene, each with its number and score, in any order
+/// and none twice: all its frames or, with the poolings of spec 03, the picked ones.
 ///
 /// # Errors
 /// When there is no score or one is NaN or infinite. [`check_finite`], called
 /// where a score is made, tells the user scene, frame and back end.
-pub fn pool(scores: &[f64], settings: &MetricSettings) -> Result<Pooled> {
+pub fn pool(frames: &[(usize, f64)], settings: &MetricSettings) -> Result<Pooled> {
+    let scores: Vec<f64> = frames.iter().map(|(_, score)| *score).collect();
+    let scores = &scores[..];
     if scores.is_empty() {
         bail!("a scene has no scores to pool; at least one of its frames must be measured");
     }
@@ -35,11 +38,12 @@ pub fn pool(scores: &[f64], settings: &MetricSettings) -> Result<Pooled> {
             reliable(percentile(&sorted, if higher_is_better { p } else { 100.0 - p }))
         }
         Pooling::Mean => {
-            let mut frames: Vec<_> = scores.iter().map(|&score| (1.0, score)).collect();
-            Functional::new(settings.metric, settings.tail).over(&mut frames).pooled
+            let mut all: Vec<_> = scores.iter().map(|&score| (1.0, score)).collect();
+            Functional::new(settings.metric, settings.tail).over(&mut all).pooled
         }
         Pooling::ReferenceMean if higher_is_better => ssimu2_mean(scores),
         Pooling::ReferenceMean => reliable(butteraugli_mean(scores, &sorted)),
+        Pooling::TrimmedMean => reliable(trimmed::mean(frames, higher_is_better)),
     })
 }
 
@@ -88,8 +92,12 @@ mod tests {
         MetricSettings { metric, pooling, ..base.metric }
     }
 
+    fn numbered(scores: &[f64]) -> Vec<(usize, f64)> {
+        scores.iter().copied().enumerate().collect()
+    }
+
     fn score(scores: &[f64], metric: Metric, pooling: Pooling) -> f64 {
-        pool(scores, &settings(metric, pooling)).unwrap().score
+        pool(&numbered(scores), &settings(metric, pooling)).unwrap().score
     }
 
     #[test]
@@ -98,13 +106,14 @@ mod tests {
         assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(20.0)) - 20.0).abs() < 1e-12);
         assert!((score(&SIX, Metric::Butteraugli3Norm, Pooling::Percentile(20.0)) - 50.0).abs() < 1e-12);
         assert!((score(&SIX, Metric::Ssimu2, Pooling::Percentile(15.0)) - 17.5).abs() < 1e-12);
-        assert!(pool(&SIX, &settings(Metric::Ssimu2, Pooling::Percentile(101.0))).is_err());
+        assert!(pool(&numbered(&SIX), &settings(Metric::Ssimu2, Pooling::Percentile(101.0))).is_err());
     }
 
     #[test]
     fn scores_that_are_no_numbers_are_never_pooled() {
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let error = pool(&[1.0, bad], &settings(Metric::Butteraugli3Norm, Pooling::Worst)).unwrap_err();
+            let error = pool(&numbered(&[1.0, bad]), &settings(Metric::Butteraugli3Norm, Pooling::Worst))
+                .unwrap_err();
             assert!(error.to_string().contains("score 1 of 2"), "{error}");
             let error =
                 check_finite(bad, 3, 120, || "native SSIMULACRA2".to_owned()).unwrap_err().to_string();

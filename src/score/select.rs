@@ -1,10 +1,11 @@
-//! Which frames of a scene are measured (spec 03).
+//! Which frames of a scene are measured (spec 03; spec 10, section 2).
 //!
 //! Repeated frames would dilute the bad ones, so frames that differ much from
 //! the one before are preferred, and the rest is spread over the scene.
 
 use anyhow::{Result, bail};
 
+use super::peaks;
 use crate::settings::FrameSelection;
 use crate::support::statistics::{deviation_percentile, percentile};
 
@@ -47,6 +48,9 @@ pub fn frames(scene: &SceneDiffs<'_>, selection: &FrameSelection) -> Result<Vec<
         return Ok(vec![0]);
     }
     let mut picked = Picked::default();
+    for (offset, _) in peaks::peaks(&scene.diff[1..]).into_iter().take(selection.peak_frames) {
+        picked.add(offset + 1);
+    }
     picked.highest(&scene.diff[1..], 1, selection.highest_diff_frames, selection.highest_diff_min_separation);
     if needs_probe(selection) {
         let Some(diff) = scene.probe_diff.filter(|d| d.len() == length) else {

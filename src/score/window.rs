@@ -41,6 +41,13 @@ impl Window {
                 size.1
             );
         }
+        if 2 * width < size.0 || 2 * height < size.1 {
+            bail!(
+                "metric.crop {crop:?} leaves {width}x{height} of {}x{}: at least half of either side must be left",
+                size.0,
+                size.1
+            );
+        }
         Ok(Self { left, top, width, height, picture: size, bits })
     }
 
@@ -120,9 +127,12 @@ mod tests {
 
     #[test]
     fn crops_that_leave_nothing_or_split_chroma_are_refused() {
-        for (crop, wanted) in
-            [([1, 0, 0, 0], "must be even"), ([0, 0, 8, 4], "leaves 24x4"), ([30, 0, 0, 0], "leaves 0x16")]
-        {
+        for (crop, wanted) in [
+            ([1, 0, 0, 0], "must be even"),
+            ([0, 0, 8, 4], "leaves 24x4"),
+            ([30, 0, 0, 0], "leaves 0x16"),
+            ([14, 0, 0, 0], "at least half"),
+        ] {
             let error = Window::new((24, 16), 10, crop).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error}");
         }

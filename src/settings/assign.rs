@@ -8,7 +8,7 @@ use toml::Value;
 use super::draft::Draft;
 use super::problem::{Place, did_you_mean};
 use super::schema::{Key, Kind, MAX_SIZE, PRESETS, family_params};
-use super::{dynamic, params};
+use super::{Crop, dynamic, params};
 use crate::options::Use;
 
 impl Key {
@@ -57,12 +57,18 @@ impl Kind {
             Self::File(slot) => *slot(draft) = path(value, place)?,
             Self::Crop(slot) => *slot(draft) = crop(value)?,
             Self::ProbingParams(family) => {
-                family_params(draft, *family).probing = params::list(value, Use::Probing)?;
+                let list = &mut family_params(draft, *family).probing;
+                *list = params::list(list, value, Use::Probing)?;
             }
             Self::FinalParams(family) => {
-                family_params(draft, *family).final_ = params::list(value, Use::Final)?;
+                let list = &mut family_params(draft, *family).final_;
+                *list = params::list(list, value, Use::Final)?;
             }
             Self::Rule(slot) => *slot(draft) = rule(value)?,
+            Self::Names(slot) => {
+                let text = value.as_str().ok_or("must be names in quotes, with spaces between them")?;
+                *slot(draft) = text.split_whitespace().map(str::to_owned).collect();
+            }
         }
         Ok(())
     }
@@ -77,6 +83,8 @@ impl Kind {
                 | Self::ProbingParams(_)
                 | Self::FinalParams(_)
                 | Self::Rule(_)
+                | Self::Names(_)
+                | Self::Crop(_)
         )
     }
 }
@@ -141,17 +149,20 @@ fn path(value: &Value, place: &Place) -> Result<Option<PathBuf>, String> {
     Ok(Some(place.origin.folder().map_or_else(|| path.to_path_buf(), |folder| folder.join(path))))
 }
 
-fn crop(value: &Value) -> Result<[usize; 4], String> {
+fn crop(value: &Value) -> Result<Crop, String> {
+    if value.as_str() == Some("auto") {
+        return Ok(Crop::Auto);
+    }
     let read = || {
         let sides: Vec<usize> = value
             .as_array()?
             .iter()
             .map(|side| integer(side, 0, MAX_SIZE, None).ok().filter(|side| side % 2 == 0))
             .collect::<Option<_>>()?;
-        <[usize; 4]>::try_from(sides).ok()
+        <[usize; 4]>::try_from(sides).ok().map(Crop::Sides)
     };
     read().ok_or_else(|| {
-        format!("must be [left, right, top, bottom], four even numbers of pixels from 0 to {MAX_SIZE}")
+        format!("must be [left, right, top, bottom], four even numbers of pixels from 0 to {MAX_SIZE}, or \"auto\"")
     })
 }
 

@@ -1,8 +1,11 @@
 //! Keys that are fine each and wrong together.
 
+use std::collections::BTreeMap;
+
 use super::draft::Draft;
 use super::problem::Problems;
-use super::{Metric, MetricBackend, SceneMethod, Settings};
+use super::{EncoderSettings, FamilyParams, Metric, MetricBackend, SceneMethod, Settings, SplitRules};
+use crate::options::{EncoderOption, Options, Origin, is_grain};
 
 /// Between this and above, a target is SSIMULACRA2's; below, Butteraugli's:
 /// the one is out of the useful range of the other.
@@ -15,7 +18,7 @@ struct Conflict {
     text: fn(&Settings) -> Option<String>,
 }
 
-const CONFLICTS: [Conflict; 9] = [
+const CONFLICTS: [Conflict; 10] = [
     Conflict {
         keys: &["scenes.extra_split", "scenes.min_scene_len"],
         text: |s| {
@@ -26,6 +29,23 @@ const CONFLICTS: [Conflict; 9] = [
                      so that a scene that is too long can be split"
                 )
             })
+        },
+    },
+    Conflict {
+        keys: &[
+            "scenes.method",
+            "scenes.rules",
+            "scenes.extra_split",
+            "scenes.min_scene_len",
+            "scenes.progressive.target_18",
+            "scenes.progressive.target_12",
+            "scenes.progressive.target_27",
+        ],
+        text: |s| {
+            // The first conflict tells of these two, whatever the rules.
+            let told = s.scenes.extra_split < 2 * s.scenes.min_scene_len;
+            let progressive = s.scenes.split_rules() == SplitRules::Progressive;
+            if progressive && !told { s.scenes.progressive_problem() } else { None }
         },
     },
     Conflict {
@@ -99,6 +119,7 @@ const CONFLICTS: [Conflict; 9] = [
     },
     Conflict {
         keys: &[
+            "metric.frames.peak_frames",
             "metric.frames.highest_diff_frames",
             "metric.frames.highest_probing_diff_frames",
             "metric.frames.upper_bracket_frames",
@@ -109,7 +130,8 @@ const CONFLICTS: [Conflict; 9] = [
         ],
         text: |s| {
             let f = &s.metric.frames;
-            let counts = f.highest_diff_frames
+            let counts = f.peak_frames
+                + f.highest_diff_frames
                 + f.highest_probing_diff_frames
                 + f.upper_bracket_frames
                 + f.lower_bracket_frames
@@ -141,11 +163,61 @@ pub fn find(draft: &Draft, settings: &Settings, problems: &mut Problems) {
 pub fn doubts(settings: &Settings) -> Vec<String> {
     let mut doubts = Vec::new();
     let scenes = &settings.scenes;
-    if scenes.target_split > scenes.extra_split {
+    if scenes.split_rules() == SplitRules::ExtraSplit && scenes.target_split > scenes.extra_split {
         doubts.push(format!(
             "scenes.target_split {} is above scenes.extra_split {}: scenes up to the former stay whole",
             scenes.target_split, scenes.extra_split
         ));
     }
+    doubts.extend(differing(&settings.encoder));
     doubts
+}
+
+/// Options in which probes and final encode differ though that was hardly meant:
+/// grain is for the final encode alone, and so is what is slow.
+fn differing(encoder: &EncoderSettings) -> Option<String> {
+    let mut differences: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (family, params) in &encoder.params {
+        if params.probing_by_user || params.final_by_user {
+            let different = different(params, &encoder.slow_options);
+            differences.entry(different.join(", ")).or_default().push(family.name());
+        }
+    }
+    let described: Vec<String> = differences
+        .into_iter()
+        .filter(|(options, _)| !options.is_empty())
+        .map(|(options, families)| format!("{options} ({})", families.join(", ")))
+        .collect();
+    (!described.is_empty()).then(|| {
+        format!(
+            "probes and final encode differ in {}: the CRF is found for another encode than the final one; \
+             change both lists (encoder.params.probing.set, encoder.params.final.set), or name what is only \
+             slow in encoder.slow_options",
+            described.join("; ")
+        )
+    })
+}
+
+/// `--name probing/final` for every option of which one list has another value.
+fn different(params: &FamilyParams, slow: &[String]) -> Vec<String> {
+    let options = |words: &[String]| Options::parse(words, Origin::Ours).unwrap_or_default();
+    let (probing, final_) = (options(&params.probing), options(&params.final_));
+    let meant = |name: &str| {
+        is_grain(name) || slow.iter().any(|slow| slow.trim_start_matches('-') == name.trim_start_matches('-'))
+    };
+    let only_final = final_.iter().filter(|option| probing.get(&option.name).is_none());
+    let told = |option: &EncoderOption| {
+        let of = |options: &Options| match options.get(&option.name) {
+            None => "none".to_owned(),
+            Some(option) => option.value.clone().unwrap_or_else(|| "set".to_owned()),
+        };
+        format!("{} {}/{}", option.name, of(&probing), of(&final_))
+    };
+    probing
+        .iter()
+        .chain(only_final)
+        .filter(|option| !meant(&option.name))
+        .filter(|option| !(probing.get(&option.name).is_some_and(|ours| final_.has_equal(ours))))
+        .map(told)
+        .collect()
 }

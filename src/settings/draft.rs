@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use super::problem::{Origin, Place};
 use super::{
-    CharacterBackend, CharacterSettings, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
-    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling, Repeats,
-    Sampling, SceneMethod, SceneSettings, Settings, SourceProvider, SourceSettings, Tail,
+    CharacterBackend, CharacterSettings, Crop, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
+    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling,
+    ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
+    SourceSettings, Tail,
 };
 
 #[derive(Debug, Clone)]
@@ -32,9 +33,18 @@ impl Draft {
                     method: SceneMethod::Builtin,
                     strict: false,
                     full_range: None,
+                    rules: None,
                     extra_split: 0,
                     min_scene_len: 0,
                     target_split: 0,
+                    progressive: ProgressiveLengths {
+                        target_18: 0,
+                        target_12: 0,
+                        target_27: 0,
+                        still_0042: 0,
+                        still_0012: 0,
+                    },
+                    x264: std::path::PathBuf::new(),
                     input_scenes: None,
                 },
                 encoder: EncoderSettings {
@@ -43,6 +53,7 @@ impl Draft {
                     final_preset: 0,
                     lp: 0,
                     workers: None,
+                    slow_options: Vec::new(),
                     params: BTreeMap::new(),
                 },
                 metric: blank_metric(),
@@ -119,8 +130,9 @@ fn blank_metric() -> MetricSettings {
         pooling: Pooling::Mean,
         percentile: 0.0,
         target: 0.0,
+        panning_rejection: 0.0,
         intensity: 0.0,
-        crop: [0; 4],
+        crop: Crop::Sides([0; 4]),
         min_crf: 0.0,
         max_crf: 0.0,
         unreliable_crf: None,
@@ -129,6 +141,7 @@ fn blank_metric() -> MetricSettings {
         tail: Tail { weight: 0.0, share: 0.0 },
         sample: Sampling { frames: 0, most_frames: 0, precision: None, repeats: Repeats::Count },
         frames: FrameSelection {
+            peak_frames: 0,
             highest_diff_frames: 0,
             highest_diff_min_separation: 0,
             highest_probing_diff_frames: 0,

@@ -9,7 +9,9 @@ use toml_edit::{Decor, DocumentMut, Item, Key, Table, value};
 
 use super::EncoderFamily;
 use super::library::{Library, user_folder};
+use super::params;
 use super::problem::{Origin, Place, Problems};
+use crate::options::Use;
 
 /// The preset `name` as one complete, commented preset file that extends
 /// nothing; `folder` holds the user's presets (`None`: the usual one). The
@@ -32,7 +34,9 @@ pub fn show(name: &str, folder: Option<PathBuf>) -> Result<String> {
             header(&document, &chain[..n].iter().map(|(s, _)| s.origin.to_string()).collect::<Vec<_>>());
         let mut table = document.into_table();
         table.remove("extends");
+        table.remove("for_zones");
         spread_params(&mut table);
+        change_params(&whole, &mut table);
         overlay(whole.as_table_mut(), &table);
         if let Some(mut key) = whole.key_mut("description") {
             key.leaf_decor_mut().set_prefix(header);
@@ -69,6 +73,35 @@ fn spread_params(preset: &mut Table) {
             }
         }
     }
+}
+
+/// What a preset changes in an inherited list, as the list that comes of it.
+fn change_params(whole: &DocumentMut, preset: &mut Table) {
+    let Some(params) =
+        preset.get_mut("encoder").and_then(|e| e.get_mut("params")).and_then(Item::as_table_like_mut)
+    else {
+        return;
+    };
+    for (family, lists) in params.iter_mut() {
+        let Some(lists) = lists.as_table_like_mut() else { continue };
+        for (name, used) in [("probing", Use::Probing), ("final", Use::Final)] {
+            let Some(change) = lists.get(name).filter(|item| item.is_table_like()).and_then(plain) else {
+                continue;
+            };
+            let inherited = &whole["encoder"]["params"][family.get()][name];
+            let inherited = params::parse(inherited.as_str().unwrap_or_default(), used);
+            let words = inherited.and_then(|words| params::list(&words, &change, used));
+            if let Ok(words) = words {
+                lists.insert(name, value(shell_words::join(words)));
+            }
+        }
+    }
+}
+
+/// The value of an item that says more than one.
+fn plain(item: &Item) -> Option<toml::Value> {
+    let table = item.clone().into_table().ok()?;
+    toml::from_str::<toml::Table>(&DocumentMut::from(table).to_string()).ok().map(toml::Value::Table)
 }
 
 /// Puts what `from` says into `onto`; comments there stay, those that `from`

@@ -7,6 +7,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::draft::Draft;
+use super::params;
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::schema::{self, Key, Scope};
 
@@ -23,6 +24,8 @@ pub struct Entry {
 pub struct Layer {
     pub description: Option<String>,
     pub extends: Option<(String, Place)>,
+    /// Where a zone names it, only what it says itself is otherwise than in the main preset.
+    pub for_zones: bool,
     pub entries: Vec<Entry>,
     /// The `[zones.NAME]` tables.
     pub zones: BTreeMap<String, Vec<Entry>>,
@@ -44,12 +47,23 @@ impl Layer {
                     let place = reader.place(&value.span());
                     layer.extends = reader.text_of("extends", value).map(|base| (base, place));
                 }
+                "for_zones" => match value.get_ref() {
+                    DeValue::Boolean(switch) => layer.for_zones = *switch,
+                    _ => reader.complain(value.span(), "for_zones must be true or false"),
+                },
                 "zones" => reader.zones(value, &mut layer.zones),
                 _ => reader.item(&mut layer.entries, "", name, value),
             }
         }
+        changes_last(&mut layer.entries);
+        layer.zones.values_mut().for_each(changes_last);
         layer
     }
+}
+
+/// In a file, lists are changed after they are written, wherever that stands.
+fn changes_last(entries: &mut Vec<Entry>) {
+    entries.sort_by_key(|entry| entry.value.is_table());
 }
 
 impl Draft {
@@ -66,6 +80,9 @@ impl Draft {
 /// Checks `value` for every key that `path` sets and adds the entries; the error says what is wrong.
 pub fn read_entry(path: &str, value: &Value, place: &Place, entries: &mut Vec<Entry>) -> Result<(), String> {
     let keys = schema::lookup(path);
+    if let Some((list, change)) = params::change(path, value).filter(|_| keys.is_empty()) {
+        return read_entry(&list, &change, place, entries);
+    }
     if keys.is_empty() {
         return Err(unknown_key(path));
     }

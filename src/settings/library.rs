@@ -8,7 +8,7 @@ use super::nearest::nearest;
 use super::problem::{Origin, Place, Problems};
 
 /// The presets that are part of the program, by name.
-pub const BUILT_IN: [(&str, &str); 8] = [
+pub const BUILT_IN: [(&str, &str); 18] = [
     ("butteraugli-max", include_str!("../../presets/butteraugli-max.toml")),
     ("butteraugli-mean", include_str!("../../presets/butteraugli-mean.toml")),
     ("ssimu2-mean", include_str!("../../presets/ssimu2-mean.toml")),
@@ -17,6 +17,23 @@ pub const BUILT_IN: [(&str, &str); 8] = [
     ("character-boost-ssimu2-mean", include_str!("../../presets/character-boost-ssimu2-mean.toml")),
     ("character-boost", include_str!("../../presets/character-boost.toml")),
     ("scene-detection", include_str!("../../presets/scene-detection.toml")),
+    ("max-butteraugli", include_str!("../../presets/max-butteraugli.toml")),
+    ("max-character-butteraugli", include_str!("../../presets/max-character-butteraugli.toml")),
+    ("balanced-butteraugli", include_str!("../../presets/balanced-butteraugli.toml")),
+    ("balanced-character-butteraugli", include_str!("../../presets/balanced-character-butteraugli.toml")),
+    ("balanced-ssimu2", include_str!("../../presets/balanced-ssimu2.toml")),
+    ("balanced-character-ssimu2", include_str!("../../presets/balanced-character-ssimu2.toml")),
+    ("basic-butteraugli", include_str!("../../presets/basic-butteraugli.toml")),
+    ("basic-ssimu2", include_str!("../../presets/basic-ssimu2.toml")),
+    ("basic-character", include_str!("../../presets/basic-character.toml")),
+    ("scene-detection-av1an", include_str!("../../presets/scene-detection-av1an.toml")),
+];
+
+/// What they are, and how many of them follow each other in [`BUILT_IN`].
+pub const GROUPS: [(&str, usize); 3] = [
+    ("Progression Boost's first set; butteraugli-mean is the default", 8),
+    ("Progression Boost's of December 2025: max, balanced and basic, with or without characters", 9),
+    ("For zones", 1),
 ];
 
 /// The preset that is used when none is named, and that every other one

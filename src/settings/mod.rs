@@ -19,6 +19,7 @@ mod params;
 mod problem;
 mod recorded;
 mod resolve;
+mod scenes;
 mod schema;
 mod shipped;
 mod types;
@@ -26,6 +27,7 @@ pub mod zones;
 
 pub use problem::{Origin, Place, Problem, Problems};
 pub use resolve::{Request, Resolved, Typed, resolve};
+pub use scenes::{ProgressiveLengths, SceneMethod, SceneSettings, SplitRules};
 pub use shipped::is_shipped;
 pub use types::*;
 pub use zones::ZoneList;

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use super::{EncoderFamily, Metric, SceneMethod};
+use super::{EncoderFamily, Metric, SceneMethod, SplitRules};
 
 /// Sets `slot` to the value that `word` stands for; false when there is none.
 pub fn pick<T: FromStr>(slot: &mut T, word: &str) -> bool {
@@ -19,6 +19,20 @@ pub fn pick_range(slot: &mut Option<bool>, word: &str) -> bool {
         "auto" => None,
         "limited" => Some(false),
         "full" => Some(true),
+        _ => return false,
+    };
+    true
+}
+
+/// The words of `scenes.rules`, which may be left to the method.
+pub const SPLIT_RULES: &[&str] = &["auto", "extra-split", "progressive"];
+
+/// [`pick`] for the words of [`SPLIT_RULES`].
+pub fn pick_rules(slot: &mut Option<SplitRules>, word: &str) -> bool {
+    *slot = match word {
+        "auto" => None,
+        "extra-split" => Some(SplitRules::ExtraSplit),
+        "progressive" => Some(SplitRules::Progressive),
         _ => return false,
     };
     true
@@ -82,14 +96,24 @@ mod tests {
     #[test]
     fn words_stay() {
         assert_eq!(SourceProvider::VARIANTS, ["auto", "bestsource", "lsmash", "ffms2"]);
-        let methods = ["builtin", "wwxd", "scxvid", "wwxd_scxvid", "av1an", "av1an_fast", "external"];
+        let methods = [
+            "builtin",
+            "wwxd",
+            "scxvid",
+            "wwxd_scxvid",
+            "av1an",
+            "av1an_fast",
+            "external",
+            "props",
+            "progressive",
+        ];
         assert_eq!(SceneMethod::VARIANTS, methods);
         let metrics = ["butteraugli-3norm", "butteraugli-mean-mix", "butteraugli-max-mix", "ssimu2"];
         assert_eq!(Metric::VARIANTS, metrics);
         assert_eq!(MetricBackend::VARIANTS, ["auto", "vship", "native", "vszip", "ffvship"]);
-        assert_eq!(Pooling::VARIANTS, ["mean", "worst", "reference-mean", "percentile"]);
+        assert_eq!(Pooling::VARIANTS, ["mean", "worst", "reference-mean", "trimmed-mean", "percentile"]);
         assert_eq!(Repeats::VARIANTS, ["count", "skip"]);
-        assert_eq!(ModelKind::VARIANTS, ["reference", "adaptive"]);
+        assert_eq!(ModelKind::VARIANTS, ["reference", "reference-2025", "adaptive"]);
         assert_eq!(CharacterBackend::VARIANTS, ["auto", "trt", "ort-cuda", "ort", "ov", "ncnn"]);
         assert_eq!(EncoderFamily::VARIANTS, ["mainline", "psyex", "hdr", "essential", "other"]);
     }

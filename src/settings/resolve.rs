@@ -157,6 +157,7 @@ pub fn resolve(request: &Request) -> Result<Resolved> {
 }
 
 /// A preset with all it inherits and the flags on top.
+#[derive(Default)]
 struct Stack {
     description: String,
     /// In the order in which they are written.
@@ -168,12 +169,7 @@ struct Stack {
 
 impl Stack {
     fn load(library: &Library, name: &str, asked: &Place, problems: &mut Problems) -> Self {
-        let mut stack = Self {
-            description: String::new(),
-            entries: Vec::new(),
-            typed: Vec::new(),
-            zones: BTreeMap::new(),
-        };
+        let mut stack = Self::default();
         for (_, layer) in library.chain(name, asked, problems) {
             stack.add(layer);
         }
@@ -277,9 +273,16 @@ impl ZoneResolver<'_> {
             problems.push(zone.place.clone(), format!("the preset's zones are {tables}{near}; {text}"));
             return None;
         }
-        let other = Stack::load(self.library, &zone.name, &zone.place, problems);
-        let mut draft = Draft::blank();
+        let chain = self.library.chain(&zone.name, &zone.place, problems);
         let of_picture = |entry: &&Entry| entry.key.scope == Scope::Zone;
+        if let Some((_, own)) = chain.last().filter(|(_, layer)| layer.for_zones) {
+            let mut draft = self.stack.draft();
+            draft.apply(own.entries.iter().filter(of_picture));
+            return Some(draft);
+        }
+        let mut other = Stack::default();
+        chain.into_iter().for_each(|(_, layer)| other.add(layer));
+        let mut draft = Draft::blank();
         draft.apply(other.entries.iter().filter(of_picture));
         let ours = self.stack.entries.iter().chain(&self.stack.typed);
         draft.apply(ours.filter(|entry| entry.key.scope != Scope::Zone));

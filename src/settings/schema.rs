@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use strum::VariantNames;
 
 use super::draft::Draft;
-use super::names::{RANGES, pick, pick_range};
+use super::names::{RANGES, SPLIT_RULES, pick, pick_range, pick_rules};
 use super::{
     CharacterBackend, EncoderFamily, Metric, MetricBackend, ModelKind, Pooling, Repeats, SceneMethod,
 };
-use super::{FamilyParams, SourceProvider};
+use super::{Crop, FamilyParams, SourceProvider};
 
 /// A key and what may be written there.
 pub struct Key {
@@ -50,11 +50,13 @@ pub enum Kind {
     Program(fn(&mut Draft) -> &mut PathBuf),
     /// A path, or `""` for none.
     File(fn(&mut Draft) -> &mut Option<PathBuf>),
-    /// Pixels at [left, right, top, bottom].
-    Crop(fn(&mut Draft) -> &mut [usize; 4]),
+    /// Pixels at [left, right, top, bottom], or "auto".
+    Crop(fn(&mut Draft) -> &mut Crop),
     /// Command-line words for probes, of one encoder family.
     ProbingParams(EncoderFamily),
     FinalParams(EncoderFamily),
+    /// Names with spaces between them.
+    Names(fn(&mut Draft) -> &mut Vec<String>),
     /// An expression, or `""` for none.
     Rule(fn(&mut Draft) -> &mut Option<String>),
 }
@@ -88,15 +90,38 @@ pub const KEYS: &[Key] = &[
     clip("source.provider", Kind::Choice(SourceProvider::VARIANTS, |d, w| pick(&mut d.source.provider, w))),
     zone("scenes.method", Kind::Choice(SceneMethod::VARIANTS, |d, w| pick(&mut d.settings.scenes.method, w))),
     zone("scenes.range", Kind::Choice(RANGES, |d, w| pick_range(&mut d.settings.scenes.full_range, w))),
+    zone("scenes.rules", Kind::Choice(SPLIT_RULES, |d, w| pick_rules(&mut d.settings.scenes.rules, w))),
     zone("scenes.extra_split", Kind::Count(2, MAX_SCENE, |d| &mut d.settings.scenes.extra_split)),
     zone("scenes.min_scene_len", Kind::Count(1, 1_000, |d| &mut d.settings.scenes.min_scene_len)),
     zone("scenes.target_split", Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.target_split)),
+    clip("scenes.x264", Kind::Program(|d| &mut d.settings.scenes.x264)),
     zone("scenes.input_scenes", Kind::File(|d| &mut d.settings.scenes.input_scenes)),
+    zone(
+        "scenes.progressive.target_18",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_18),
+    ),
+    zone(
+        "scenes.progressive.target_12",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_12),
+    ),
+    zone(
+        "scenes.progressive.target_27",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.target_27),
+    ),
+    zone(
+        "scenes.progressive.still_0042",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.still_0042),
+    ),
+    zone(
+        "scenes.progressive.still_0012",
+        Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.still_0012),
+    ),
     clip("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
     zone("encoder.probing_preset", Kind::Preset(|d| &mut d.settings.encoder.probing_preset)),
     zone("encoder.final_preset", Kind::Preset(|d| &mut d.settings.encoder.final_preset)),
     machine("encoder.lp", Kind::Count(1, 64, |d| &mut d.settings.encoder.lp)),
     clip("encoder.workers", Kind::OptionalCount("auto", 1, 1_024, |d| &mut d.settings.encoder.workers)),
+    zone("encoder.slow_options", Kind::Names(|d| &mut d.settings.encoder.slow_options)),
     zone("encoder.params.mainline.probing", Kind::ProbingParams(EncoderFamily::Mainline)),
     zone("encoder.params.mainline.final", Kind::FinalParams(EncoderFamily::Mainline)),
     zone("encoder.params.psyex.probing", Kind::ProbingParams(EncoderFamily::Psyex)),
@@ -131,6 +156,7 @@ pub const KEYS: &[Key] = &[
         Kind::Count(1, MAX_FRAMES, |d| &mut d.settings.metric.sample.most_frames),
     ),
     zone("metric.target", Kind::Number(0.01, 100.0, |d| &mut d.settings.metric.target)),
+    zone("metric.panning_rejection", Kind::Number(0.0, 5.0, |d| &mut d.settings.metric.panning_rejection)),
     zone("metric.intensity", Kind::Number(1.0, 10_000.0, |d| &mut d.settings.metric.intensity)),
     zone("metric.crop", Kind::Crop(|d| &mut d.settings.metric.crop)),
     zone("metric.min_crf", Kind::Number(0.0, MAX_CRF, |d| &mut d.settings.metric.min_crf)),
@@ -143,6 +169,11 @@ pub const KEYS: &[Key] = &[
     zone("metric.mix.mean_inf", Kind::Number(0.0, 10.0, |d| &mut d.settings.metric.mix.mean_inf)),
     zone("metric.mix.mean_n3", Kind::Number(0.0, 10.0, |d| &mut d.settings.metric.mix.mean_n3)),
     zone("metric.mix.max_inf", Kind::Number(0.0, 10.0, |d| &mut d.settings.metric.mix.max_inf)),
+    zone("metric.mix.max_n3", Kind::Number(0.0, 10.0, |d| &mut d.settings.metric.mix.max_n3)),
+    zone(
+        "metric.frames.peak_frames",
+        Kind::Count(0, MAX_FRAMES, |d| &mut d.settings.metric.frames.peak_frames),
+    ),
     zone(
         "metric.frames.highest_diff_frames",
         Kind::Count(0, MAX_FRAMES, |d| &mut d.settings.metric.frames.highest_diff_frames),

@@ -10,9 +10,10 @@ use super::super::problem::{Origin, Place, Problems};
 use super::{KEYS, Key, Kind};
 
 /// Keys explained together with the one above them.
-const EXPLAINED_ABOVE: [&str; 5] = [
+const EXPLAINED_ABOVE: [&str; 6] = [
     "metric.max_crf",
     "metric.mix.mean_n3",
+    "metric.mix.max_n3",
     "metric.frames.last_frame",
     "final.photon_noise_height",
     "dynamic.probing_params",

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
+use super::SceneSettings;
+
 /// Everything that may differ from zone to zone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -32,52 +34,6 @@ pub struct Zone {
     pub settings: Settings,
 }
 
-/// How scenes are found (spec 01).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SceneSettings {
-    pub method: SceneMethod,
-    /// The user asked for `method` by name: do not fall back to another.
-    pub strict: bool,
-    /// Code range of the source; `None` reads it from the frame properties.
-    pub full_range: Option<bool>,
-    /// Longest scene wanted, in frames; at least `2 * min_scene_len`.
-    pub extra_split: usize,
-    pub min_scene_len: usize,
-    /// Scenes of at most this many frames are not divided further.
-    pub target_split: usize,
-    /// The scene list for [`SceneMethod::External`].
-    pub input_scenes: Option<PathBuf>,
-}
-
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    EnumString,
-    VariantNames,
-    IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SceneMethod {
-    Builtin,
-    Wwxd,
-    Scxvid,
-    WwxdScxvid,
-    /// av1an's own list, standard analysis.
-    Av1an,
-    /// av1an's own list, fast analysis.
-    Av1anFast,
-    External,
-}
-
 /// The encoder and its parameters (spec 02, 09).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderSettings {
@@ -89,6 +45,9 @@ pub struct EncoderSettings {
     pub lp: usize,
     /// Encoder processes at once; `None`: logical CPUs / `lp`, at least 1.
     pub workers: Option<usize>,
+    /// Options, with or without dashes, that the final encode may have otherwise
+    /// than the probes, because they are slow.
+    pub slow_options: Vec<String>,
     /// Parameter lists by encoder family; the found family's list is used.
     pub params: BTreeMap<EncoderFamily, FamilyParams>,
 }
@@ -145,10 +104,11 @@ pub struct MetricSettings {
     pub percentile: f64,
     /// Pooled score wanted for every scene.
     pub target: f64,
+    /// How much less is asked of scenes in which everything moves; 0 for nothing.
+    pub panning_rejection: f64,
     /// Brightness of the display in cd/m², Butteraugli only.
     pub intensity: f64,
-    /// Pixels left out at [left, right, top, bottom].
-    pub crop: [usize; 4],
+    pub crop: Crop,
     pub min_crf: f64,
     pub max_crf: f64,
     /// CRF of a scene whose scores contradict each other; `None`: `min_crf + 3`.
@@ -171,6 +131,17 @@ impl MetricSettings {
             *percentile = self.percentile;
         }
     }
+}
+
+/// What of the picture is left out of the measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// The black bars that the analysis finds.
+    Auto,
+    /// Pixels at [left, right, top, bottom].
+    #[serde(untagged)]
+    Sides([usize; 4]),
 }
 
 /// Per-frame score (spec 03).
@@ -233,22 +204,26 @@ pub enum Pooling {
     /// The mean of the frames that [`FrameSelection`] picks, with a term for
     /// outliers, as Progression Boost has it (spec 03).
     ReferenceMean,
+    /// The mean over the curve through the picked frames but for the best ones,
+    /// made worse by how much it deviates, as in December 2025 (spec 10).
+    TrimmedMean,
     /// The value that this percentage of the frames is worse than, 0 to 100.
     Percentile(f64),
 }
 
 /// Coefficients of the Butteraugli mixes: `n3 + max(0, mean_inf·inf − mean_n3·n3)`
-/// and `n3 + max_inf·inf`.
+/// and `n3 + max(0, max_inf·inf − max_n3·n3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MixCoefficients {
     pub mean_inf: f64,
     pub mean_n3: f64,
     pub max_inf: f64,
+    pub max_n3: f64,
 }
 
 impl Default for MixCoefficients {
     fn default() -> Self {
-        Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027 }
+        Self { mean_inf: 0.030, mean_n3: 0.30, max_inf: 0.027, max_n3: 0.0 }
     }
 }
 
@@ -288,6 +263,8 @@ pub enum Repeats {
 /// How many frames of a scene are measured and which (spec 03).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameSelection {
+    /// Peaks of the smoothed difference (spec 10).
+    pub peak_frames: usize,
     pub highest_diff_frames: usize,
     pub highest_diff_min_separation: usize,
     pub highest_probing_diff_frames: usize,
@@ -306,6 +283,10 @@ pub struct FrameSelection {
 pub enum ModelKind {
     /// Two probes and a straight line in quantiser steps.
     Reference,
+    /// The same with the corrections for slower final presets of December 2025.
+    #[serde(rename = "reference-2025")]
+    #[strum(serialize = "reference-2025")]
+    Reference2025,
     /// One to three probes, placed by the first score and the slopes of pilot scenes.
     Adaptive,
 }

@@ -34,6 +34,11 @@ impl Frame {
         self.frame.height(plane)
     }
 
+    /// Three of YUV and RGB, one of grey.
+    pub fn planes(&self) -> usize {
+        self.frame.format().plane_count()
+    }
+
     /// Significant bits per sample.
     pub fn bits(&self) -> u8 {
         self.frame.format().bits_per_sample()

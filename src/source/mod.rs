@@ -4,6 +4,7 @@
 //! VapourSynth types stay in this module, `score` and `character`; the other
 //! stages see [`Picture`], [`ColorInfo`] and [`ClipInfo`].
 
+mod about;
 mod clip;
 mod color;
 pub mod format;
@@ -12,6 +13,7 @@ mod identity;
 mod luma_sample;
 mod open;
 mod picture;
+mod places;
 mod pump;
 pub mod runtime;
 mod session;
@@ -21,6 +23,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+pub use about::{About, PluginFile, about};
 pub use clip::{Clip, ClipInfo, Family, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use serde::Deserialize;
 use vapoursynth::map::OwnedMap;
 use vapoursynth::vsscript::{Environment, EvalFlags};
@@ -13,6 +13,7 @@ use super::clip::Clip;
 use super::runtime;
 use super::session::{Arg, OpenOptions, Session, explain, utf8};
 use crate::settings::SourceProvider;
+use crate::support::lacks::Lacks;
 use crate::support::machine;
 
 /// What a script set as one output; asked in Python, because the bindings
@@ -124,12 +125,13 @@ pub fn video(path: &Path, options: &OpenOptions) -> Result<Clip> {
             Err(error) => tried.push(format!("{error:#}")),
         }
     }
-    bail!(
+    let text = format!(
         "{} could not be opened: {}. `pip install vapoursynth-bestsource` in VapourSynth's \
          environment brings a plugin that opens most files",
         path.display(),
         tried.join("; ")
-    )
+    );
+    Err(Error::new(Lacks { item: "source", text }))
 }
 
 fn output(session: Session, wanted: i32) -> Result<Clip> {

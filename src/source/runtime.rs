@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use vapoursynth::api::API;
 use vapoursynth_sys as ffi;
 
-const HOW_TO_INSTALL: &str = "install VapourSynth R74 or later into a Python 3.12+ environment \
-     (`pip install vapoursynth`, then `vapoursynth config`), or run scripts/setup.sh; \
-     VSSCRIPT_PATH may name the library file directly";
+use super::places::{self, Os, Surroundings};
+use crate::support::lacks::Lacks;
+
+/// What every error here ends with.
+pub const HOW_TO_INSTALL: &str = "install VapourSynth R74 or later into a Python 3.12+ environment \
+     (`pip install vapoursynth`, then `vapoursynth config`; on Windows also `vapoursynth register-install`), \
+     or run scripts/setup.sh; VSSCRIPT_PATH may name the library file directly";
 
 /// Loads VSScript once per process; later calls return the first outcome.
 ///
@@ -20,7 +24,8 @@ const HOW_TO_INSTALL: &str = "install VapourSynth R74 or later into a Python 3.1
 /// program's own: usually the script's folder.
 pub fn load(near: Option<&Path>) -> Result<API> {
     static LOADED: OnceLock<std::result::Result<API, String>> = OnceLock::new();
-    LOADED.get_or_init(|| load_now(near).map_err(|e| format!("{e:#}"))).clone().map_err(|text| anyhow!(text))
+    let loaded = LOADED.get_or_init(|| load_now(near).map_err(|e| format!("{e:#}")));
+    loaded.clone().map_err(|text| Error::new(Lacks { item: "vapoursynth", text }))
 }
 
 fn load_now(near: Option<&Path>) -> Result<API> {
@@ -35,7 +40,9 @@ fn load_now(near: Option<&Path>) -> Result<API> {
 
 /// The VSScript library to use: `VSSCRIPT_PATH`, then what `vapoursynth` on the
 /// PATH reports, then `$VIRTUAL_ENV` and the `.venv` folders near the script,
-/// the current folder and the program, then the system's loader by name.
+/// the current folder and the program, then portable and installed ones where
+/// the system has them, then what `python -m vapoursynth` reports, then the
+/// system's loader by name.
 pub fn locate(near: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(ffi::VSSCRIPT_PATH_VARIABLE) {
         let path = PathBuf::from(path);
@@ -44,19 +51,28 @@ pub fn locate(near: Option<&Path>) -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    if let Some(path) = ask_command(Path::new("vapoursynth")) {
+    if let Some(path) = ask_command(Path::new("vapoursynth"), &[]) {
         return Ok(path);
     }
     if let Some(path) = environments(near).iter().find_map(|e| in_environment(e)) {
+        return Ok(path);
+    }
+    let installed = places::installations(Os::THIS, &surroundings(near));
+    if let Some(path) = installed.iter().find_map(|place| in_installation(place)) {
+        return Ok(path);
+    }
+    let module = ["-m", "vapoursynth"];
+    if let Some(path) = Os::THIS.pythons().iter().find_map(|python| ask_command(Path::new(python), &module)) {
         return Ok(path);
     }
     // Left to the dynamic loader's own search; `check` reports when it fails.
     Ok(PathBuf::from(ffi::VSSCRIPT_LIB_NAMES[0]))
 }
 
-fn ask_command(program: &Path) -> Option<PathBuf> {
-    let output =
-        Command::new(program).arg("get-vsscript").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+fn ask_command(program: &Path, words: &[&str]) -> Option<PathBuf> {
+    let mut command = Command::new(program);
+    command.args(words).arg("get-vsscript").stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok()?;
     let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     path.is_file().then_some(path)
 }
@@ -64,36 +80,45 @@ fn ask_command(program: &Path) -> Option<PathBuf> {
 /// Virtual environments worth looking into, nearest first.
 fn environments(near: Option<&Path>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from).into_iter().collect();
-    let absolute = |p: &Path| std::path::absolute(p).ok();
-    let starts = [
-        near.and_then(absolute),
-        std::env::current_dir().ok(),
-        std::env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_path_buf)),
-    ];
-    for start in starts.into_iter().flatten() {
+    for start in starts(near) {
         found.extend(start.ancestors().map(|folder| folder.join(".venv")));
     }
     found.retain(|folder| folder.is_dir());
     found
 }
 
+/// The script's folder, the current one and the program's.
+fn starts(near: Option<&Path>) -> Vec<PathBuf> {
+    let exe = std::env::current_exe().ok();
+    let folders = [
+        near.and_then(|folder| std::path::absolute(folder).ok()),
+        std::env::current_dir().ok(),
+        exe.and_then(|exe| exe.parent().map(Path::to_path_buf)),
+    ];
+    folders.into_iter().flatten().collect()
+}
+
+fn surroundings(near: Option<&Path>) -> Surroundings {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    Surroundings {
+        starts: starts(near),
+        homebrew: folder("HOMEBREW_PREFIX"),
+        programs: ["LOCALAPPDATA", "ProgramFiles"].iter().filter_map(|name| folder(name)).collect(),
+    }
+}
+
 /// The library inside a virtual environment: as its own `vapoursynth` command
 /// spells it (VSScript looks its configuration up by that very path), else in
 /// the package `vapoursynth`.
 fn in_environment(environment: &Path) -> Option<PathBuf> {
-    let command = if cfg!(windows) { "Scripts/vapoursynth.exe" } else { "bin/vapoursynth" };
-    if let Some(path) = ask_command(&environment.join(command)) {
-        return Some(path);
-    }
-    let mut packages = vec![environment.join("Lib").join("site-packages")];
-    for lib in ["lib", "lib64"] {
-        let Ok(entries) = std::fs::read_dir(environment.join(lib)) else { continue };
-        packages.extend(entries.flatten().map(|e| e.path().join("site-packages")));
-    }
-    packages
-        .iter()
-        .flat_map(|folder| ffi::VSSCRIPT_LIB_NAMES.iter().map(|name| folder.join("vapoursynth").join(name)))
-        .find(|path| path.is_file())
+    ask_command(&environment.join(Os::THIS.command()), &[]).or_else(|| in_installation(environment))
+}
+
+fn in_installation(folder: &Path) -> Option<PathBuf> {
+    let list = |folder: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    places::libraries(Os::THIS, folder, &list).into_iter().find(|path| path.is_file())
 }
 
 /// Opens the library and asks for its script interface, as the bindings will.

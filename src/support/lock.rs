@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 /// Its name in the folder.
 pub const LOCK_FILE: &str = "lock";
 
+/// How far the run in the folder is, for whoever looks at it from outside.
+pub const STATUS_FILE: &str = "status.json";
+
 /// What becomes of work that an earlier run finished in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Earlier {
@@ -64,6 +67,12 @@ impl FolderLock {
             }
         }
     }
+}
+
+/// Whether a run works in `folder` now.
+pub fn is_held(folder: &Path) -> bool {
+    let file = OpenOptions::new().write(true).open(folder.join(LOCK_FILE));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Locks `file`, waiting a moment where another holds it: a process that this one's

@@ -7,6 +7,7 @@ pub mod events;
 pub mod fingerprint;
 pub mod heap;
 pub mod journal;
+pub mod lacks;
 pub mod lines;
 pub mod lock;
 pub mod machine;

@@ -2,29 +2,33 @@
 //! by frame against its source, and how far every scene is from its target
 //! (spec 03).
 
-mod chart;
 mod color;
 mod encoded;
-mod html;
+mod look;
 mod measure;
+mod page;
 mod report;
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use self::encoded::Encoded;
+pub use self::look::{Look, Wanted, differing, pictures, worst};
 use self::measure::Measuring;
+pub use self::page::{comparison, incomparable, page};
 pub use self::report::{
     Distribution, FrameScore, MetricSummary, SceneReport, Unclamped, Unit, Verification, Within,
 };
+use crate::analysis::{AnalysisOptions, analyse};
 use crate::formats::scenes_json::{self, SceneEntry};
 use crate::options::{Options, Origin};
 use crate::pipeline::backends::Backends;
-use crate::pipeline::input;
 use crate::pipeline::plan::{PlannedScene, plan};
+use crate::pipeline::{bars, input};
 use crate::scenes::Scene;
 use crate::score;
 use crate::settings::{Pooling, Repeats, Resolved, Zone};
@@ -70,7 +74,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     input::introduce(&request.source, &source, events);
     let frames = source.info().frames;
     let mut warnings = Vec::new();
-    let zones = request.settings.zones(frames, &mut warnings)?;
+    let mut zones = request.settings.zones(frames, &mut warnings)?;
     for warning in &warnings {
         events.warn(warning);
     }
@@ -90,6 +94,11 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
     let working = input::working(&source, BITS, events)?;
     check_size(&source, &working, &encoded)?;
     color::check(working.color()?, &encoded.color, request.ignore_color, events)?;
+    if bars::wanted(&zones) {
+        let analysis = analyse(&source, &BTreeSet::new(), AnalysisOptions::default(), events, cancel)?;
+        let crop = bars::found(&analysis, &source, &working, events);
+        zones.iter_mut().for_each(|zone| bars::settle(&mut zone.settings, crop));
+    }
     let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
@@ -241,11 +250,6 @@ impl Verification {
         let mut text = serde_json::to_string_pretty(self).context("the report cannot be written as JSON")?;
         text.push('\n');
         Ok(text)
-    }
-
-    /// Writes the report with its plots as one HTML file that needs no other.
-    pub fn write_html(&self, path: &Path) -> Result<()> {
-        crate::support::atomic::write(path, html::page(self).as_bytes())
     }
 
     /// The report for people.

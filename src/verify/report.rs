@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pipeline::plan::PlannedScene;
 use crate::score;
@@ -15,7 +15,7 @@ use crate::support::statistics::percentile;
 const WORST: usize = 3;
 
 /// A finished verification.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Verification {
     /// Version of this program.
     pub program: String,
@@ -42,7 +42,7 @@ pub struct Verification {
 
 /// A scene of the encode. Scores are in the unit of the metric; they are `None`
 /// where the zone measures nothing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SceneReport {
     /// Counted from 0.
     pub scene: usize,
@@ -73,7 +73,7 @@ pub struct SceneReport {
 }
 
 /// The score of a frame of the clip.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FrameScore {
     pub frame: usize,
     pub score: f64,
@@ -84,7 +84,7 @@ pub struct FrameScore {
 }
 
 /// How far the scenes of one metric are from their targets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricSummary {
     pub metric: Metric,
     pub scenes: usize,
@@ -103,7 +103,7 @@ pub struct MetricSummary {
 }
 
 /// How near the scenes come whose CRF was free.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unclamped {
     pub scenes: usize,
     pub mean_absolute_error: f64,
@@ -114,7 +114,7 @@ pub struct Unclamped {
 }
 
 /// How many scenes are near their target.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Within {
     /// The largest distance that counts.
     pub limit: f64,
@@ -124,7 +124,7 @@ pub struct Within {
 }
 
 /// What a distance is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Of SSIMULACRA2.
@@ -141,7 +141,7 @@ const NEAR_PERCENT: [f64; 2] = [5.0, 10.0];
 const SLACK: f64 = 1e-9;
 
 /// Statistics of some values.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     pub mean: f64,
     /// Of the values themselves, not an estimate for more of them: divided by n.
@@ -209,7 +209,7 @@ fn pooled(frames: &[FrameScore], settings: &MetricSettings) -> Result<score::Poo
         let mut weighted: Vec<_> = frames.iter().map(weighted).collect();
         return Ok(Functional::new(settings.metric, settings.tail).over(&mut weighted).pooled);
     }
-    let scores: Vec<f64> = frames.iter().map(|frame| frame.score).collect();
+    let scores: Vec<(usize, f64)> = frames.iter().map(|frame| (frame.frame, frame.score)).collect();
     score::pool(&scores, settings)
 }
 

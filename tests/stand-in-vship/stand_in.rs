@@ -12,6 +12,7 @@
 //! | `no-gpu` | filters cannot be created |
 //! | `bad-frame` | filters are created, but no frame can be computed |
 //! | `garbage` | every score is 42 |
+//! | `crash` | the first frame ends the process |
 //! | `echo` | of frames that differ, the 3-norm is the intensity and the maximum the properties |
 #![allow(unsafe_code, reason = "VapourSynth's plugin interface is C")]
 
@@ -268,6 +269,9 @@ impl Instance {
         let (a, b) = unsafe { (properties(reference, api)?, properties(distorted, api)?) };
         if a != b {
             return Err(format!("the sides' properties differ: {a:?} and {b:?}"));
+        }
+        if self.is("crash") {
+            std::process::abort();
         }
         if self.is("bad-frame") {
             return Err("OutOfVRAM: Vship was not able to perform GPU memory allocation".to_owned());

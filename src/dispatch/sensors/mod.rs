@@ -54,6 +54,13 @@ pub trait VramMeter: Send {
     fn sample(&mut self) -> Result<Vram>;
 }
 
+/// The GPUs of this machine, NVIDIA's first.
+pub fn gpus(events: &Events) -> Vec<Box<dyn VramMeter>> {
+    let mut gpus = nvml::gpus(events);
+    gpus.extend(sysfs::gpus(Path::new(sysfs::CARDS)));
+    gpus
+}
+
 /// The meters of a machine.
 pub struct Machine {
     cpu: Box<dyn CpuMeter>,
@@ -81,9 +88,7 @@ impl Machine {
         if settings.worker_vram == 0 {
             return Ok(Self::new(cpu, None));
         }
-        let mut gpus = nvml::gpus(events);
-        gpus.extend(sysfs::gpus(Path::new(sysfs::CARDS)));
-        let gpu = choose(gpus, settings, events)?;
+        let gpu = choose(gpus(events), settings, events)?;
         Ok(Self::new(cpu, gpu))
     }
 

@@ -51,6 +51,8 @@ pub struct Plan {
     pub analysis: Fingerprint,
     /// Of the clip.
     pub frames: usize,
+    /// Frames per second as a fraction; `None` when it varies.
+    pub fps: Option<(u64, u64)>,
     pub scenes: Vec<Scene>,
     /// By scene, under which its masks are kept.
     pub masks: Vec<Option<Fingerprint>>,
@@ -126,6 +128,7 @@ impl Plan {
             input: mapped(&self.input),
             open,
             analysis_input: self.analysis_input.as_ref().map(mapped),
+            probe_input: None,
             output: mapped(&self.output),
             folder: folder.to_path_buf(),
             settings,

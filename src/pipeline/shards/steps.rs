@@ -15,7 +15,7 @@ use crate::analysis::Analysis;
 use crate::character::SceneMasks;
 use crate::encoder::Purpose;
 use crate::formats::ivf;
-use crate::output::summary::Summary;
+use crate::output::summary::{Clipped, Summary};
 use crate::pipeline::boost::{scene_curves, writable};
 use crate::pipeline::chains::{Chains, Part, Probings, Task};
 use crate::pipeline::curves::{Curves, Taken};
@@ -99,7 +99,7 @@ fn describe(
         analysis_input: request.analysis_input.as_ref().map(absolute).transpose()?,
         open,
         output: absolute(&request.output)?,
-        settings: request.settings.clone(),
+        settings: ready.settings.clone(),
         segmentation: request.segmentation.clone(),
         on_scene_failure: request.on_scene_failure,
         stall: request.stall,
@@ -109,6 +109,7 @@ fn describe(
         keys: (ready.input.key.clone(), ready.input.analysed_key.clone()),
         analysis: ready.analysis_key(),
         frames: ready.input.clip.info().frames,
+        fps: ready.input.clip.info().fps,
         scenes: planned.iter().map(|scene| scene.scene).collect(),
         masks: ready.masks_keys(planned, events)?,
         work: Vec::new(),
@@ -306,9 +307,11 @@ pub fn merge_title(
     };
     let scenes = title.write(failed, &store, events)?;
     let mut used = [plan.used, plan.taught].concat();
-    used.extend(title.hand_on(&scenes, &plan.memory)?);
+    let (sentences, forecast) = title.hand_on(&scenes, &plan.memory)?;
+    used.extend(sentences);
     let stages = vec![("merging".to_owned(), started.elapsed().as_secs_f64())];
-    Ok(Summary { output, scenes, used, stages })
+    let about = Clipped::new(&plan.input, &plan.settings, (plan.frames, plan.fps));
+    Ok(Summary { output, scenes, used, stages, forecast, about })
 }
 
 /// What was measured of a scene, as its machine recorded it.
