@@ -433,7 +433,7 @@ fn very_large_files_are_refused_and_of_very_many_faults_the_first_are_told() {
     let large = folder.write("large.toml", &"# a\n".repeat(70_000));
     let error = resolve(&request(&large)).unwrap_err().to_string();
     assert!(error.contains("large.toml: it is larger than 256 KiB"), "{error}");
-    let keys: String = (0..3000).map(|n| format!("k{n} = 1\n")).collect();
+    let keys = (0..3000).map(|n| format!("k{n} = 1")).collect::<Vec<_>>().join("\n");
     let wrong = folder.write("wrong.toml", &keys);
     let error = resolve(&request(&wrong)).unwrap_err().to_string();
     assert!(error.starts_with("1000 problems in the settings:\n"), "{error}");

@@ -14,9 +14,8 @@ struct Share {
     folder: tempfile::TempDir,
 }
 
-/// Adaptive, with calibrated scenes, of which there are enough for most to be neither
-/// pilots nor calibrated.
-const CALIBRATED: [&str; 4] = ["--set", "model.calibrate=2", "--target", "86"];
+/// Adaptive, with calibrated scenes besides the pilots.
+const CALIBRATED: [&str; 4] = ["--set", "model.calibrate=3", "--target", "86"];
 /// With what the preset says: the short ones are calibrated unasked, if any.
 const USUAL: [&str; 2] = ["--target", "80"];
 
@@ -379,4 +378,40 @@ fn the_encode_is_shared_as_well() {
     share
         .run(&["encode", "clip.vpy", "-o", "x.mkv", "--shard", "1/2"])
         .failed(2, &["--shard goes with --plan"]);
+}
+
+#[test]
+fn a_season_is_one_plan_and_every_episode_has_the_scenes_of_its_own_boost() {
+    let share = Share::new();
+    let names = ["ep01", "ep02", "ep03"];
+    for (name, lengths) in names.iter().zip([[70, 40, 50], [40, 90, 30], [30, 30, 60]]) {
+        let text = format!("{}clip.set_output()\n", common::three_shots(lengths));
+        std::fs::write(share.path(&format!("{name}.vpy")), text).unwrap();
+    }
+    let scripts = names.map(|name| format!("{name}.vpy"));
+    let scripts = scripts.each_ref().map(String::as_str);
+    let plan = [&["plan"], &scripts[..], &["-o", "show.plan", "--shards", "2"], &SETTINGS, &USUAL].concat();
+    let told = share.run(&plan).ok();
+    for text in ["ep01: ", "ep02: ", "ep03: ", "/show.plan --shard I/2"] {
+        assert!(told.stdout.contains(text), "{text}: {}", told.stdout);
+    }
+    share.shard("show.plan", "2/2").ok();
+    let ended = share.run(&["merge", "show.plan"]);
+    ended.failed(1, &["ep01: ", "progression-boost run show.plan --shard 1/2"]);
+    assert!(!ended.stderr.contains("--shard 2/2"), "{}", ended.stderr);
+    share.run(&["merge", "show.plan", "-o", "x.json"]).failed(1, &["3 titles", "leave out -o"]);
+    share.run(&["run", "show.plan", "--shard", "1/2"]).ok();
+    share.run(&["merge", "show.plan"]).ok();
+    for name in names {
+        let merged = std::fs::read(share.path(&format!("{name}.scenes.json"))).unwrap();
+        let script = format!("{name}.vpy");
+        share.run(&[&[&script, "--force", "-o", "one.json"], &SETTINGS[..], &USUAL].concat()).ok();
+        assert_eq!(merged, std::fs::read(share.path("one.json")).unwrap(), "{name}");
+    }
+    // Each is a plan by itself.
+    share
+        .run(&["encode", "--plan", "show.plan", "--shard", "1/2"])
+        .failed(1, &["is a season", "show.plan/TITLE"]);
+    share.run(&["merge", "show.plan/ep02", "-o", "two.json"]).ok();
+    share.run(&["plan", "ep01.vpy", "./ep01.vpy", "-o", "x.plan"]).failed(2, &["--scenes"]);
 }

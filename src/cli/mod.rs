@@ -216,7 +216,7 @@ impl Cli {
         let input = match &self.command {
             None => self.boost.input(),
             Some(Command::Encode(args)) => args.input(),
-            Some(Command::Plan(args)) => Some(args.input()),
+            Some(Command::Plan(args)) => args.input(),
             _ => None,
         };
         let folder = input.and_then(Path::parent)?;
@@ -288,7 +288,7 @@ fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Res
     }
     let out: &mut dyn Write = &mut if ndjson { Out::Stderr } else { Out::Stdout };
     match cli.command {
-        Some(Command::Plan(args)) => shards::plan(*args, out, events, cancel),
+        Some(Command::Plan(args)) => shards::plan(&args, out, events, cancel),
         Some(Command::Run(args)) => shards::run(*args, out, events, cancel),
         Some(Command::Merge(args)) => shards::merge(&args, out, events),
         Some(Command::Scenes(args)) => scenes::run(&args, out, events, cancel),

@@ -13,9 +13,10 @@ use super::words::words;
 use super::{Usage, say};
 use crate::character::Options;
 use crate::output::sidecar::Sidecar;
-use crate::pipeline::shards::{self, Here, PathMap, Planned, Shared};
+use crate::pipeline::shards::{self, Here, PathMap, Planned, Shared, Titles};
 use crate::pipeline::{OnSceneFailure, Request};
 use crate::score;
+use crate::settings::Resolved;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
@@ -30,14 +31,15 @@ const SHARDS: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = super::help::PLAN)]
 pub struct PlanArgs {
-    /// VapourSynth script (.vpy) or video file
-    input: PathBuf,
+    /// VapourSynth scripts (.vpy) or video files; several are a season
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
 
-    /// The folder to make [default: INPUT's name with .plan, beside it]
+    /// The folder to make [default: the first INPUT's name with .plan, beside it]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
 
-    /// The scenes file that `merge` writes [default: INPUT's name with .scenes.json, beside it]
+    /// The scenes file that `merge` writes for a single input [default: INPUT's name with .scenes.json, beside it]
     #[arg(long, value_name = "FILE")]
     scenes: Option<PathBuf>,
 
@@ -212,7 +214,7 @@ fn parse_count(text: &str) -> Result<usize> {
 }
 
 /// Plans and prints the commands that go on from there.
-pub fn plan(args: PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
+pub fn plan(args: &PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel) -> Result<()> {
     let settings = args.preset.resolve()?;
     for warning in &settings.warnings {
         events.warn(warning);
@@ -220,26 +222,18 @@ pub fn plan(args: PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Cance
     let mut files = args.files();
     files.reads("scenes.input_scenes", &settings.base.scenes.input_scenes);
     files.check()?;
-    let request = Request {
-        folder: args.folder(),
-        open: args.script.options(settings.source.provider)?,
-        output: args.scenes(),
-        input: args.input,
-        analysis_input: args.analysis_input,
-        probe_input: None,
-        settings,
-        segmentation: Options { device: args.character_device, ..Options::default() },
-        earlier: Earlier::of(args.resume, args.force),
-        keep_probes: false,
-        memory: args.memory,
-        on_scene_failure: args.on_scene_failure,
-        stall: (args.encoder_timeout > 0).then(|| Duration::from_secs(args.encoder_timeout)),
-        metric: score::open,
-        learned: args.learned,
-        staged: false,
+    let of_one = [("--scenes", args.scenes.is_some()), ("--analysis-input", args.analysis_input.is_some())];
+    if let Some((option, _)) = of_one.iter().find(|(_, given)| *given && args.inputs.len() > 1) {
+        bail!(Usage(format!("{option} names one file, and every input has its own: leave it out")));
+    }
+    let folder = args.folder();
+    let requests: Vec<Request> =
+        args.inputs.iter().map(|input| args.request(input, &settings)).collect::<Result<_>>()?;
+    let planned = match &requests[..] {
+        [request] => vec![shards::plan(request, args.shards, events, cancel)?],
+        _ => shards::plan_season(&requests, &folder, args.shards, events, cancel)?,
     };
-    let planned = shards::plan(&request, args.shards, events, cancel)?;
-    say(out, &told(&planned)?)
+    say(out, &told(&folder, &planned, args.shards)?)
 }
 
 /// Does a share.
@@ -259,54 +253,100 @@ pub fn run(args: RunArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel)
 
 /// Writes the scenes file and prints the summary.
 pub fn merge(args: &MergeArgs, out: &mut dyn Write, events: &Events) -> Result<()> {
-    let plan = shards::Plan::read(&args.plan)?;
+    let map = args.paths.list();
+    let outputs = match &args.output {
+        Some(output) => vec![output.clone()],
+        None => Titles::read(&args.plan)?.outputs(map),
+    };
     let mut files = Files::new(args.force);
-    let output = args.output.clone().unwrap_or_else(|| PathMap::path(&args.paths.path_map, &plan.output));
-    files.writes("-o", [&output], Kind::Scenes);
-    files.writes("the record of -o", [&Sidecar::path(&output)], Kind::Record);
+    for output in &outputs {
+        files.writes("-o", [output], Kind::Scenes);
+        files.writes("the record of -o", [&Sidecar::path(output)], Kind::Record);
+    }
     files.check()?;
-    let summary = shards::merge(&args.plan, args.output.as_deref(), &args.paths.path_map, events)?;
-    say(out, &format!("{}wrote {}", summary.text(), summary.output.display()))
+    for summary in shards::merge(&args.plan, args.output.as_deref(), map, events)? {
+        say(out, &format!("{}wrote {}", summary.text(), summary.output.display()))?;
+    }
+    Ok(())
 }
 
 impl PlanArgs {
-    pub fn input(&self) -> &Path {
-        &self.input
+    /// The first of them.
+    pub fn input(&self) -> Option<&Path> {
+        self.inputs.first().map(PathBuf::as_path)
     }
 
     fn folder(&self) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| beside(&self.input, "plan"))
+        self.output.clone().unwrap_or_else(|| beside(&self.inputs[0], "plan"))
     }
 
-    fn scenes(&self) -> PathBuf {
-        self.scenes.clone().unwrap_or_else(|| beside(&self.input, "scenes.json"))
+    fn scenes(&self, input: &Path) -> PathBuf {
+        self.scenes.clone().unwrap_or_else(|| beside(input, "scenes.json"))
+    }
+
+    fn request(&self, input: &Path, settings: &Resolved) -> Result<Request> {
+        let folder = self.folder();
+        let title = || folder.join(input.file_stem().unwrap_or_default());
+        Ok(Request {
+            folder: if self.inputs.len() > 1 { title() } else { folder.clone() },
+            open: self.script.options(settings.source.provider)?,
+            output: self.scenes(input),
+            input: input.to_path_buf(),
+            analysis_input: self.analysis_input.clone(),
+            probe_input: None,
+            settings: settings.clone(),
+            metric: score::open,
+            segmentation: Options { device: self.character_device, ..Options::default() },
+            earlier: Earlier::of(self.resume, self.force),
+            keep_probes: false,
+            memory: self.memory,
+            on_scene_failure: self.on_scene_failure,
+            stall: (self.encoder_timeout > 0).then(|| Duration::from_secs(self.encoder_timeout)),
+            learned: self.learned.clone(),
+            staged: false,
+        })
     }
 
     pub fn files(&self) -> Files {
         let mut files = Files::new(self.force);
-        self.script.reads("the input", &self.input, &mut files);
+        for input in &self.inputs {
+            self.script.reads("the input", input, &mut files);
+            files.writes("--scenes", [&self.scenes(input)], Kind::Scenes);
+        }
         if let Some(other) = &self.analysis_input {
             self.script.reads("--analysis-input", other, &mut files);
         }
         self.preset.reads(&mut files);
-        files.writes("--scenes", [&self.scenes()], Kind::Scenes);
         files.writes("--learned", &self.learned, Kind::Guarded);
         files
     }
 }
 
 /// What was planned, and the commands that go on from there.
-fn told(planned: &Planned) -> Result<String> {
-    let Planned { folder, scenes, probed, left, shards, told } = planned;
-    let sentences: Vec<&str> = told.iter().flat_map(|sentence| ["  ", sentence, "\n"]).collect();
-    let sentences = sentences.concat();
+fn told(folder: &Path, planned: &[Planned], shards: usize) -> Result<String> {
+    let title = |planned: &Planned| {
+        let Planned { scenes, probed, left, told, .. } = planned;
+        let sentences: Vec<&str> = told.iter().flat_map(|sentence| ["  ", sentence, "\n"]).collect();
+        let name = match planned.folder.file_name() {
+            Some(name) if planned.folder != folder => format!("{}: ", name.to_string_lossy()),
+            _ => String::new(),
+        };
+        format!(
+            "{name}{scenes} scenes, {probed} probed that the others learn from, {left} left for shards\n{}",
+            sentences.concat()
+        )
+    };
+    let titles: Vec<String> = planned.iter().map(title).collect();
+    let titles = titles.concat();
     let plan = quoted(&std::path::absolute(folder)?);
     let run = format!("progression-boost run {plan}");
     let merge = format!("progression-boost merge {plan}");
-    let encode = format!("progression-boost encode --plan {plan}");
-    let encode_merge = format!("progression-boost encode merge {plan}");
+    // Every title of a season is encoded by itself.
+    let title = if planned.len() > 1 { format!("{plan}/TITLE") } else { plan.clone() };
+    let encode = format!("progression-boost encode --plan {title}");
+    let encode_merge = format!("progression-boost encode merge {title}");
     Ok(format!(
-        "{scenes} scenes, {probed} probed that the others learn from, {left} left for shards\n{sentences}\
+        "{titles}\
          each machine:  {run} --shard I/{shards}\n\
          then:          {merge}\n\
          the encode:    {encode} --shard I/{shards}, then {encode_merge} -o FILE.mkv\n\

@@ -28,8 +28,8 @@ impl Identity {
 
     /// The first number of its version; forks count as what they are made from.
     fn major(&self) -> Option<u32> {
-        let numbers = self.version.split_whitespace().filter_map(|word| word.strip_prefix('v'));
-        numbers.filter_map(|word| word.split('.').next()?.parse().ok()).next()
+        let mut numbers = self.version.split_whitespace().filter_map(|word| word.strip_prefix('v'));
+        numbers.find_map(|word| word.split('.').next()?.parse().ok())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use super::chains::{Chains, Part, Probings};
+use super::chains::{Chains, Probings};
 use super::input::Input;
 use super::plan::PlannedScene;
 use super::segmentation::{self, Segmentation};
@@ -45,20 +45,20 @@ pub fn probe_and_segment(
     chains: &Chains<'_>,
     beside: Option<Beside<'_>>,
     planned: &[PlannedScene<'_>],
-    part: Part<'_>,
     luma: &LumaStats,
     cancel: &Cancel,
 ) -> Result<(Probings, Vec<Option<SceneMasks>>)> {
     let Some(Beside { segmentation, source }) = beside else {
-        return Ok((chains.run(planned, luma, part, cancel)?, planned.iter().map(|_| None).collect()));
+        return Ok((chains.run(planned, luma, cancel)?, planned.iter().map(|_| None).collect()));
     };
     let either = cancel.child();
     std::thread::scope(|scope| {
         let masks = scope.spawn(|| {
-            let masks = segmentation.run(planned, part, &source, chains.store, chains.events, &either);
+            let masks =
+                segmentation.run(planned, chains.task.part, &source, chains.store, chains.events, &either);
             either.cancel_on_error(masks)
         });
-        let probings = either.cancel_on_error(chains.run(planned, luma, part, &either));
+        let probings = either.cancel_on_error(chains.run(planned, luma, &either));
         let masks = masks.join().map_err(|_| anyhow!("the segmentation thread panicked"))?;
         match (probings, masks) {
             (Ok(probings), Ok(masks)) => Ok((probings, masks)),

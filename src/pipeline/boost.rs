@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::Request;
-use super::chains::Part;
+use super::chains::Task;
 use super::curves::{Curves, SceneCurve, Taken};
 use super::plan::PlannedScene;
 use super::ready::{Place, Probed, Ready};
@@ -33,7 +33,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let mut clock = Clock::default();
     let masks = ready.masks_keys(&planned, events)?;
     let Probed { probings, masks: found } =
-        clock.time("probing", || ready.probe(request, &planned, Part::Whole, None, events, cancel))?;
+        clock.time("probing", || ready.probe(request, &planned, Task::WHOLE, events, cancel))?;
     let failed: Vec<usize> = probings.failed.iter().map(|(scene, _)| *scene).collect();
     let curves = Curves {
         input: std::path::absolute(&request.input)?,

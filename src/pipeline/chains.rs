@@ -1,7 +1,7 @@
 //! The probe chains of all scenes: made from the plan, run by the scheduler,
 //! collected.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Error, Result};
 
@@ -19,11 +19,13 @@ use super::store::Store;
 use super::{Request, modelling};
 use crate::analysis::LumaStats;
 use crate::encoder::{Purpose, y4m};
+use crate::settings::Resolved;
 use crate::source::{Clip, LumaGrid};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine::cpus;
+use crate::support::permits::Permits;
 
 /// What probing needs of a run.
 pub struct Chains<'a> {
@@ -39,9 +41,23 @@ pub struct Chains<'a> {
     pub memory: u64,
     /// What earlier titles taught.
     pub memory_of_others: &'a Memory,
+    pub task: Task<'a>,
+    pub events: &'a Events,
+}
+
+/// What is to be probed, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Task<'a> {
+    pub part: Part<'a>,
     /// The plan for which finished scenes are recorded, if for any.
     pub plan: Option<&'a Fingerprint>,
-    pub events: &'a Events,
+    /// Encoders at once, where other titles are probed at the same time.
+    pub slots: Option<&'a Mutex<Permits>>,
+}
+
+impl Task<'_> {
+    /// All scenes, for nobody else.
+    pub const WHOLE: Self = Self { part: Part::Whole, plan: None, slots: None };
 }
 
 /// Which scenes of a clip are probed.
@@ -80,21 +96,15 @@ pub struct Probings {
 }
 
 impl Chains<'_> {
-    /// Probes every scene of `part` whose zone measures; the others need none.
-    pub fn run(
-        &self,
-        planned: &[PlannedScene<'_>],
-        luma: &LumaStats,
-        part: Part<'_>,
-        cancel: &Cancel,
-    ) -> Result<Probings> {
+    /// Probes every scene of the task whose zone measures; the others need none.
+    pub fn run(&self, planned: &[PlannedScene<'_>], luma: &LumaStats, cancel: &Cancel) -> Result<Probings> {
         if planned.iter().all(|scene| self.backends.of_zone(scene.zone).is_none()) {
             let taken = planned.iter().map(|_| Vec::new()).collect();
             let (failed, learned, groups, scenes) = Default::default();
             return Ok(Probings { failed, learned, taken, groups, scenes });
         }
-        self.with_probing(planned, luma, Loop::Open, part, cancel, |probing, chains, limits| {
-            let selected = Selected::new(&probing, part, self.plan)?;
+        self.with_probing(planned, luma, Loop::Open, cancel, |probing, chains, limits| {
+            let selected = Selected::new(&probing, self.task)?;
             let chains: Vec<Chain> = selected.numbers.iter().map(|&number| chains[number]).collect();
             let failed = scheduler::run(&chains, limits, &selected, cancel)?;
             selected.collect(planned.len(), failed)
@@ -108,7 +118,6 @@ impl Chains<'_> {
         planned: &[PlannedScene<'_>],
         luma: &LumaStats,
         ends: Loop,
-        part: Part<'_>,
         cancel: &Cancel,
         work: impl FnOnce(Probing<'_>, &[Chain], &Limits) -> Result<T>,
     ) -> Result<T> {
@@ -119,7 +128,7 @@ impl Chains<'_> {
         if let Loop::Closed { redoes } = ends {
             learning.close(&mut candidates, redoes);
         }
-        let expected = candidates.iter().filter(|c| part.has(c)).map(Candidate::expected).sum();
+        let expected = candidates.iter().filter(|c| self.task.part.has(c)).map(Candidate::expected).sum();
         let stage = self.events.stage("Probing", expected, "probes");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
@@ -139,6 +148,7 @@ impl Chains<'_> {
             pool: &pool,
             keep_probes: self.request.keep_probes,
             stall: self.request.stall,
+            slots: self.task.slots,
             events: self.events,
             stage: &stage,
             cancel,
@@ -170,10 +180,8 @@ impl Chains<'_> {
     }
 
     fn limits(&self) -> Limits {
-        let encoder = &self.request.settings.base.encoder;
-        let workers = encoder.workers.unwrap_or((cpus() / encoder.lp.max(1)).max(1));
         Limits {
-            workers,
+            workers: workers(&self.request.settings),
             // Scorers decode and wait; the measuring itself runs in the pool.
             scorers: (cpus() / 2).max(1),
             // The other half is for prepared references.
@@ -203,7 +211,8 @@ struct Selected<'a, 'b> {
 
 impl<'a, 'b> Selected<'a, 'b> {
     /// What a share's scenes learn from is looked up.
-    fn new(probing: &'a Probing<'b>, part: Part<'_>, plan: Option<&'a Fingerprint>) -> Result<Self> {
+    fn new(probing: &'a Probing<'b>, task: Task<'a>) -> Result<Self> {
+        let Task { part, plan, .. } = task;
         let mut numbers = Vec::new();
         for (number, candidate) in probing.candidates.iter().enumerate() {
             if part.has(candidate) {
@@ -275,6 +284,12 @@ impl Work for Selected<'_, '_> {
     fn give_up(&self, chain: usize) {
         self.probing.give_up(self.numbers[chain]);
     }
+}
+
+/// Encoders at once.
+pub fn workers(settings: &Resolved) -> usize {
+    let encoder = &settings.base.encoder;
+    encoder.workers.unwrap_or((cpus() / encoder.lp.max(1)).max(1))
 }
 
 fn format(clip: &Clip, bits: u8) -> y4m::Format {

@@ -10,7 +10,7 @@ use anyhow::{Error, Result, bail};
 
 use super::Request;
 use super::boost::{Clock, record, roi_folder, writable};
-use super::chains::{Chains, Loop, Part};
+use super::chains::{Chains, Loop};
 use super::chunks::{Chunk, Chunks};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
@@ -127,7 +127,7 @@ impl Parts<'_> {
         cancel: &Cancel,
     ) -> Result<MadeChunks> {
         let ends = Loop::Closed { redoes: self.request.max_redo > 0.0 };
-        chains.with_probing(planned, luma, ends, Part::Whole, cancel, |probing, measured, limits| {
+        chains.with_probing(planned, luma, ends, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;

@@ -2,6 +2,7 @@
 //! kept, decode it, measure it, decide what comes next.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
@@ -23,6 +24,7 @@ use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
 use crate::support::panics::caught;
+use crate::support::permits::Permits;
 use crate::support::space::NoRoom;
 
 /// What all chains of a run share.
@@ -42,6 +44,8 @@ pub struct Probing<'a> {
     pub pool: &'a rayon::ThreadPool,
     pub keep_probes: bool,
     pub stall: Option<Duration>,
+    /// Encoders at once, where other titles have theirs at the same time.
+    pub slots: Option<&'a Mutex<Permits>>,
     pub events: &'a Events,
     pub stage: &'a Stage,
     pub cancel: &'a Cancel,
@@ -183,7 +187,11 @@ impl Probing<'_> {
             format: self.format,
             stall: self.stall,
         };
-        let encoded = self.encode_once_more(candidate, take, &job)?;
+        let encoded = {
+            let slots = self.slots.map(|slots| slots.lock().unwrap_or_else(PoisonError::into_inner));
+            let _slot = slots.map(|slots| slots.acquire()).transpose()?;
+            self.encode_once_more(candidate, take, &job)?
+        };
         let (crf, bytes, seconds) = (planned.crf, encoded.bytes, encoded.seconds);
         self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
         let (scene, calibration) = (candidate.planned.index, planned.purpose == Purpose::Final);

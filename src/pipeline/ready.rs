@@ -10,7 +10,7 @@ use super::backends::Backends;
 use super::bars;
 use super::beside::{Beside, looked_at, probe_and_segment};
 use super::boost::Clock;
-use super::chains::{Chains, Part, Probings};
+use super::chains::{Chains, Part, Probings, Task};
 use super::encoding::Encoding;
 use super::input::{Input, working};
 use super::memory::{Memory, Now};
@@ -128,13 +128,12 @@ impl Ready {
         let working = working(&input.probed, encoding.bits, events)?;
         let store = place.open(request)?;
         let mut settings = request.settings.clone();
-        let (scene_plan, analysis_key) = match plan {
-            Some(plan) => (None, plan.analysis.clone()),
-            None => {
-                let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
-                let key = analysis_key(&input, &scene_plan);
-                (Some(scene_plan), key)
-            }
+        let (scene_plan, analysis_key) = if let Some(plan) = plan {
+            (None, plan.analysis.clone())
+        } else {
+            let scene_plan = scenes::plan(&zones, input.analysed.session(), events, cancel)?;
+            let key = analysis_key(&input, &scene_plan);
+            (Some(scene_plan), key)
         };
         // A plan has its settings with what its clip told.
         if let Some(scene_plan) = scene_plan.as_ref().filter(|_| bars::wanted(&zones)) {
@@ -253,7 +252,7 @@ impl Ready {
             store: &self.store,
             memory: self.memory,
             memory_of_others: &self.remembered,
-            plan: None,
+            task: Task::WHOLE,
             events,
         }
     }
@@ -287,22 +286,19 @@ impl Ready {
         Ok(planned.iter().map(key).collect())
     }
 
-    /// Probes the scenes of `part`, for a plan that goes by what is recorded, and makes
-    /// their masks.
+    /// Probes the scenes of a task and makes their masks.
     pub fn probe(
         &self,
         request: &Request,
         planned: &[PlannedScene<'_>],
-        part: Part<'_>,
-        plan: Option<&Fingerprint>,
+        task: Task<'_>,
         events: &Events,
         cancel: &Cancel,
     ) -> Result<Probed> {
-        let chains = Chains { plan, ..self.chains(request, events) };
+        let chains = Chains { task, ..self.chains(request, events) };
         let looked_at = self.looked_at(&Events::silent())?;
         let beside = self.beside(looked_at.as_ref())?;
-        let (probings, masks) =
-            probe_and_segment(&chains, beside, planned, part, &self.analysis()?.luma, cancel)?;
+        let (probings, masks) = probe_and_segment(&chains, beside, planned, &self.analysis()?.luma, cancel)?;
         Ok(Probed { probings, masks })
     }
 

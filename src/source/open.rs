@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use serde::Deserialize;
@@ -46,6 +47,9 @@ def _progression_boost_describe():
 _progression_boost_outputs = _progression_boost_describe()
 "#;
 
+/// Held while a script is evaluated.
+static EVALUATING: Mutex<()> = Mutex::new(());
+
 /// Evaluates `path` with its own folder as the working directory and
 /// returns its output `options.output_index`.
 pub fn script(path: &Path, options: &OpenOptions) -> Result<Clip> {
@@ -60,6 +64,8 @@ pub fn script(path: &Path, options: &OpenOptions) -> Result<Clip> {
         environment.set_variables(&map).context("VapourSynth refused the --vpy-arg variables")?;
     }
     let absolute = std::path::absolute(path)?;
+    // The working directory is that of the process.
+    let _alone = EVALUATING.lock().unwrap_or_else(PoisonError::into_inner);
     let evaluated = if options.path_map.is_empty() {
         environment.eval_file(&absolute, EvalFlags::SetWorkingDir)
     } else {

@@ -24,6 +24,16 @@ impl Shard {
         Ok(Self { number, of })
     }
 
+    /// From 1.
+    pub fn number(self) -> usize {
+        self.number
+    }
+
+    /// How many parts there are.
+    pub fn of(self) -> usize {
+        self.of
+    }
+
     /// How the journals of this part's processes begin.
     pub fn journal(self) -> String {
         format!("{}-of-{}", self.number, self.of)

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::file::{PathMap, Plan};
 use super::origin::Origin;
+use super::season;
 use crate::pipeline::Request;
 use crate::source;
 use crate::support::fingerprint::Fingerprint;
@@ -23,6 +24,12 @@ pub struct Expected {
 /// # Errors
 /// When it is not, or when script, source or plugins are not the plan's.
 pub fn expect(folder: &Path, map: &[PathMap]) -> Result<Expected> {
+    ensure!(
+        !season::is_one(folder),
+        "{} is a season: each of its titles is encoded by itself, such as {}",
+        folder.display(),
+        folder.join("TITLE").display()
+    );
     let plan = Plan::read(folder)?;
     let request = plan.request(folder, map);
     ensure!(

@@ -10,7 +10,7 @@ use super::file::Plan;
 use crate::pipeline::OnSceneFailure;
 use crate::pipeline::plan::PlannedScene;
 use crate::pipeline::store::Store;
-use crate::support::shard::{Shard, share_out};
+use crate::support::shard::Shard;
 
 /// So many scenes are named one by one.
 const NAMED: usize = 20;
@@ -36,14 +36,21 @@ pub fn missing(plan: &Plan, planned: &[PlannedScene<'_>], store: &Store) -> Vec<
 }
 
 /// # Errors
-/// When scenes are missing, naming them with the commands that make them.
-pub fn demand_all(plan: &Plan, planned: &[PlannedScene<'_>], store: &Store, folder: &Path) -> Result<()> {
+/// When scenes are missing, naming them with the commands that make them. `parts` says
+/// which scene is in which of so many parts.
+pub fn demand_all(
+    plan: &Plan,
+    planned: &[PlannedScene<'_>],
+    store: &Store,
+    folder: &Path,
+    parts: &dyn Fn(usize) -> Vec<Option<usize>>,
+) -> Result<()> {
     let missing = missing(plan, planned, store);
     if missing.is_empty() {
         return Ok(());
     }
     let of = store.journals().iter().filter_map(|name| Shard::of_journal(name)).max().unwrap_or(plan.shards);
-    let parts = share_out(&plan.work, of);
+    let parts = parts(of);
     let mut by_part: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
     for (scene, _) in &missing {
         by_part.entry(parts[*scene]).or_default().push(*scene);

@@ -1,6 +1,7 @@
 //! The steps of boosting by several machines.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -8,6 +9,7 @@ use tempfile::TempDir;
 
 use super::file::{PathMap, Plan};
 use super::missing::{demand_all, missing};
+use super::season::Title;
 use super::share::work;
 use crate::analysis::Analysis;
 use crate::character::SceneMasks;
@@ -15,18 +17,20 @@ use crate::encoder::Purpose;
 use crate::formats::ivf;
 use crate::output::summary::{Clipped, Summary};
 use crate::pipeline::boost::{scene_curves, writable};
-use crate::pipeline::chains::{Chains, Part, Probings};
+use crate::pipeline::chains::{Chains, Part, Probings, Task};
 use crate::pipeline::curves::{Curves, Taken};
 use crate::pipeline::encoding::Encoding;
 use crate::pipeline::plan::{PlannedScene, plan as place_scenes};
 use crate::pipeline::ready::{Place, Probed, Ready};
-use crate::pipeline::solving::Title;
+use crate::pipeline::solving;
 use crate::pipeline::store::{ANALYSIS, SceneRecord, Store};
 use crate::pipeline::{OnSceneFailure, Request};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 use crate::support::lock::Earlier;
+use crate::support::machine;
+use crate::support::permits::Permits;
 use crate::support::shard::Shard;
 
 /// What a plan came to.
@@ -53,14 +57,17 @@ pub fn plan(request: &Request, shards: usize, events: &Events, cancel: &Cancel) 
     let planned = ready.planned()?;
     let mut plan = describe(request, &ready, &planned, shards, events)?;
     plan.id = plan.id_of();
-    let chains = Chains { plan: Some(&plan.id), ..ready.chains(request, events) };
+    let task = Task { part: Part::First, plan: Some(&plan.id), slots: None };
+    let chains = Chains { task, ..ready.chains(request, events) };
     let Probings { failed, learned, groups, scenes: probed, .. } =
-        chains.run(&planned, &ready.analysis()?.luma, Part::First, cancel)?;
+        chains.run(&planned, &ready.analysis()?.luma, cancel)?;
     let advice = "plan again with --resume, which tries them once more";
     judge(&planned, &failed, request.on_scene_failure, advice, events)?;
     plan.groups = groups;
     plan.taught = learned;
-    plan.work = planned.iter().map(|scene| work(scene, probed.binary_search(&scene.index).is_ok())).collect();
+    let encoder = &ready.encoding.encoder.identity;
+    let is_probed = |scene: &PlannedScene<'_>| probed.binary_search(&scene.index).is_ok();
+    plan.work = planned.iter().map(|scene| work(scene, is_probed(scene), encoder)).collect();
     plan.write(&request.folder)?;
     Ok(Planned {
         folder: request.folder.clone(),
@@ -138,36 +145,45 @@ pub struct Shared {
     pub seconds: f64,
 }
 
-/// Does a share of the plan in `folder`.
-pub fn run(folder: &Path, shard: Shard, here: &Here, events: &Events, cancel: &Cancel) -> Result<Shared> {
-    let started = Instant::now();
-    let plan = Plan::read(folder)?;
-    let mine = shard.share(&plan.work);
-    let scenes = mine.iter().filter(|mine| **mine).count();
-    let left = {
-        let store = Store::shared(folder, "", folder, Earlier::Resume)?;
-        let zones = plan.settings.zones(plan.frames, &mut Vec::new())?;
-        let missing = missing(&plan, &place_scenes(&plan.scenes, &zones), &store);
-        missing.iter().filter(|(scene, _)| mine[*scene]).count()
-    };
-    let known = scenes - left;
-    if left > 0 {
-        probe(folder, &plan, shard, &mine, here, events, cancel)?;
-    }
-    Ok(Shared { scenes, known, seconds: started.elapsed().as_secs_f64() })
+/// What a title's share is: its scenes, by number, and what others at work leave to it.
+#[derive(Clone, Copy)]
+pub struct Mine<'a> {
+    pub shard: Shard,
+    pub scenes: &'a [bool],
+    pub slots: Option<&'a Mutex<Permits>>,
 }
 
-fn probe(
-    folder: &Path,
-    plan: &Plan,
-    shard: Shard,
-    mine: &[bool],
+/// Does a share of one title.
+pub fn run_title(
+    title: &Title,
+    mine: Mine<'_>,
     here: &Here,
     events: &Events,
     cancel: &Cancel,
-) -> Result<()> {
+) -> Result<Shared> {
+    let Title { folder, plan } = title;
+    let started = Instant::now();
+    let scenes = mine.scenes.iter().filter(|mine| **mine).count();
+    let left = {
+        let store = Store::shared(folder, "", folder, Earlier::Resume)?;
+        let zones = plan.settings.zones(plan.frames, &mut Vec::new())?;
+        let missing = missing(plan, &place_scenes(&plan.scenes, &zones), &store);
+        missing.iter().filter(|(scene, _)| mine.scenes[*scene]).count()
+    };
+    if left > 0 {
+        probe(title, mine, here, events, cancel)?;
+    }
+    Ok(Shared { scenes, known: scenes - left, seconds: started.elapsed().as_secs_f64() })
+}
+
+fn probe(title: &Title, mine: Mine<'_>, here: &Here, events: &Events, cancel: &Cancel) -> Result<()> {
+    let Title { folder, plan } = title;
     let mut request = plan.request(folder, &here.path_map);
-    request.memory = here.memory;
+    // Beside another title half of it.
+    request.memory = match mine.slots {
+        Some(_) => Some(machine::memory(here.memory) / 2),
+        None => here.memory,
+    };
     request.settings.each(|settings| {
         if let Some(encoder) = &here.encoder {
             settings.encoder.program.clone_from(encoder);
@@ -179,13 +195,13 @@ fn probe(
         request.analysis_input = None;
     }
     let encodes = encodes(here.temp.as_deref())?;
-    let name = shard.journal();
+    let name = mine.shard.journal();
     let place = Place::Plan { plan, name: &name, encodes: encodes.path() };
     let mut ready = Ready::open(&request, place, events, cancel)?;
     ready.take_scenes(&plan.scenes)?;
     let planned = ready.planned()?;
-    let Probed { probings, .. } =
-        ready.probe(&request, &planned, Part::Share(mine), Some(&plan.id), events, cancel)?;
+    let task = Task { part: Part::Share(mine.scenes), plan: Some(&plan.id), slots: mine.slots };
+    let Probed { probings, .. } = ready.probe(&request, &planned, task, events, cancel)?;
     judge(&planned, &probings.failed, plan.on_scene_failure, "run this shard again", events)
 }
 
@@ -234,15 +250,23 @@ fn judge(
 /// A scenes file that was put together.
 pub type Merged = Summary;
 
-/// Writes the scenes file of the plan in `folder`, or `output` instead of it. Neither the
-/// clip nor the encoder nor the metric is needed.
-pub fn merge(folder: &Path, output: Option<&Path>, map: &[PathMap], events: &Events) -> Result<Merged> {
+/// Writes the scenes file of a title, or `output` instead of it. Neither the clip nor the
+/// encoder nor the metric is needed. `parts` says which scene is in which of so many parts,
+/// `named` how people call the plan.
+pub fn merge_title(
+    title: Title,
+    output: Option<&Path>,
+    map: &[PathMap],
+    (named, parts): (&Path, &dyn Fn(usize) -> Vec<Option<usize>>),
+    events: &Events,
+) -> Result<Merged> {
     let started = Instant::now();
-    let plan = Plan::read(folder)?;
+    let Title { folder, plan } = title;
+    let folder = folder.as_path();
     let store = Store::shared(folder, "merge", folder, Earlier::Resume)?;
     let zones = plan.settings.zones(plan.frames, &mut Vec::new())?;
     let planned = place_scenes(&plan.scenes, &zones);
-    demand_all(&plan, &planned, &store, folder)?;
+    demand_all(&plan, &planned, &store, named, parts)?;
     let lacks = || format!("{} lacks the analysis of its clip: plan again", folder.display());
     let analysis: Analysis = store.load(ANALYSIS, &plan.analysis).with_context(lacks)?;
     let request = plan.request(folder, map);
@@ -270,7 +294,7 @@ pub fn merge(folder: &Path, output: Option<&Path>, map: &[PathMap], events: &Eve
     let load = |key: &Fingerprint| SceneMasks::load(&store.masks_path(key));
     let masks: Vec<Option<SceneMasks>> =
         plan.masks.iter().map(|key| key.as_ref().map(load).transpose()).collect::<Result<_>>()?;
-    let title = Title {
+    let title = solving::Title {
         planned: &planned,
         curves: &curves,
         encoding: &Encoding::recorded(&plan.encoding, &zones)?,
