@@ -75,6 +75,7 @@ impl Bench {
             probe_key: encoding.identity(),
             pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
             keep_probes: false,
+            slots: None,
             stall: None,
             events: &events,
             stage: &events.stage("Probing", 0, "probes"),
