@@ -126,22 +126,23 @@ struct Picking {
     transformed: Option<Vec<f64>>,
 }
 
-impl Picking {
-    fn selection(&self, count: [usize; 3], ends: bool) -> FrameSelection {
-        FrameSelection {
-            peak_frames: count[0],
-            highest_diff_frames: count[1],
-            highest_diff_min_separation: 1,
-            highest_probing_diff_frames: count[2],
-            upper_bracket_frames: 0,
-            bracket_min_separation: 24,
-            lower_bracket_frames: 0,
-            upper_bracket_fallback_frames: 0,
-            first_frame: ends,
-            last_frame: ends,
-        }
+/// Counts of peaks, differences and probing differences.
+fn selection(count: [usize; 3], ends: bool) -> FrameSelection {
+    FrameSelection {
+        peak_frames: count[0],
+        highest_diff_frames: count[1],
+        highest_diff_min_separation: 1,
+        highest_probing_diff_frames: count[2],
+        upper_bracket_frames: 0,
+        bracket_min_separation: 24,
+        lower_bracket_frames: 0,
+        upper_bracket_fallback_frames: 0,
+        first_frame: ends,
+        last_frame: ends,
     }
+}
 
+impl Picking {
     fn select(&self, selection: FrameSelection) -> Vec<usize> {
         let scene =
             SceneDiffs { start: 100, diff: &self.luma_diff, probe_diff: self.probing_diff.as_deref() };
@@ -172,14 +173,14 @@ fn frames_are_picked_by_peaks_then_by_differences_exactly() {
             all
         };
         if !case.by_peak.is_empty() {
-            assert_eq!(case.select(case.selection([peak, 0, 0], false)), sorted(&[&case.by_peak]), "{name}");
+            assert_eq!(case.select(selection([peak, 0, 0], false)), sorted(&[&case.by_peak]), "{name}");
         }
-        let both = case.select(case.selection([peak, diff, 0], false));
+        let both = case.select(selection([peak, diff, 0], false));
         assert_eq!(both, sorted(&[&case.by_peak, &case.by_diff]), "{name}");
-        let all = case.select(case.selection([peak, diff, probing], false));
+        let all = case.select(selection([peak, diff, probing], false));
         assert_eq!(all, sorted(&[&case.by_peak, &case.by_diff, &case.by_probing_diff]), "{name}");
         assert_eq!(case.last, case.luma_diff.len() - 1, "{name}");
-        let everything = case.select(case.selection([peak, diff, probing], true));
+        let everything = case.select(selection([peak, diff, probing], true));
         assert_eq!(everything, case.deterministic, "{name}");
         assert_near(select::bracket_threshold(&case.luma_diff), case.bracket_threshold, name);
         assert_eq!(select::brackets(&case.luma_diff).0, case.upper, "{name}");
@@ -192,7 +193,8 @@ struct Pooled {
     metric: String,
     frames: Vec<usize>,
     scores: Vec<f64>,
-    pooled: f64,
+    #[serde(rename = "pooled")]
+    score: f64,
     worst: f64,
 }
 
@@ -204,7 +206,7 @@ fn scores_are_pooled_exactly() {
             let base = common::metric_settings(metric(&case.metric), MetricBackend::Native);
             pool(&frames, &MetricSettings { pooling, ..base }).unwrap().score
         };
-        assert_near(score(Pooling::TrimmedMean), case.pooled, &case.name);
+        assert_near(score(Pooling::TrimmedMean), case.score, &case.name);
         assert_near(score(Pooling::Worst), case.worst, &case.name);
     }
 }
