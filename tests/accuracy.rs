@@ -24,6 +24,7 @@ impl Run {
     fn run(&self, command: &str, args: &[&str]) -> Ended {
         let mut program: Command = common::program(self.folder.path());
         program.args((!command.is_empty()).then_some(command)).arg(common::example("ep01.vpy"));
+        program.args(["--temp", if command.is_empty() { "boost" } else { "chunks" }]);
         program.arg("--encoder-path").arg(svt(Svt::V4_2)).args(args);
         Ended::of(&program.output().unwrap()).ok()
     }

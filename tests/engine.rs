@@ -243,8 +243,11 @@ fn adaptive_and_calibrated_runs_do_not_depend_on_order_nor_on_a_kill() {
     assert_eq!(String::from_utf8_lossy(&scenes).matches("start_frame").count(), 2 * made.len());
     let calibrated: Vec<_> = made.values().filter(|[_, finals]| !finals.is_empty()).collect();
     let [[probes, finals]] = calibrated[..] else { panic!("one scene is calibrated: {made:?}") };
-    let nearest = probes.iter().min_by(|a, b| (a.1 - 90.0).abs().total_cmp(&(b.1 - 90.0).abs())).unwrap();
-    assert_eq!(finals.iter().map(|(crf, _)| *crf).collect::<Vec<_>>(), [nearest.0], "{made:?}");
+    // Its first probe misses by more than 2 points; the second is made as the final encode, as much
+    // coarser as the first was too good.
+    let [(first, score)] = probes[..] else { panic!("one probe: {made:?}") };
+    let [(last, _)] = finals[..] else { panic!("one final encode: {made:?}") };
+    assert!((score - 90.0).abs() > 2.0 && (last > first) == (score > 90.0), "{made:?}");
     assert!(made.values().all(|[probes, _]| (1..=3).contains(&probes.len())), "{made:?}");
     // Pilots begin where a usual picture scores 90 (below CRF 8, the lowest allowed), all others
     // where the pilots were solved.

@@ -71,7 +71,9 @@ pub struct EncodeArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Chunks")]
 pub(super) struct ChunkArgs {
-    /// Scenes and their parameters from an av1an scenes.json, as boosting writes it
+    /// Scenes and their parameters from an av1an scenes.json
+    ///
+    /// Boosting writes such a file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["qpfile", "scene_method"])]
     pub(super) scenes: Option<PathBuf>,
 
@@ -79,8 +81,9 @@ pub(super) struct ChunkArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "scene_method", hide_short_help = true)]
     qpfile: Option<PathBuf>,
 
-    /// How scenes are found without a file: auto, builtin, wwxd, scxvid, wwxd_scxvid, av1an,
-    /// av1an_fast or ffmpeg [default: builtin]
+    /// How scenes are found without a file [default: builtin]
+    ///
+    /// auto, builtin, wwxd, scxvid, wwxd_scxvid, av1an, av1an_fast or ffmpeg.
     #[arg(long, visible_alias = "method", value_name = "METHOD")]
     scene_method: Option<String>,
 
@@ -96,7 +99,7 @@ pub(super) struct ChunkArgs {
     #[arg(long, value_name = "FRAMES", hide_short_help = true)]
     min_chunk_length: Option<usize>,
 
-    /// Encoders at once [default: logical CPUs / threads]
+    /// Encoders at once [default: CPUs / threads]
     #[arg(long, visible_alias = "workers", value_name = "N")]
     max_parallel_encodes: Option<usize>,
 }
@@ -112,7 +115,7 @@ pub(super) struct EncoderArgs {
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<PathBuf>,
 
-    /// Threads of one encoder [default: what the parameters say, else 2]
+    /// Threads of one encoder [default: as the parameters say, else 2]
     #[arg(long, visible_alias = "lp", value_name = "N")]
     threads: Option<usize>,
 
@@ -128,7 +131,9 @@ pub(super) struct EncoderArgs {
     #[arg(long, value_name = "FILE", env = "PROGRESSION_BOOST_ENCODER_PRESETS", hide_short_help = true)]
     encoder_presets: Option<PathBuf>,
 
-    /// Encoder parameters on top of all others, also of those in a scenes file
+    /// Encoder parameters on top of all others
+    ///
+    /// Also on top of those in a scenes file.
     #[arg(long, visible_alias = "video-params", value_name = "WORDS", allow_hyphen_values = true)]
     params: Option<String>,
 
@@ -165,7 +170,7 @@ pub(super) struct ResultArgs {
     #[arg(long)]
     pub(super) resume: bool,
 
-    /// Replace the output if it exists; without --resume also throw away finished chunks
+    /// Replace the output; without --resume also drop finished chunks
     #[arg(long)]
     pub(super) force: bool,
 
@@ -177,7 +182,7 @@ pub(super) struct ResultArgs {
     #[arg(long)]
     pub(super) clean: bool,
 
-    /// Measure the result with the metric of this preset at the end, as `verify` does
+    /// Measure the result with this preset's metric at the end, as `verify` does
     #[arg(long, value_name = "PRESET")]
     pub(super) verify: Option<String>,
 

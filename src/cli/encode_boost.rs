@@ -21,7 +21,7 @@ const MAX_REDO: f64 = 0.15;
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Boosting and encoding in one run")]
 pub struct BoostArgs {
-    /// Boost by this preset and encode, in one run: a name from `presets list`, or a TOML file
+    /// Boost by this preset, a name or a TOML file, and encode, in one run
     #[arg(long, value_name = "PRESET")]
     boost: Option<String>,
 
@@ -38,7 +38,7 @@ pub struct BoostArgs {
     #[arg(long, value_name = "N%", requires = "boost", value_parser = parse_percent, hide_short_help = true)]
     max_redo: Option<f64>,
 
-    /// Override one key of the preset, such as metric.tail_weight=0; repeatable
+    /// Override a key, such as metric.tail_weight=0; repeatable
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE", requires = "boost")]
     sets: Vec<String>,
 

@@ -70,8 +70,8 @@ pub const DISPATCH: &str = with_exit_codes!(
 pub const MODELS: &str = with_exit_codes!("  progression-boost models\n");
 
 pub const ROI: &str = with_exit_codes!(
-    "  progression-boost roi check ep01.roi/roi-map-00000.txt
-  progression-boost roi show ep01.vpy ep01.roi/roi-map-00000.txt -o map.png
+    "  progression-boost roi check --size 1920x1080 ep01.roi/roi-map-00000.txt
+  progression-boost roi show --input ep01.vpy ep01.roi/roi-map-00000.txt -o map.png
 "
 );
 

@@ -148,7 +148,7 @@ pub struct ShardArgs {
     shard: Option<Shard>,
 
     /// N, where SLURM_ARRAY_TASK_ID, PARALLEL_SEQ or JOB_COMPLETION_INDEX is in the environment
-    #[arg(long, value_name = "N", value_parser = parse_count)]
+    #[arg(long, value_name = "N", value_parser = parse_count, hide_short_help = true)]
     shards: Option<usize>,
 }
 
@@ -156,7 +156,7 @@ pub struct ShardArgs {
 #[derive(Debug, Default, clap::Args)]
 pub struct PathArgs {
     /// This machine sees the plan's folder FROM as TO; repeatable
-    #[arg(long, value_name = "FROM=TO")]
+    #[arg(long, value_name = "FROM=TO", hide_short_help = true)]
     path_map: Vec<PathMap>,
 }
 

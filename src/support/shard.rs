@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn shares_are_of_equal_work_and_not_of_equal_count() {
-        // 100 | 60 + 40 | 50 + 30 + 20, and nothing of what needs nothing.
+        // 100 | 60 + 30 + 20 | 50 + 40, and nothing of what needs nothing.
         let work = [20.0, 60.0, 0.0, 100.0, 30.0, 50.0, 40.0];
         let one = |n| Shard::new(n, 3).unwrap().share(&work);
         assert_eq!(one(1), [false, false, false, true, false, false, false]);
-        assert_eq!(one(2), [false, true, false, false, true, false, false]);
-        // 50, then 40 to the 50 (the 60 has more), then 30 to the 60, 20 to both at 90.
+        // 40 goes to the 50, then 30 to the 60; of the two at 90 the first gets the 20.
+        assert_eq!(one(2), [true, true, false, false, true, false, false]);
         assert_eq!(one(3), [false, false, false, false, false, true, true]);
         let shares = share_out(&work, 3);
         assert_eq!(shares[0], Some(2));
