@@ -68,7 +68,10 @@ fn commands(line: &str) -> Vec<Vec<String>> {
         })
         .collect();
     let mut found = Vec::new();
-    for part in words.split(|word| matches!(word.as_str(), "&" | "&&" | "|" | ";" | ">" | ">>" | "2>")) {
+    for part in words.split(|word| matches!(word.as_str(), "&" | "&&" | "|" | ";")) {
+        // What follows is a file, whatever it is called.
+        let redirected = part.iter().position(|word| matches!(word.as_str(), ">" | ">>" | "2>"));
+        let part = &part[..redirected.unwrap_or(part.len())];
         let start = part.iter().position(|word| word.ends_with("progression-boost"));
         // An assignment of the environment may stand before it, nothing else.
         let Some(start) = start.filter(|start| part[..*start].iter().all(|word| word.contains('='))) else {

@@ -61,7 +61,7 @@ fn first(probes: &[(u64, f64)]) -> Vec<f64> {
 #[test]
 fn the_next_episode_begins_where_the_one_before_ended() {
     let season = Season::new();
-    let words = ["--target", "84", "--set", "model.calibrate=3"];
+    let words = ["--target", "75", "--set", "model.calibrate=3"];
     let ended = season.boost("one.vpy", &words).ok();
     assert!(ended.stderr.contains("show.learned.json: nothing learned yet"), "{}", ended.stderr);
     let cold = first(&season.probes());
@@ -70,7 +70,7 @@ fn the_next_episode_begins_where_the_one_before_ended() {
     let offset = &lesson["taught"]["offset"];
     let (level, error) = (offset["level"].as_f64().unwrap(), offset["error"].as_f64().unwrap());
 
-    let ended = season.boost("two.vpy", &["--target", "84", "--set", "model.calibrate=0"]).ok();
+    let ended = season.boost("two.vpy", &["--target", "75", "--set", "model.calibrate=0"]).ok();
     assert!(ended.stdout.contains("begun with what 3 scenes of an earlier title taught"), "{}", ended.stdout);
     // Pilots start on the usual curve of the first title, not where all do.
     let warm = first(&season.probes());
@@ -85,7 +85,7 @@ fn the_next_episode_begins_where_the_one_before_ended() {
 
     // The same scenes once more: what they taught themselves is not what they begin with.
     let scenes = std::fs::read(season.path("two.scenes.json")).unwrap();
-    season.boost("two.vpy", &["--target", "84", "--set", "model.calibrate=0", "--resume"]).ok();
+    season.boost("two.vpy", &["--target", "75", "--set", "model.calibrate=0", "--resume"]).ok();
     assert_eq!(std::fs::read(season.path("two.scenes.json")).unwrap(), scenes);
     assert_eq!((season.probes(), season.lessons()), (Vec::new(), lessons));
     let command = ["retarget", "two.scenes.json", "-o", "again.json"];
