@@ -7,8 +7,8 @@ use super::{Answer, Goal, How, Offset, Scored, Slopes, qstep};
 /// A scene's offset from probe to final encode is this far from its title's, one
 /// standard deviation (see `offset`).
 const SCENE: f64 = 0.06;
-/// Two encodes as the final one are that far from a line for no reason that a
-/// model knows, as a share of their damage.
+/// Encodes are that far from a line for no reason that a model knows, as a share
+/// of their damage.
 const ENCODES: f64 = 0.02;
 
 /// ln(damage of the final encode) over ln(quantiser step).
@@ -24,12 +24,72 @@ pub struct Own {
     odd: bool,
 }
 
+/// A mean of values by their precisions.
+struct Weighted {
+    sum: f64,
+    precision: f64,
+}
+
+impl Weighted {
+    fn new(value: f64, error: f64) -> Self {
+        let mut new = Self { sum: 0.0, precision: 0.0 };
+        new.add(value, error);
+        new
+    }
+
+    /// A value between encodes at one CRF says nothing, and is no number.
+    fn add(&mut self, value: f64, error: f64) {
+        let precision = error.powi(-2);
+        if value.is_finite() && precision.is_finite() {
+            self.sum += precision * value;
+            self.precision += precision;
+        }
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.precision
+    }
+
+    fn error(&self) -> f64 {
+        self.precision.sqrt().recip()
+    }
+}
+
+/// What probes show together: (ln quantiser step, ln damage).
+struct Probes {
+    count: f64,
+    middle: (f64, f64),
+    /// Sums over the probes of the squared distances from the middle, and of their products.
+    spread: f64,
+    covariance: f64,
+    /// Standard error of one of them, the root of the mean square.
+    error: f64,
+}
+
+impl Probes {
+    /// Of points with their standard errors; `None` without any.
+    fn of(probes: &[((f64, f64), f64)]) -> Option<Self> {
+        let count = probes.len() as f64;
+        let mean = |value: fn(&((f64, f64), f64)) -> f64| probes.iter().map(value).sum::<f64>() / count;
+        let middle = (mean(|((x, _), _)| *x), mean(|((_, y), _)| *y));
+        let from_middle = probes.iter().map(|((x, y), _)| (x - middle.0, y - middle.1));
+        (count > 0.0).then(|| Self {
+            count,
+            middle,
+            spread: from_middle.clone().map(|(x, _)| x * x).sum(),
+            covariance: from_middle.map(|(x, y)| x * y).sum(),
+            error: mean(|(_, error)| error * error).sqrt(),
+        })
+    }
+}
+
 impl Own {
     /// `level` is what other scenes, or an assumption, say of probes and final
     /// encodes; `None` without encodes as the final one.
     ///
-    /// The slope is the mean of what each other encode says and of what `slopes`
-    /// say, each weighted with its precision.
+    /// The slope is the mean of what these say, each weighted with its precision: the
+    /// probes among themselves, their middle and the final encode, which differ by the
+    /// scene's offset besides, other final encodes, and `slopes`.
     pub fn through(
         scored: &[Scored],
         finals: &[Scored],
@@ -39,28 +99,28 @@ impl Own {
     ) -> Option<Self> {
         let nearest = goal.nearest(finals)?;
         let at = |one: &Scored| (qstep::from_crf(one.crf).ln(), goal.distortion(one.score).ln());
+        let noise = |one: &Scored| ENCODES.hypot(goal.relative_error(one));
         let (x, y) = at(&nearest);
-        let spread = slopes.spread();
-        let (mut sum, mut weight) = (slopes.typical * spread.powi(-2), spread.powi(-2));
-        let moved = SCENE.hypot(level.error);
-        let probes = scored.iter().map(|probe| (probe, level.level, moved));
-        for (other, moved, error) in probes.chain(finals.iter().map(|last| (last, 0.0, ENCODES))) {
-            let (ox, oy) = at(other);
-            let run = x - ox;
-            if run.abs() < 1e-9 {
-                continue;
-            }
-            let error = error.hypot(goal.relative_error(other)).hypot(goal.relative_error(&nearest));
-            let precision = (run / error).powi(2);
-            sum += precision * (y - oy - moved) / run;
-            weight += precision;
+        let mut found = Weighted::new(slopes.typical, slopes.spread());
+        let probes: Vec<_> = scored.iter().map(|probe| (at(probe), noise(probe))).collect();
+        if let Some(probes) = Probes::of(&probes) {
+            found.add(probes.covariance / probes.spread, probes.error / probes.spread.sqrt());
+            let run = x - probes.middle.0;
+            let error = [level.error, noise(&nearest), probes.error / probes.count.sqrt()]
+                .into_iter()
+                .fold(SCENE, f64::hypot);
+            found.add((y - probes.middle.1 - level.level) / run, error / run);
         }
-        let slope = sum / weight;
+        for last in finals {
+            let run = x - at(last).0;
+            found.add((y - at(last).1) / run, noise(last).hypot(noise(&nearest)) / run);
+        }
+        let slope = found.mean();
         Some(Self {
             at: (x, y),
             slope: slope.clamp(slopes.low, slopes.high),
             error: goal.relative_error(&nearest),
-            slope_error: weight.sqrt().recip(),
+            slope_error: found.error(),
             odd: !slopes.allow(slope),
         })
     }
@@ -100,18 +160,19 @@ mod tests {
         let limits = (qstep::from_crf(8.0).ln(), qstep::from_crf(50.0).ln());
         let answer = alone.answer(&GOAL, limits);
         assert!((qstep::from_crf(answer.crf) - 343.0 * 0.64).abs() < 1e-3, "{answer:?}");
-        // A probe at 891 has 25 · (891 / 343)^0.8: precision (0.9546 / 0.06)² = 253.1 for 0.8
-        // against (2 / (0.5 · ln 2))² = 33.3 for 0.5.
+        // A probe at 891 has 25 · (891 / 343)^0.8: precision 0.9546² / (0.06² + 2 · 0.02²) = 207.1
+        // for 0.8 against (2 / (0.5 · ln 2))² = 33.3 for 0.5.
         let probe = Scored::new(40.0, 100.0 - 25.0 * (891.0_f64 / 343.0).powf(0.8));
         let line = own(&[probe], &[Scored::new(24.0, 75.0)]);
-        let expected = (253.1 * 0.8 + 33.3 * 0.5) / (253.1 + 33.3);
+        let expected = (207.1 * 0.8 + 33.3 * 0.5) / (207.1 + 33.3);
         assert!((line.slope - expected).abs() < 1e-3, "{line:?}");
-        assert!((line.slope_error - (253.1_f64 + 33.3).sqrt().recip()).abs() < 1e-4);
+        assert!((line.slope_error - (207.1_f64 + 33.3).sqrt().recip()).abs() < 1e-4);
     }
 
     #[test]
     fn a_probe_counts_as_what_the_final_encode_would_be_there() {
-        // The final encode has 0.9 of a probe's damage: two probes on a line of 0.5 say 0.5.
+        // The final encode has 0.9 of a probe's damage: two probes on a line of 0.5 say 0.5, and so
+        // does their middle.
         let level = Offset { level: 0.9_f64.ln(), error: 0.0 };
         let damage = |step: f64| 20.0 * (step / 343.0_f64).sqrt();
         let probes = [Scored::new(24.0, 80.0), Scored::new(40.0, 100.0 - damage(891.0))];
@@ -119,6 +180,13 @@ mod tests {
         let line = Own::through(&probes, &[last], &GOAL, &SLOPES, &level).unwrap();
         assert!((line.slope - 0.5).abs() < 1e-9, "{line:?}");
         assert!((line.at(418.0_f64.ln()).0 - (0.9 * damage(418.0)).ln()).abs() < 1e-9);
+        // Where the offset of the scene is another than was thought, the slope between the probes
+        // is still theirs: of 0.8, with the precision 0.9546² / 2 / 0.02² = 1139.
+        let steep = |step: f64| 100.0 - 20.0 * (step / 343.0_f64).powf(0.8);
+        let probes = [Scored::new(24.0, 80.0), Scored::new(40.0, steep(891.0))];
+        let last = Scored::new(27.0, steep(418.0) - 2.0);
+        let line = Own::through(&probes, &[last], &GOAL, &SLOPES, &level).unwrap();
+        assert!((line.slope - 0.8).abs() < 0.06, "{line:?}");
     }
 
     #[test]

@@ -169,8 +169,8 @@ fn a_final_encode_that_is_far_off_is_followed_by_one_more_and_teaches_nobody() {
     make(&scene, Purpose::Probing, 27.0, 70.0);
     make(&scene, Purpose::Final, 13.0, 87.0);
     assert_eq!(scene.exemplary_pair(Some(&LESSONS)), None);
-    // The two say 1.026 with the precision (0.815 / 0.06)² = 184.6, others 0.5 with
-    // (2 / (0.5 · ln 2))² = 33.3: 0.9456. From 13 at 185 to 20: 185 · (20 / 13)^(1 / 0.9456) = 291.8;
+    // The two say 1.026 with the precision 0.815² / (0.06² + 2 · 0.02²) = 151.0, others 0.5 with
+    // (2 / (0.5 · ln 2))² = 33.3: 0.9309. From 13 at 185 to 20: 185 · (20 / 13)^(1 / 0.9309) = 293.9;
     // the table has 293 at CRF 20.5 and 287 at 20.25.
     assert_eq!(scene.next(Some(&LESSONS)), Step::Encode { take: 2, crf: 20.5 });
     assert_eq!(scene.take(2).unwrap().purpose, Purpose::Final);
