@@ -29,9 +29,11 @@ path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/rust/bin
 mkdir -p "$root/opt/rust"
 mount --bind -o ro "$tools" "$root/opt/rust"
 mount -o remount,bind,ro "$root/opt/rust"
-# Crates that are not there yet go into the room.
-mount -t overlay -o "lowerdir=$registry,upperdir=$room/upper,workdir=$room/work" overlay \
-    "$root/root/.cargo/registry" 2>/dev/null || cp -a "$registry/." "$root/root/.cargo/registry/"
+# Crates that are not there yet go into the room; all do where cargo has never run.
+if [ -d "$registry" ]; then
+    mount -t overlay -o "lowerdir=$registry,upperdir=$room/upper,workdir=$room/work" overlay \
+        "$root/root/.cargo/registry" 2>/dev/null || cp -a "$registry/." "$root/root/.cargo/registry/"
+fi
 if [ -e "$room/python" ]; then
     prefix=$(cat "$room/python")
     mkdir -p "$root$prefix"
