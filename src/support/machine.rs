@@ -1,11 +1,25 @@
 //! The machine we run on.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 /// RAM assumed where the system does not tell, in bytes.
 const SMALL_MACHINE: u64 = 4 << 30;
 
-/// Logical CPUs that this process may use.
+/// Set by [`pretend`]; 0: as the system says.
+static PRETENDED: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets the machine have `cpus` logical CPUs from here on, for benchmarks whose work waits
+/// instead of computing.
+pub fn pretend(cpus: usize) {
+    PRETENDED.store(cpus, Ordering::Relaxed);
+}
+
+/// Logical CPUs that this process may use, a container's limit included.
 pub fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    match PRETENDED.load(Ordering::Relaxed) {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        cpus => cpus,
+    }
 }
 
 /// Frames requested ahead of a reader in order: enough for a slow script to
