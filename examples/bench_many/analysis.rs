@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use progression_boost::analysis::{AnalysisOptions, Detector, analyse};
-use progression_boost::pipeline::input;
-use progression_boost::source::OpenOptions;
+use progression_boost::source::{self, OpenOptions};
 use progression_boost::support::cancel::Cancel;
 use progression_boost::support::events::Events;
 use progression_boost::support::machine;
@@ -54,7 +53,7 @@ pub fn table(folder: &Path) -> Result<()> {
 pub fn as_part() -> Result<()> {
     let path = std::env::var_os(SCRIPT).context("no script")?;
     let memory = machine::memory(None);
-    let clip = input::open(Path::new(&path), &OpenOptions::default(), memory)?;
+    let clip = source::open_within(Path::new(&path), &OpenOptions::default(), memory / 4)?;
     clip.color()?;
     let session = clip.session();
     session.call("slow", "Forget", &[])?;

@@ -114,11 +114,8 @@ pub fn run() -> Result<()> {
         if width > 64 {
             std::thread::sleep(pace);
         }
-        ivf::write_packet(
-            &mut frames,
-            frames_so_far(&frames, &packet, &padding),
-            &[&packet[..], &padding].concat(),
-        )?;
+        let number = frames_so_far(&frames, &packet, &padding);
+        ivf::write_packet(&mut frames, number, &[&packet[..], &padding].concat())?;
     }
     let count = frames_so_far(&frames, &packet, &padding);
     if count == 0 {
