@@ -194,7 +194,7 @@ fn a_back_end_is_what_its_file_is_and_not_why_or_whence_it_was_taken() {
     assert_ne!(one.describe(), other.describe());
     assert_eq!(one.identity(), other.identity());
     assert_ne!(one.identity(), opened(&asked, "stand_in_vship3").identity());
-    let brighter = MetricSettings { intensity: 123.0, ..asked };
+    let brighter = MetricSettings { intensity: 123.0, ..asked.clone() };
     assert_ne!(one.identity(), opened(&brighter, "stand_in_vship4").identity());
 }
 

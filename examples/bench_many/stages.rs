@@ -115,10 +115,10 @@ pub fn table(folder: &Path, threads: &[usize]) -> Result<()> {
             ("encoders", 0, Pace { source: 20.0, encoder: 50.0, metric: 20.0 }),
             ("metric", 0, Pace { source: 20.0, encoder: 10.0, metric: 300.0 }),
         ] {
-            // Eight scenes for each encoder.
-            let (scene, frames) = (24, 24 * 8 * workers);
+            // Four scenes for each encoder.
+            let (scene, frames) = (24, 24 * 4 * workers);
             let script =
-                Script { size: (320, 180), frames, threads, stages: 1, ms: pace.source, radius, rgbs: false };
+                Script { size: (192, 108), frames, threads, stages: 1, ms: pace.source, radius, rgbs: false };
             let ran = Case { folder, script, pace, workers, scene, more: &[] }.run()?;
             let Ran { report, analysis, probing, encoded } = &ran;
             let wall = analysis + probing;
