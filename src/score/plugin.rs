@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail};
 use vapoursynth::frame::FrameRef;
@@ -87,7 +88,8 @@ pub(super) struct Plugin {
 /// when the device's memory is full.
 struct Device {
     make: Make,
-    filter: RwLock<Arc<Shared>>,
+    /// `None` after one could not be made.
+    filter: RwLock<Option<Arc<Shared>>>,
 }
 
 /// All that a filter is made of, but its streams.
@@ -188,7 +190,7 @@ impl Device {
         loop {
             let opened = Shared::new(&make, streams).and_then(|shared| shared.tried());
             match opened {
-                Ok(shared) => return Ok(Self { make, filter: RwLock::new(Arc::new(shared)) }),
+                Ok(shared) => return Ok(Self { make, filter: RwLock::new(Some(Arc::new(shared))) }),
                 Err(error) if streams > 1 && is_out_of_memory(&error) => streams /= 2,
                 Err(error) => return Err(error),
             }
@@ -197,20 +199,41 @@ impl Device {
 
     fn measure(&self, reference: &Arc<Picture>, distorted: &Arc<Picture>) -> Result<Measurement> {
         loop {
-            let shared = Arc::clone(&self.filter.read().unwrap_or_else(PoisonError::into_inner));
+            let shared = self.filter()?;
             match shared.measure(reference, distorted) {
-                Err(error) if shared.streams > 1 && is_out_of_memory(&error) => self.make_do(&shared)?,
+                Err(error) if shared.streams > 1 && is_out_of_memory(&error) => self.make_do(shared)?,
                 measured => return measured,
             }
         }
     }
 
-    /// Goes on with half of the streams of `full`, which ran out of memory.
-    fn make_do(&self, full: &Arc<Shared>) -> Result<()> {
-        let mut filter = self.filter.write().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&filter, full) {
-            *filter = Arc::new(Shared::new(&self.make, full.streams / 2)?);
+    /// The filter that is in use; one of a single stream where there is none.
+    fn filter(&self) -> Result<Arc<Shared>> {
+        if let Some(shared) = &*self.filter.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(shared));
         }
+        let mut filter = self.filter.write().unwrap_or_else(PoisonError::into_inner);
+        if filter.is_none() {
+            *filter = Some(Arc::new(Shared::new(&self.make, 1)?));
+        }
+        filter.clone().context("a filter that was just made")
+    }
+
+    /// Goes on with half of the streams of `full`, which ran out of memory.
+    fn make_do(&self, full: Arc<Shared>) -> Result<()> {
+        let mut filter = self.filter.write().unwrap_or_else(PoisonError::into_inner);
+        if !filter.as_ref().is_some_and(|current| Arc::ptr_eq(current, &full)) {
+            return Ok(());
+        }
+        *filter = None;
+        let streams = full.streams / 2;
+        // Its memory is free once nobody measures with it any more; who comes back waits here.
+        let mut full = Some(full);
+        while let Some(Err(used)) = full.take().map(Arc::try_unwrap) {
+            full = Some(used);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        *filter = Some(Arc::new(Shared::new(&self.make, streams)?));
         Ok(())
     }
 }
