@@ -12,6 +12,7 @@ use progression_boost::pipeline::learning::Learning;
 use progression_boost::pipeline::modelling;
 use progression_boost::pipeline::plan::{PlannedScene, plan};
 use progression_boost::pipeline::probing::Probing;
+use progression_boost::pipeline::readers::Readers;
 use progression_boost::pipeline::scheduler::{self, Limits};
 use progression_boost::pipeline::store::Store;
 use progression_boost::scenes::Scene;
@@ -20,6 +21,7 @@ use progression_boost::source::{self, LumaGrid, OpenOptions, Picture};
 use progression_boost::support::cancel::{Cancel, Interrupted};
 use progression_boost::support::events::Events;
 use progression_boost::support::lock::Earlier;
+use progression_boost::support::permits::Permits;
 
 use super::{Bench, Row, resolved, some_luma};
 
@@ -35,7 +37,14 @@ impl Bench {
         let zones = settings.zones(FRAMES, &mut Vec::new())?;
         let encoding = Encoding::open(&zones, &clip, &events, &cancel)?;
         let working = clip.working(encoding.bits)?.clip;
-        let backends = Backends::open(score::open, &zones, (&working, encoding.bits), 1 << 30, &events)?;
+        let backends = Backends::open(
+            score::open,
+            &zones,
+            (&working, encoding.bits),
+            &OpenOptions::default(),
+            1 << 30,
+            &events,
+        )?;
         let store = Store::open(&self.path("plan.boost"), Earlier::Discard)?;
         let luma = some_luma(FRAMES);
         let mut scenes = Vec::new();
@@ -65,7 +74,7 @@ impl Bench {
         let info = working.info();
         let fps = y4m::frame_rate(info.fps);
         let probing = Probing {
-            clip: &working,
+            readers: &Readers::new(working.clone(), 1, Box::new(|| bail!("one is enough")), &events),
             format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
             program: &encoding.encoder.identity.path,
             params: &|scene: &PlannedScene<'_>, take: Take| encoding.probe_words(scene, take.crf, &luma),
@@ -75,15 +84,17 @@ impl Bench {
             probe_key: encoding.identity(),
             pool: &rayon::ThreadPoolBuilder::new().num_threads(1).build()?,
             keep_probes: false,
+            decoded: Arc::new(Permits::new(1)),
             slots: None,
             stall: None,
+            nice: 0,
             events: &events,
             stage: &events.stage("Probing", 0, "probes"),
             cancel: &cancel,
         };
         // The scheduler asks every chain for its first job, then sees that it is to stop.
         cancel.cancel();
-        let limits = Limits { workers: 2, scorers: 1, memory: 1 << 30, staged: false };
+        let limits = Limits { workers: 2, crew: None, scorers: 1, memory: 1 << 30, staged: false };
         match scheduler::run(&chains, &limits, &probing, &cancel) {
             Err(error) if error.is::<Interrupted>() => {}
             Err(error) => return Err(error),

@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod help;
 mod input;
+mod machine;
 mod models;
 mod notify;
 mod out;

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cancel;
+mod cgroup;
 pub mod descriptors;
 pub mod events;
 pub mod fingerprint;

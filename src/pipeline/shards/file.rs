@@ -20,6 +20,7 @@ use crate::source::OpenOptions;
 use crate::support::atomic;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 use crate::support::lock::Earlier;
+use crate::support::priority::USUAL_NICENESS;
 
 /// Its name in the folder.
 const FILE: &str = "plan.json";
@@ -136,6 +137,7 @@ impl Plan {
             earlier: Earlier::Resume,
             keep_probes: false,
             memory: None,
+            nice: USUAL_NICENESS,
             on_scene_failure: self.on_scene_failure,
             stall: self.stall,
             metric: score::open,
