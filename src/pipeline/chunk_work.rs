@@ -67,7 +67,7 @@ impl Chunks<'_> {
     /// `counted` are the frames that the stage knows of.
     fn encode(&self, number: usize, order: &Order, counted: &mut usize) -> Result<Encoded> {
         let PlannedScene { index, scene, .. } = *self.planned(number);
-        let Probing { clip, cancel, .. } = self.probing;
+        let (clip, cancel) = (self.clip, self.probing.cancel);
         let nothing = frames::Kept::default();
         let (keep, grid, kept) = match self.candidate(number) {
             // What it kept for its probes is gone if it had to wait.
@@ -92,8 +92,9 @@ impl Chunks<'_> {
     fn measure_chunk(&self, number: usize, take: usize) -> Result<()> {
         let mut chunk = self.slot(number).planned.clone().context("a chunk that was never planned")?;
         if let Some(candidate) = self.candidate(number) {
-            let Probing { clip, pool, cancel, store, .. } = self.probing;
-            let measured = Measuring { clip, pool, cancel }.measure(candidate, chunk.order.file())?;
+            let Probing { pool, cancel, store, .. } = self.probing;
+            let measured =
+                Measuring { clip: self.clip, pool, cancel }.measure(candidate, chunk.order.file())?;
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };
             let score = scored(candidate, &record, chunk.crf())?;
