@@ -190,7 +190,8 @@ impl Reader<'_> {
     fn tables(&mut self, kind: &str, value: &Spanned<DeValue<'_>>, found: &mut BTreeMap<String, Vec<Entry>>) {
         let (above, example) = if kind == "zones" { ("", ".metric") } else { ("encoder", "") };
         let Some(tables) = value.get_ref().as_table() else {
-            let text = format!("{kind} holds tables: write [{kind}.NAME{example}] and its keys below it");
+            let or = if example.is_empty() { String::new() } else { format!(" or [{kind}.NAME{example}]") };
+            let text = format!("{kind} holds tables: write [{kind}.NAME]{or}");
             self.complain(value.span(), text);
             return;
         };
