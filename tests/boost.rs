@@ -450,7 +450,8 @@ mod with_broken_encoders {
         run.run(args.as_flattened()).ok();
         let words = std::fs::read_to_string(run.path("words")).unwrap();
         let finals: Vec<&str> = words.lines().filter(|line| line.contains("--preset 10")).collect();
-        assert_eq!(finals.len(), 1, "{words}");
+        // Of one scene, as often as its score asks for, which depends on the encoder's version.
+        assert!(!finals.is_empty() && finals.iter().all(|line| line.contains("/.00002-")), "{words}");
         let crf_of = |line: &str| line.split("--crf ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
         for line in finals {
             assert!(line.contains(&format!("--lookahead {}", crf_of(line))), "{line}");

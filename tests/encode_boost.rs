@@ -181,6 +181,27 @@ fn a_pilot_that_needs_no_second_probe_waits_for_what_the_others_teach() {
 }
 
 #[test]
+fn what_was_measured_serves_another_target_and_the_next_title() {
+    let run = Run::new(Svt::V4_2);
+    run.run(&["--learned", "show.learned.json"]).ok();
+    let lessons = std::fs::read(run.path("show.learned.json")).unwrap();
+    let lessons: Value = serde_json::from_slice(&lessons).unwrap();
+    let taught = &lessons["lessons"][0]["taught"];
+    assert!(taught["by"].as_u64().unwrap() >= 5 && taught["slope"].as_f64().unwrap() > 0.0, "{lessons}");
+    let crfs = |file: &str| -> Vec<f64> {
+        let text = std::fs::read(run.path(file)).unwrap();
+        let scenes: Value = serde_json::from_slice(&text).unwrap();
+        scenes["scenes"].as_array().unwrap().iter().map(crf_of).collect()
+    };
+    let mut retarget = common::program(run.folder.path());
+    retarget.args(["retarget", "out.scenes.json", "--target", "78", "-o", "lower.json"]);
+    Ended::of(&retarget.output().unwrap()).ok();
+    let (boosted, lower) = (crfs("out.scenes.json"), crfs("lower.json"));
+    assert_eq!(boosted.len(), lower.len());
+    assert!(boosted.iter().zip(&lower).all(|(was, is)| is > was || *was >= 50.0), "{boosted:?} {lower:?}");
+}
+
+#[test]
 fn what_misses_is_encoded_again_and_the_better_one_kept() {
     let run = Run::new(Svt::V1_4);
     let said = run.run(&[&AGAIN[..], &["--events", "events"]].concat()).ok();

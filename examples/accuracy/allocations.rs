@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::bench::{Bench, Row};
 use super::clip::Clip;
-use super::judge::{Judged, pooled, spread};
+use super::judge::{Judged, Yardstick, spread};
 
 /// Sizes this close count as the same.
 const SAME: f64 = 0.01;
@@ -87,7 +87,7 @@ impl Bench {
     ) -> Result<Allocation> {
         let metric = self.metric()?;
         let (mean, sd, p5) = spread(metric, frames);
-        let scores = judged.scenes.iter().map(|scene| pooled(metric, &frames[scene.start..scene.end]));
+        let scores = judged.scenes.iter().map(|scene| Yardstick::mean(metric).pooled(&frames[scene.start..scene.end]));
         let worse = if metric.higher_is_better() { f64::min } else { f64::max };
         let worst_scene = scores.reduce(worse).context("no scenes")?;
         Ok(Allocation { clip: clip.name.clone(), name, bytes, mean, sd, p5, worst_scene })

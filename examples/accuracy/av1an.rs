@@ -58,7 +58,7 @@ impl Bench {
             bare: like.bare,
             total,
             bytes: output.metadata()?.len(),
-            judged: judge(Metric::Ssimu2, target, (f64::NEG_INFINITY, f64::INFINITY), ranges, frames)?,
+            judged: judge(self.yardstick()?, target, (f64::NEG_INFINITY, f64::INFINITY), ranges, frames)?,
         })
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::allocations::Allocation;
 use super::clip::Clip;
-use super::judge::{Judged, Scene, judge};
+use super::judge::{Judged, Scene, Yardstick, judge};
 use super::{Options, Variant};
 
 /// The script that scores, kept out of the program's reach.
@@ -78,6 +78,7 @@ impl Bench {
         typed.push(Typed::set(&format!("encoder.probing_preset={}", self.options.probing)));
         typed.push(Typed::set(&format!("encoder.final_preset={}", self.options.last)));
         typed.push(Typed::set(&format!("metric.target={}", self.options.target)));
+        typed.extend(self.options.tail_weight.map(|weight| Typed::set(&format!("metric.tail_weight={weight}"))));
         let sets = args.iter().zip(args.iter().skip(1)).filter(|(flag, _)| *flag == "--set");
         typed.extend(sets.map(|(_, set)| Typed::set(set)));
         settings::resolve(&settings::Request {
@@ -94,6 +95,11 @@ impl Bench {
 
     pub fn metric(&self) -> Result<Metric> {
         Ok(self.settings(&[])?.metric.metric)
+    }
+
+    /// What every variant is judged by: what the preset aims at.
+    pub fn yardstick(&self) -> Result<Yardstick> {
+        Yardstick::of(&self.settings(&[])?.metric)
     }
 
     /// Boosts and encodes `clip`, and scores all of it. `bare` is filled by the
@@ -140,7 +146,7 @@ impl Bench {
             total: boost
                 .map_or(encode, |boost| Cost { wall: boost.wall + encode.wall, cpu: boost.cpu + encode.cpu }),
             bytes: output.metadata()?.len(),
-            judged: judge(self.metric()?, self.options.target, bounds, scenes, scores)?,
+            judged: judge(self.yardstick()?, self.options.target, bounds, scenes, scores)?,
         })
     }
 

@@ -1,12 +1,60 @@
 //! From the scores of all frames to the errors of the scenes.
 
-use anyhow::{Result, ensure};
-use progression_boost::settings::Metric;
+use anyhow::{Result, bail, ensure};
+use progression_boost::settings::{Metric, MetricSettings, Pooling, Tail};
 use serde::Serialize;
 use serde_json::Value;
 
 /// SSIMULACRA2 scores below this only say "bad".
 const FLOOR: f64 = 15.0;
+
+/// From the scores of all frames of a scene to its own, as the settings define it,
+/// but worked out here: nothing of the program is trusted.
+#[derive(Debug, Clone, Copy)]
+pub struct Yardstick {
+    pub metric: Metric,
+    /// Weight 1 and a share that is one frame is the worst of all.
+    tail: Tail,
+}
+
+impl Yardstick {
+    /// What `settings` aim at. Errors: poolings that are no property of a scene, as
+    /// they grow with the number of frames measured.
+    pub fn of(settings: &MetricSettings) -> Result<Self> {
+        let metric = settings.metric;
+        match settings.pooling {
+            Pooling::Mean => Ok(Self { metric, tail: settings.tail }),
+            Pooling::Worst => Ok(Self { metric, tail: Tail { weight: 1.0, share: 0.0 } }),
+            other => bail!("pooling {other:?} has no value over all frames; give a preset with mean or worst"),
+        }
+    }
+
+    /// M alone.
+    pub fn mean(metric: Metric) -> Self {
+        Self { metric, tail: Tail { weight: 0.0, share: 1.0 } }
+    }
+
+    /// The score of frames that all count once.
+    pub fn pooled(&self, scores: &[f64]) -> f64 {
+        let mut sorted: Vec<f64> = match self.metric {
+            Metric::Ssimu2 => scores.iter().map(|score| score.max(FLOOR)).collect(),
+            _ => scores.iter().map(|score| -score).collect(),
+        };
+        // The worst first.
+        sorted.sort_unstable_by(f64::total_cmp);
+        let count = sorted.len() as f64;
+        let mean = match self.metric {
+            Metric::Ssimu2 => count / sorted.iter().map(|score| 1.0 / score).sum::<f64>(),
+            _ => (sorted.iter().map(|score| (-score).powi(3)).sum::<f64>() / count).cbrt(),
+        };
+        let share = (self.tail.share * count).max(1.0);
+        // The last frame of the share counts for the part of it that is within.
+        let within = |place: usize| (share - place as f64).clamp(0.0, 1.0);
+        let worst =
+            sorted.iter().enumerate().map(|(place, score)| score.abs() * within(place)).sum::<f64>() / share;
+        (1.0 - self.tail.weight) * mean + self.tail.weight * worst
+    }
+}
 
 /// A scene of a finished encode.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,7 +64,7 @@ pub struct Scene {
     pub end: usize,
     /// `None` where the encoder's user cannot tell.
     pub crf: Option<f64>,
-    /// M over every frame; NaN until it was scored.
+    /// Over every frame; NaN until it was scored.
     pub score: f64,
     /// Its CRF is one of the bounds, so that it may miss its target.
     pub clamped: bool,
@@ -62,7 +110,7 @@ pub fn within(metric: Metric, target: f64) -> [f64; 3] {
 /// Gives `scenes` their scores and sums their errors up. `bounds` are the lowest
 /// and the highest CRF allowed.
 pub fn judge(
-    metric: Metric,
+    yardstick: Yardstick,
     target: f64,
     bounds: (f64, f64),
     mut scenes: Vec<Scene>,
@@ -71,7 +119,7 @@ pub fn judge(
     let covered = scenes.iter().map(|scene| scene.end).max().unwrap_or(0);
     ensure!(covered == frames.len(), "scenes of {covered} frames, {} were scored", frames.len());
     for scene in &mut scenes {
-        scene.score = pooled(metric, &frames[scene.start..scene.end]);
+        scene.score = yardstick.pooled(&frames[scene.start..scene.end]);
         scene.clamped = scene.crf.is_some_and(|crf| crf <= bounds.0 || crf >= bounds.1);
     }
     let free = scenes.iter().filter(|scene| !scene.clamped);
@@ -83,20 +131,11 @@ pub fn judge(
         mae: mean(&f64::abs),
         bias,
         sd: mean(&|error| (error - bias).powi(2)).sqrt(),
-        within: within(metric, target).map(|limit| mean(&|error| f64::from(u8::from(error.abs() <= limit)))),
+        within: within(yardstick.metric, target).map(|limit| mean(&|error| f64::from(u8::from(error.abs() <= limit)))),
         clamped: scenes.len() - errors.len(),
         scenes,
         frames,
     })
-}
-
-/// M of some frames.
-pub fn pooled(metric: Metric, scores: &[f64]) -> f64 {
-    let count = scores.len() as f64;
-    match metric {
-        Metric::Ssimu2 => count / scores.iter().map(|score| 1.0 / score.max(FLOOR)).sum::<f64>(),
-        _ => (scores.iter().map(|score| score.powi(3)).sum::<f64>() / count).cbrt(),
-    }
 }
 
 /// Mean, standard deviation and the percentile of frames that are worse than 95 %.
@@ -118,10 +157,25 @@ mod tests {
     #[test]
     fn a_scene_is_judged_by_hand_worked_figures() {
         // 2 / (1/60 + 1/90) = 72, and 15 stands for -40: 2 / (1/15 + 1/30) = 20.
-        assert!((pooled(Metric::Ssimu2, &[60.0, 90.0]) - 72.0).abs() < 1e-9);
-        assert!((pooled(Metric::Ssimu2, &[-40.0, 30.0]) - 20.0).abs() < 1e-9);
+        let mean = |metric, scores: &[f64]| Yardstick::mean(metric).pooled(scores);
+        assert!((mean(Metric::Ssimu2, &[60.0, 90.0]) - 72.0).abs() < 1e-9);
+        assert!((mean(Metric::Ssimu2, &[-40.0, 30.0]) - 20.0).abs() < 1e-9);
         // cbrt((1³ + 2³) / 2) = cbrt(4.5).
-        assert!((pooled(Metric::ButteraugliMeanMix, &[1.0, 2.0]) - 4.5_f64.cbrt()).abs() < 1e-9);
+        assert!((mean(Metric::ButteraugliMeanMix, &[1.0, 2.0]) - 4.5_f64.cbrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_worst_frames_weigh_what_the_settings_say() {
+        // The worst quarter of six frames: 40 and half of 60.
+        let scores = [80.0, 40.0, 80.0, 60.0, 80.0, 80.0];
+        let yardstick = |weight, share| Yardstick { metric: Metric::Ssimu2, tail: Tail { weight, share } };
+        let (mean, tail) = (6.0 / (4.0 / 80.0 + 1.0 / 40.0 + 1.0 / 60.0), (40.0 + 0.5 * 60.0) / 1.5);
+        let found = yardstick(0.25, 0.25).pooled(&scores);
+        assert!((found - (0.75 * mean + 0.25 * tail)).abs() < 1e-9, "{found}");
+        assert!((yardstick(1.0, 0.0).pooled(&scores) - 40.0).abs() < 1e-9);
+        let butteraugli =
+            Yardstick { metric: Metric::ButteraugliMaxMix, tail: Tail { weight: 1.0, share: 0.0 } };
+        assert!((butteraugli.pooled(&[1.0, 3.0, 2.0]) - 3.0).abs() < 1e-9);
     }
 
     #[test]
@@ -129,7 +183,7 @@ mod tests {
         let scene =
             |start, crf| Scene { start, end: start + 1, crf: Some(crf), score: f64::NAN, clamped: false };
         let scenes = vec![scene(0, 20.0), scene(1, 30.0), scene(2, 50.0)];
-        let judged = judge(Metric::Ssimu2, 78.0, (8.0, 50.0), scenes, vec![79.5, 77.0, 95.0]).unwrap();
+        let judged = judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), scenes, vec![79.5, 77.0, 95.0]).unwrap();
         assert_eq!((judged.clamped, judged.within), (1, [0.5, 0.5, 1.0]));
         assert!((judged.mae - 1.25).abs() < 1e-9 && (judged.bias - 0.25).abs() < 1e-9);
         assert!((judged.sd - 1.25).abs() < 1e-9);
@@ -138,7 +192,7 @@ mod tests {
     #[test]
     fn scores_of_another_length_are_refused() {
         let scene = Scene { start: 0, end: 3, crf: None, score: f64::NAN, clamped: false };
-        let error = judge(Metric::Ssimu2, 78.0, (8.0, 50.0), vec![scene], vec![80.0]).unwrap_err();
+        let error = judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), vec![scene], vec![80.0]).unwrap_err();
         assert_eq!(error.to_string(), "scenes of 3 frames, 1 were scored");
     }
 }

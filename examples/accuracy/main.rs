@@ -9,8 +9,9 @@
 //! **every frame** of the result is scored: SSIMULACRA2 by vszip from a Python of
 //! its own (`independent.py`), which shares no code with the program;
 //! Butteraugli by `verify --json`, as no other CPU implementation is at hand. A
-//! scene's score M is the harmonic mean of its frames (floored at 15), or their
-//! root mean cube; its error is M − target. Scenes whose CRF lies on a bound are
+//! scene's score is what the preset aims at, over all of its frames: M, the harmonic
+//! mean (floored at 15) or the root mean cube, with the worst share by
+//! `metric.tail_weight`, or the worst frame; its error is score − target. Scenes whose CRF lies on a bound are
 //! counted apart. `--av1an` adds av1an's target quality on the same scenes, and
 //! `--allocations` compares with one CRF for the whole clip at the same size.
 //!

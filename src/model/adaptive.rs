@@ -111,13 +111,15 @@ impl Adaptive {
     }
 
     /// What the probes of the pilots teach. What was assumed before counts as one
-    /// pilot more: a few of them may all be odd.
+    /// pilot more: a few of them may all be odd. Where others begin, those say nothing
+    /// whose target no CRF hits: they are black, or still, or noise.
     pub(super) fn learn(&self, pilots: &[Vec<Scored>], goal: &Goal) -> Lessons {
         let goal = &goal.of_damage(self.expected_factor.recip());
         let slopes = Slopes::learn(pilots.iter().map(Vec::as_slice), goal);
         let solved = |scored: &Vec<Scored>| solve(scored, goal, &slopes, None);
         let assumed = self.first_crf(goal);
-        let crfs = pilots.iter().filter_map(solved).map(|answer| answer.crf).chain([assumed]);
+        let usual = |crf: &f64| *crf > goal.min_crf && *crf < goal.max_crf;
+        let crfs = pilots.iter().filter_map(solved).map(|answer| answer.crf).filter(usual).chain([assumed]);
         let start = median(crfs.map(|crf| qstep::from_crf(crf).ln()).collect());
         Lessons { slopes, start: start.map_or(assumed, |step| qstep::to_crf(step.exp())) }
     }

@@ -12,9 +12,7 @@ use super::plan::PlannedScene;
 use super::ready::{Place, Probed, Ready};
 use super::solving::Title;
 use crate::encoder::Purpose;
-use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::{SceneResult, Summary};
-use crate::settings::Resolved;
 use crate::support::atomic;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -86,25 +84,6 @@ pub(super) fn targets_of(planned: &[PlannedScene<'_>], results: &[SceneResult]) 
     };
     let any = results.iter().any(|result| result.eased.is_some());
     any.then(|| planned.iter().zip(results).map(of).collect())
-}
-
-/// Leaves the settings beside the scenes file.
-pub(super) fn record(
-    request: &Request,
-    settings: &Resolved,
-    planned: &[PlannedScene<'_>],
-    results: &[SceneResult],
-    frames: usize,
-) -> Result<()> {
-    let made = Made {
-        input: &request.input,
-        folder: &request.folder,
-        scenes: results.len(),
-        frames,
-        settings,
-        targets: targets_of(planned, results),
-    };
-    Sidecar::write(&request.output, made)
 }
 
 /// Where the ROI maps of `ep01.scenes.json` go: `ep01.roi` beside it. The path

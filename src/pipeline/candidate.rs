@@ -17,8 +17,9 @@ use crate::settings::Pooling;
 use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
-/// Probes that a scene is expected to need.
-const EXPECTED: u64 = 2;
+/// Probes that a scene is expected to need: one that learns from others, one of the
+/// others, and one whose second probe is its chunk.
+const EXPECTED: [f64; 3] = [1.4, 2.0, 1.1];
 
 /// An encode of a scene that is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,8 +78,9 @@ pub struct Progress {
     takes: Vec<Take>,
     /// Offsets that are picked, rising; known once they could be.
     pub picked: Option<Vec<usize>>,
-    /// Frames of the sample that the next encode is measured by, at first.
-    count: Option<usize>,
+    /// By how many frames of the sample the last encode was measured, and how
+    /// unsure that left its score.
+    precise: Option<(usize, f64)>,
     pub references: References,
     /// Probes in the order they were made.
     scored: Vec<Scored>,
@@ -203,20 +205,30 @@ impl<'a> Candidate<'a> {
     /// The scene's weight and memory for the scheduler.
     pub fn chain(&self, picture: &PictureFacts) -> scheduler::Chain {
         let frames = self.planned.scene.frames();
-        let luma = match self.selection {
-            Selection::Picked(_) => 0,
-            Selection::Sampled(_) => (frames * self.grid.bytes()) as u64,
+        let bytes = match &self.selection {
+            Selection::Picked(_) => self.keep.bytes(frames, picture.bytes),
+            Selection::Sampled(sample) => {
+                let luma = (frames * self.grid.bytes()) as u64;
+                let most = Keep::Offsets(sample.all(Purpose::Final)).bytes(frames, picture.bytes);
+                luma + if self.keep == Keep::Nothing { 0 } else { most }
+            }
         };
         scheduler::Chain {
             weight: frames as u64,
-            bytes: self.keep.bytes(frames, picture.bytes) + luma,
+            bytes,
             urgent: self.role == Role::Pilot || self.calibrated || self.teaches,
         }
     }
 
     /// Encodes that the stage expects of it.
     pub fn expected(&self) -> u64 {
-        EXPECTED + u64::from(self.calibrated)
+        let probes = match (self.model.learns(), self.role, self.second) {
+            (false, ..) | (_, Role::Pilot, _) => EXPECTED[1],
+            (_, _, Second::Chunk) => EXPECTED[2],
+            _ => EXPECTED[0],
+        };
+        let encodes = probes + f64::from(u8::from(self.calibrated));
+        (encodes * self.planned.scene.frames() as f64).round() as u64
     }
 
     pub fn probed(&self) -> Probed {
@@ -258,13 +270,28 @@ impl<'a> Candidate<'a> {
         matches!(self.selection, Selection::Sampled(_)).then_some(&*self.grid)
     }
 
-    /// Frames of the sample that the next encode is measured by, at first.
-    pub fn count(&self) -> usize {
-        let first = match &self.selection {
-            Selection::Picked(_) => 0,
-            Selection::Sampled(sample) => sample.first(),
-        };
-        self.progress().count.unwrap_or(first)
+    /// Frames of the sample that the next encode is measured by, at first: it will
+    /// not be much easier to measure than the last one.
+    pub fn count(&self, purpose: Purpose) -> usize {
+        let Selection::Sampled(sample) = &self.selection else { return 0 };
+        let last = self.progress().precise;
+        last.map_or(sample.first(), |(count, error)| sample.enough(count, error, purpose))
+    }
+
+    /// What to keep of the source as it passes by on its way to an encode: what
+    /// that will be compared with and is not there yet.
+    pub fn keep(&self, purpose: Purpose) -> Keep {
+        let progress = self.progress();
+        match &self.selection {
+            Selection::Picked(_) if progress.references.is_empty() => self.keep.clone(),
+            Selection::Picked(_) => Keep::Nothing,
+            Selection::Sampled(_) if self.keep == Keep::Nothing => Keep::Nothing,
+            Selection::Sampled(sample) => {
+                let mut missing = progress.references.missing(&sample.all(purpose));
+                missing.retain(|offset| self.kept.get(*offset).is_none());
+                Keep::Offsets(missing)
+            }
+        }
     }
 
     /// Whether a pilot has made the probes that it makes alone, or will not.
@@ -398,7 +425,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// Whether what an earlier run measured is as much as this one would.
-    pub fn is_enough(&self, measured: &Measured) -> Result<bool> {
+    pub fn is_enough(&self, measured: &Measured, purpose: Purpose) -> Result<bool> {
         let Selection::Sampled(sample) = &self.selection else { return Ok(true) };
         let expected = sample.beginning(measured.frames.len());
         let same = measured.frames.iter().map(|(offset, _)| offset).eq(expected);
@@ -407,7 +434,7 @@ impl<'a> Candidate<'a> {
         Ok(same
             && whole
             && counted
-            && sample.more(&self.frame_scores(measured)?, &measured.errors).is_empty())
+            && sample.more(&self.frame_scores(measured)?, &measured.errors, purpose).is_empty())
     }
 
     /// Enters what was just measured, or found from an earlier run, and returns
@@ -428,10 +455,7 @@ impl<'a> Candidate<'a> {
                 progress.picked = Some(measured.frames.iter().map(|(offset, _)| *offset).collect());
             }
             Selection::Picked(_) => {}
-            Selection::Sampled(sample) => {
-                // The next encode of the scene will not be much easier to measure.
-                progress.count = Some(sample.enough(measured.frames.len(), scores.error));
-            }
+            Selection::Sampled(_) => progress.precise = Some((measured.frames.len(), scores.error)),
         }
         Ok(scores)
     }
@@ -474,7 +498,7 @@ impl<'a> Candidate<'a> {
     /// the end what turned out not to be needed. A third probe was not expected.
     pub fn unreported(&self) -> u64 {
         let mut progress = self.progress();
-        let finished = (progress.scored.len() + progress.finals.len()) as u64;
+        let finished = ((progress.scored.len() + progress.finals.len()) * self.planned.scene.frames()) as u64;
         let done = if progress.over { self.expected() } else { finished.min(self.expected()) };
         let news = done - progress.reported;
         progress.reported = done;

@@ -230,11 +230,11 @@ fn what_an_earlier_run_measured_is_enough_when_it_is_as_precise_as_wanted_now() 
     let (loose, strict) = (candidate(&loose, &luma), candidate(&strict, &luma));
     let restless = |offset: usize| 80.0 + (offset % 5) as f64 * 2.0;
     let eight = measured(&loose, 8, restless);
-    assert!(loose.is_enough(&eight).unwrap());
-    assert!(!strict.is_enough(&eight).unwrap());
-    assert!(strict.is_enough(&measured(&strict, 14, restless)).unwrap(), "there are no more");
+    assert!(loose.is_enough(&eight, Purpose::Probing).unwrap());
+    assert!(!strict.is_enough(&eight, Purpose::Probing).unwrap());
+    assert!(strict.is_enough(&measured(&strict, 14, restless), Purpose::Probing).unwrap(), "there are no more");
     // More than would be measured now is as good.
-    assert!(loose.is_enough(&measured(&loose, 14, restless)).unwrap());
+    assert!(loose.is_enough(&measured(&loose, 14, restless), Purpose::Probing).unwrap());
     // It is found whatever was wanted then.
     let key = Fingerprint::of(&"an encode");
     assert_eq!(loose.measured_key(&key, &key), strict.measured_key(&key, &key));
@@ -245,14 +245,14 @@ fn what_an_earlier_run_measured_otherwise_is_not_enough() {
     let (settings, luma) = (settings(20.0), luma());
     let scene = candidate(&settings, &luma);
     let good = measured(&scene, 8, |_| 80.0);
-    assert!(scene.is_enough(&good).unwrap());
-    assert!(!scene.is_enough(&measured(&scene, 7, |_| 80.0)).unwrap(), "less than the first frames");
+    assert!(scene.is_enough(&good, Purpose::Probing).unwrap());
+    assert!(!scene.is_enough(&measured(&scene, 7, |_| 80.0), Purpose::Probing).unwrap(), "less than the first frames");
     let mut others = good.clone();
     others.frames.swap(0, 1);
-    assert!(!scene.is_enough(&others).unwrap(), "not the beginning of the sample");
+    assert!(!scene.is_enough(&others, Purpose::Probing).unwrap(), "not the beginning of the sample");
     let mut short = good;
     short.errors.pop();
-    assert!(!scene.is_enough(&short).unwrap(), "a frame's luma error is missing");
+    assert!(!scene.is_enough(&short, Purpose::Probing).unwrap(), "a frame's luma error is missing");
     // Frames that repeat the one before count nothing now.
     let mut skipping = settings.clone();
     skipping.metric.sample.repeats = Repeats::Skip;

@@ -133,7 +133,7 @@ impl Chains<'_> {
             learning.close(&mut candidates, redoes);
         }
         let expected = candidates.iter().filter(|c| self.task.part.has(c)).map(Candidate::expected).sum();
-        let stage = self.events.stage("Probing", expected, "probes");
+        let stage = self.events.stage("Probing", expected, "frames");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
         let params = |scene: &PlannedScene<'_>, take: Take| {

@@ -12,7 +12,7 @@ use super::probing::Probing;
 use super::scheduler::{Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::Order;
-use crate::encoder::{EncodeError, Encoded};
+use crate::encoder::{EncodeError, Encoded, Purpose};
 use crate::model::Scored;
 use crate::support::cancel::Interrupted;
 use crate::support::events::Event;
@@ -69,13 +69,13 @@ impl Chunks<'_> {
         let PlannedScene { index, scene, .. } = *self.planned(number);
         let (clip, cancel) = (self.clip, self.probing.cancel);
         let nothing = frames::Kept::default();
+        // What a scene kept for its probes is gone if it had to wait.
         let (keep, grid, kept) = match self.candidate(number) {
-            // What it kept for its probes is gone if it had to wait.
-            Some(c) if c.progress().references.is_empty() => (&c.keep, c.luma_grid(), &c.kept),
-            _ => (&Keep::Nothing, None, &nothing),
+            Some(c) => (c.keep(Purpose::Final), c.luma_grid(), &c.kept),
+            None => (Keep::Nothing, None, &nothing),
         };
         let mut sent = 0;
-        let frames = frames::pass_by(clip, scene, keep, grid, kept, cancel).inspect(|_| {
+        let frames = frames::pass_by(clip, scene, &keep, grid, kept, cancel).inspect(|_| {
             sent += 1;
             if sent > *counted {
                 *counted = sent;
@@ -93,8 +93,8 @@ impl Chunks<'_> {
         let mut chunk = self.slot(number).planned.clone().context("a chunk that was never planned")?;
         if let Some(candidate) = self.candidate(number) {
             let Probing { pool, cancel, store, .. } = self.probing;
-            let measured =
-                Measuring { clip: self.clip, pool, cancel }.measure(candidate, chunk.order.file())?;
+            let measuring = Measuring { clip: self.clip, pool, cancel };
+            let measured = measuring.measure(candidate, chunk.order.file(), Purpose::Final)?;
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };
             let score = scored(candidate, &record, chunk.crf())?;
@@ -121,7 +121,7 @@ impl Chunks<'_> {
     }
 
     /// For messages.
-    fn place(&self, number: usize, crf: f64) -> String {
+    pub fn place(&self, number: usize, crf: f64) -> String {
         let PlannedScene { index, scene, .. } = self.planned(number);
         format!("scene {index} (frames {} to {}), its chunk at CRF {crf}", scene.start, scene.end)
     }

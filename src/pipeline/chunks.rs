@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result};
 
 use super::candidate::{Candidate, Probed};
+use super::curves::Taken;
 use super::finish::{Finisher, SceneOutcome, Settled};
 use super::forks::Fork;
 use super::plan::PlannedScene;
@@ -19,6 +20,8 @@ use super::redo::{Miss, Tolerance};
 use super::scheduler::{Chain, Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::{Order, Workshop};
+use crate::encoder::Purpose;
+use crate::formats::ivf;
 use crate::model::{self, Learned, Pair, Ratios, Scored};
 use crate::settings::Settings;
 use crate::source::Clip;
@@ -184,7 +187,8 @@ impl<'a> Chunks<'a> {
                 None => return Taught::Later,
             }
         }
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        let ratios =
+            Ratios::new(pairs, &candidates[number].model.goal).after(learning.remembered_offset(number));
         Taught::Now(Learned { lessons, ratios, finals: Vec::new() })
     }
 
@@ -202,7 +206,8 @@ impl<'a> Chunks<'a> {
             .iter()
             .filter_map(|&teacher| self.lesson(teacher, self.slot(teacher).made.first()?))
             .collect();
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal);
+        let ratios =
+            Ratios::new(pairs, &candidates[number].model.goal).after(learning.remembered_offset(number));
         Learned { lessons: learning.lessons(candidates, number), ratios, finals: Vec::new() }
     }
 
@@ -240,7 +245,7 @@ impl<'a> Chunks<'a> {
             if let Some(candidate) = self.candidate(number) {
                 let key = chunk.measured_key.as_ref().context("a measured chunk has a key")?;
                 let record = self.probing.store.measured(key);
-                let Some(record) = record.filter(|r| candidate.is_enough(&r.measured).unwrap_or(false))
+                let Some(record) = record.filter(|r| candidate.is_enough(&r.measured, Purpose::Final).unwrap_or(false))
                 else {
                     self.slot(number).planned = Some(chunk);
                     return Ok(Step::Score { take, crf });
@@ -316,6 +321,22 @@ impl<'a> Chunks<'a> {
             }
         }
         Ok(misses)
+    }
+
+    /// What was measured of a scene: its probes and its chunks.
+    pub fn taken(&self, number: usize) -> Result<Vec<(Purpose, Taken)>> {
+        if self.candidate(number).is_none() {
+            return Ok(Vec::new());
+        }
+        let mut taken = self.probing.taken(number)?;
+        let frames = self.planned(number).scene.frames();
+        for chunk in self.made(number) {
+            let record = chunk.measured_key.as_ref().and_then(|key| self.probing.store.measured(key));
+            let record = record.with_context(|| self.place(number, chunk.crf()))?;
+            let (crf, bytes) = (chunk.crf(), ivf::bare(chunk.bytes, frames));
+            taken.push((Purpose::Final, Taken { crf, bytes, measured: record.measured }));
+        }
+        Ok(taken)
     }
 
     /// Frames that can be encoded once more for what second probes would have taken

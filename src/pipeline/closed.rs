@@ -9,16 +9,19 @@ use std::sync::Arc;
 use anyhow::{Error, Result, bail};
 
 use super::Request;
-use super::boost::{Clock, record, roi_folder, writable};
+use super::boost::{Clock, roi_folder, scene_curves, writable};
 use super::chains::{Chains, Loop};
 use super::chunks::{Chunk, Chunks};
+use super::curves::{Curves, GroupRecord, Taken};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
 use super::ready::{Place, Ready};
 use super::redo::{self, Miss, Tolerance};
 use super::scheduler;
+use super::solving::record;
 use crate::analysis::LumaStats;
 use crate::encode::{self, Order, Outcome, Workshop};
+use crate::encoder::Purpose;
 use crate::formats::scenes_json::{self, SceneEntry};
 use crate::model::Scored;
 use crate::output::closed::{ChunkResult, ClosedSummary, Redone};
@@ -72,13 +75,30 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     }
     scenes_json::write(&boost.output, &entries)?;
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
-    record(boost, &ready.settings, &planned, &results, ready.working.info().frames)?;
+    let curves = Curves {
+        input: std::path::absolute(&boost.input)?,
+        output: std::path::absolute(&boost.output)?,
+        frames: ready.working.info().frames,
+        settings: ready.settings.clone(),
+        encoding: ready.encoding.record(),
+        analysis: ready.analysis_key(),
+        scenes: scene_curves(&planned, made.taken, ready.masks_keys(&planned, &Events::silent())?, &[]),
+        groups: made.groups,
+    };
+    curves.save(&ready.store)?;
+    record(&curves, &boost.folder, &planned, &results)?;
+    let mut learned = made.learned;
+    if let Some(path) = &boost.learned {
+        let forks = ready.encoding.probers(&planned, luma)?;
+        ready.now().write(path, &curves, &planned, &curves.known(&planned, &forks, luma)?)?;
+        learned.extend(ready.remembered().describe(path));
+    }
     events.emit(&Event::Result { path: boost.output.display().to_string() });
     let orders: Vec<Arc<Order>> = made.kept.iter().map(|chunk| Arc::clone(&chunk.order)).collect();
     let resumed = made.kept.iter().filter(|chunk| chunk.resumed).count();
     let outcome = clock
         .time("making the file", || workshop.bind(&entries, &orders, &made.spare, resumed, events, cancel))?;
-    let boosted = ready.summary(boost, results, made.learned, clock);
+    let boosted = ready.summary(boost, results, learned, clock);
     let summary = ClosedSummary { boosted, chunks: made.results, redone: made.redone };
     if request.encode.clean {
         ready.store.remove()?;
@@ -106,6 +126,9 @@ struct MadeChunks {
     results: Vec<ChunkResult>,
     redone: Redone,
     learned: Vec<String>,
+    /// By scene, what was measured of it.
+    taken: Vec<Vec<(Purpose, Taken)>>,
+    groups: Vec<GroupRecord>,
 }
 
 impl Parts<'_> {
@@ -121,6 +144,8 @@ impl Parts<'_> {
         chains.with_probing(planned, luma, ends, cancel, |probing, measured, limits| {
             let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher, self.clip);
             chunks.stand_in = self.request.boost.probe_input.is_some();
+            chunks.probing.stage.weigh(1.0);
+            chunks.stage.weigh(chains.encoding.usual_work());
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
@@ -134,7 +159,7 @@ impl Parts<'_> {
                 chunks.again(chosen);
                 complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             }
-            Ok(collect(&chunks, planned.len(), left))
+            collect(&chunks, planned.len(), left)
         })
     }
 }
@@ -169,13 +194,15 @@ fn complete(chunks: &Chunks<'_>, failed: &[(usize, Error)]) -> Result<()> {
 }
 
 /// Of every scene the chunk that is nearest to its target; of equal ones the first.
-fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
+fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> Result<MadeChunks> {
     let mut kept: Vec<(usize, Chunk, ChunkResult)> = Vec::with_capacity(scenes);
+    let mut taken = vec![Vec::new(); scenes];
     let mut redone = Redone { left, ..Redone::default() };
     let mut spare = Vec::new();
     for number in 0..scenes {
         let made = chunks.made(number);
         let planned = chunks.planned(number);
+        taken[planned.index] = chunks.taken(number)?;
         let miss = |chunk: &Chunk| chunk.error().map_or(f64::INFINITY, f64::abs);
         if let [first, second] = &made[..] {
             redone.chunks += 1;
@@ -203,7 +230,8 @@ fn collect(chunks: &Chunks<'_>, scenes: usize, left: usize) -> MadeChunks {
     }
     kept.sort_by_key(|(index, ..)| *index);
     let (kept, results) = kept.into_iter().map(|(_, chunk, result)| (chunk, result)).unzip();
-    MadeChunks { kept, spare, results, redone, learned: chunks.describe() }
+    let (learned, groups) = (chunks.describe(), chunks.probing.learning.record(&chunks.probing.candidates));
+    Ok(MadeChunks { kept, spare, results, redone, learned, taken, groups })
 }
 
 /// Where the scenes file of a result lies: `ep01.mkv` has `ep01.scenes.json` beside it.

@@ -140,15 +140,15 @@ impl Encoding {
     /// Opens the program of `settings`, unless it is open.
     fn start(&self, settings: EncoderSettings) -> Result<Fork> {
         let mut opened = lock(&self.opened);
-        let encoder = match opened.get(&settings.program) {
-            Some(encoder) => encoder.clone(),
-            None => {
+        let known = opened.get(&settings.program).cloned();
+        let encoder = known.map_or_else(
+            || {
                 let cancel = self.trials.as_ref().map_or_else(Cancel::new, |trials| trials.cancel.clone());
-                let encoder = Encoder::open(&settings.program, cache_folder().as_deref(), &cancel)?;
-                opened.insert(settings.program.clone(), encoder.clone());
-                encoder
-            }
-        };
+                Encoder::open(&settings.program, cache_folder().as_deref(), &cancel)
+            },
+            Ok,
+        )?;
+        opened.insert(settings.program.clone(), encoder.clone());
         let marked = settings.program != self.usual;
         Ok(Fork { encoder, settings, marked })
     }
@@ -294,6 +294,14 @@ impl Encoding {
         let comparable = settings.dynamic.one_encoder() && self.check_final_bits(fork).is_ok();
         let work = |preset| fork.encoder.identity.work(preset);
         comparable.then(|| work(fork.settings.final_preset) / work(fork.settings.probing_preset))
+    }
+
+    /// The work of the final encode by that of a probe, where the clip begins and no rule
+    /// says otherwise.
+    pub fn usual_work(&self) -> f64 {
+        let fork = self.own(0);
+        let work = |preset| fork.encoder.identity.work(preset);
+        work(fork.settings.final_preset) / work(fork.settings.probing_preset)
     }
 
     /// An error unless the final encode is fed with the depth that is measured.

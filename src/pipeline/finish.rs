@@ -123,7 +123,7 @@ impl<'a> Finisher<'a> {
         }
         if !failed.is_empty() {
             report(&failed, policy, events)?;
-            self.fall_back(planned, &mut solved)?;
+            fall_back(planned, &mut solved)?;
         }
         let mut entries = Vec::with_capacity(planned.len());
         let mut results = Vec::with_capacity(planned.len());
@@ -182,33 +182,6 @@ impl<'a> Finisher<'a> {
     fn final_preset(&self, scene: &PlannedScene<'_>, fork: &Fork, crf: f64) -> Result<i32> {
         let facts = scene.facts(self.luma);
         self.encoding.rules[scene.zone].final_preset(&facts, crf, fork.settings.final_preset)
-    }
-
-    /// Gives failed scenes the mean quantiser step of the nearest solved scenes
-    /// before and after, those of their own zone first.
-    fn fall_back(&self, planned: &[PlannedScene<'_>], solved: &mut [Option<Solved>]) -> Result<()> {
-        let known: Vec<Option<(usize, f64)>> = solved
-            .iter()
-            .zip(planned)
-            .map(|(done, scene)| done.as_ref().map(|done| (scene.zone, done.crf)))
-            .collect();
-        for (index, scene) in planned.iter().enumerate().filter(|(i, _)| known[*i].is_none()) {
-            let nearest = |mine: bool| {
-                let fits = |k: &Option<(usize, f64)>| k.filter(|(zone, _)| !mine || *zone == scene.zone);
-                let before = known[..index].iter().rev().find_map(fits);
-                let after = known[index + 1..].iter().find_map(fits);
-                let crfs: Vec<f64> = before.into_iter().chain(after).map(|(_, crf)| crf).collect();
-                (!crfs.is_empty()).then_some(crfs)
-            };
-            let crfs = nearest(true)
-                .or_else(|| nearest(false))
-                .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
-            let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
-            let crf = qstep::to_crf(mean);
-            let probes = Vec::new();
-            solved[index] = Some(Solved { crf, first: crf, probes, doubtful: true, eased: None });
-        }
-        Ok(())
     }
 
     /// Character Boost. Where the scene's encoder takes no ROI map, its strength
@@ -314,6 +287,33 @@ impl<'a> Finisher<'a> {
         let result = SceneResult { scene: scene.scene, zone, crf, probes, doubtful, eased };
         Ok(Settled { entry, result, solved, asked, has_map, unlike_probes })
     }
+}
+
+/// Gives failed scenes the mean quantiser step of the nearest solved scenes
+/// before and after, those of their own zone first.
+fn fall_back(planned: &[PlannedScene<'_>], solved: &mut [Option<Solved>]) -> Result<()> {
+    let known: Vec<Option<(usize, f64)>> = solved
+        .iter()
+        .zip(planned)
+        .map(|(done, scene)| done.as_ref().map(|done| (scene.zone, done.crf)))
+        .collect();
+    for (index, scene) in planned.iter().enumerate().filter(|(i, _)| known[*i].is_none()) {
+        let nearest = |mine: bool| {
+            let fits = |k: &Option<(usize, f64)>| k.filter(|(zone, _)| !mine || *zone == scene.zone);
+            let before = known[..index].iter().rev().find_map(fits);
+            let after = known[index + 1..].iter().find_map(fits);
+            let crfs: Vec<f64> = before.into_iter().chain(after).map(|(_, crf)| crf).collect();
+            (!crfs.is_empty()).then_some(crfs)
+        };
+        let crfs = nearest(true)
+            .or_else(|| nearest(false))
+            .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
+        let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
+        let crf = qstep::to_crf(mean);
+        let probes = Vec::new();
+        solved[index] = Some(Solved { crf, first: crf, probes, doubtful: true, eased: None });
+    }
+    Ok(())
 }
 
 /// Says what encodes by several programs need.

@@ -12,7 +12,7 @@ use super::curves::GroupRecord;
 use super::forks::Fork;
 use super::memory::Memory;
 use super::remembered::Remembered;
-use crate::model::{Learned, Lessons, Presets, Ratios, Role};
+use crate::model::{Learned, Lessons, Offset, Presets, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
 
@@ -169,14 +169,19 @@ impl Learning {
         Some(*group.lessons.get_or_init(|| lessons))
     }
 
+    /// Where the final encode was against the probes in an earlier title.
+    pub fn remembered_offset(&self, number: usize) -> Option<Offset> {
+        self.groups[self.of[number]].remembered.and_then(|remembered| remembered.offset)
+    }
+
     /// All that a candidate and its group learned, when probing has ended.
     pub fn learned(&self, candidates: &[Candidate<'_>], number: usize) -> Learned {
         let group = &self.groups[self.of[number]];
         let lessons = self.lessons(candidates, number);
         let of = |&number: &usize| candidates[number].exemplary_pair(lessons.as_ref());
         let pairs = group.members.iter().filter_map(of);
-        let offset = group.remembered.and_then(|remembered| remembered.offset);
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(offset);
+        let ratios =
+            Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
         Learned { lessons, ratios, finals: candidates[number].finals() }
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::candidate::Candidate;
 use super::frames::{self, Keep};
 use super::selection::{FrameScores, Measured, Sample, Selection};
+use crate::encoder::Purpose;
 use crate::probe::decode::{ProbeFrames, Undecodable};
 use crate::score::{Measurement, SceneReference, select};
 use crate::source::{Clip, LumaGrid, LumaSample, Picture};
@@ -36,26 +37,32 @@ struct SourceLuma<'a> {
 
 impl Measuring<'_> {
     /// Measures an encode of the scene, an IVF at `path`.
-    pub fn measure(&self, candidate: &Candidate<'_>, path: &Path) -> Result<Measured> {
+    pub fn measure(&self, candidate: &Candidate<'_>, path: &Path, purpose: Purpose) -> Result<Measured> {
         match &candidate.selection {
             Selection::Picked(_) => {
                 let offsets = self.picked(candidate, path)?;
                 let (frames, _) = self.pass(candidate, path, &offsets, None)?;
                 Ok(Measured { frames, ..Measured::default() })
             }
-            Selection::Sampled(sample) => self.sampled(candidate, sample, path),
+            Selection::Sampled(sample) => self.sampled(candidate, sample, path, purpose),
         }
     }
 
     /// Measures as many frames as the scene needs for its score to be precise.
-    fn sampled(&self, candidate: &Candidate<'_>, sample: &Sample, path: &Path) -> Result<Measured> {
+    fn sampled(
+        &self,
+        candidate: &Candidate<'_>,
+        sample: &Sample,
+        path: &Path,
+        purpose: Purpose,
+    ) -> Result<Measured> {
         let luma = SourceLuma { grid: &candidate.grid, samples: self.source_luma(candidate)? };
-        let first = sample.beginning(candidate.count());
+        let first = sample.beginning(candidate.count(purpose));
         let (frames, errors) = self.pass(candidate, path, first, Some(&luma))?;
         let mut measured = Measured { frames, suspects: Vec::new(), errors };
         loop {
             let scores: FrameScores = candidate.frame_scores(&measured)?;
-            let more = sample.more(&scores, &measured.errors);
+            let more = sample.more(&scores, &measured.errors, purpose);
             if more.is_empty() {
                 return Ok(measured);
             }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backends::Backends;
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
+use super::plan::PlannedScene;
 use super::remembered::{CRFS, Remembered};
 use crate::model::{Offset, Slopes};
 use crate::settings::{Settings, Zone};
@@ -155,14 +156,14 @@ impl Now {
         &self,
         path: &Path,
         curves: &Curves,
-        zones: &[usize],
+        planned: &[PlannedScene<'_>],
         known: &[Option<Known>],
     ) -> Result<()> {
         let mut file = read(path)?.unwrap_or_default();
         for group in &curves.groups {
             let members: Vec<&Known> =
                 group.members.iter().filter_map(|&index| known[index].as_ref()).collect();
-            let about = group.members.first().and_then(|&first| self.abouts[zones[first]].clone());
+            let about = group.members.first().and_then(|&first| self.abouts[planned[first].zone].clone());
             let (Some(remembered), Some(about)) = (taught_by(&members), about) else { continue };
             let old = file.lessons.iter().position(|lesson| lesson.about == about);
             let before = old.and_then(|old| file.lessons.swap_remove(old).beginning_of(&self.title));

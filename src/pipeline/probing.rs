@@ -9,7 +9,7 @@ use anyhow::{Context, Error, Result};
 use super::candidate::{Candidate, References, Take};
 use super::curves::Taken;
 use super::forks::Fork;
-use super::frames::{self, Keep};
+use super::frames;
 use super::learning::Learning;
 use super::measuring::Measuring;
 use super::plan::PlannedScene;
@@ -137,7 +137,7 @@ impl Probing<'_> {
             let Step::Encode { take, crf } = step else { return Ok(step) };
             let planned = candidate.take(take)?;
             if let Some(record) = self.store.measured(&self.measured_key(candidate, planned)?)
-                && candidate.is_enough(&record.measured)?
+                && candidate.is_enough(&record.measured, planned.purpose)?
             {
                 candidate.enter(planned, &record.measured)?;
                 continue;
@@ -157,14 +157,14 @@ impl Probing<'_> {
     fn encode_once_more(
         &self,
         candidate: &Candidate<'_>,
-        take: usize,
+        purpose: Purpose,
         job: &EncodeJob,
     ) -> Result<crate::encoder::Encoded> {
-        let keep = if take == 0 { &candidate.keep } else { &Keep::Nothing };
+        let keep = candidate.keep(purpose);
         let index = candidate.planned.index;
         let attempt = || {
             let (scene, grid) = (candidate.planned.scene, candidate.luma_grid());
-            let frames = frames::pass_by(self.clip, scene, keep, grid, &candidate.kept, self.cancel);
+            let frames = frames::pass_by(self.clip, scene, &keep, grid, &candidate.kept, self.cancel);
             let events = self.events.clone();
             encode(job, frames, self.cancel, move |line| {
                 events.emit(&Event::EncoderLine { scene: index, line: line.to_owned() });
@@ -192,7 +192,7 @@ impl Probing<'_> {
         let encoded = {
             let slots = self.slots.map(|slots| slots.lock().unwrap_or_else(PoisonError::into_inner));
             let _slot = slots.map(|slots| slots.acquire()).transpose()?;
-            self.encode_once_more(candidate, take, &job)?
+            self.encode_once_more(candidate, planned.purpose, &job)?
         };
         let (crf, bytes, seconds) = (planned.crf, encoded.bytes, encoded.seconds);
         self.store.add_probe(ProbeRecord { key, crf, bytes, seconds })?;
@@ -205,7 +205,7 @@ impl Probing<'_> {
         let scene = candidate.planned.index;
         let path = self.store.probe_path(scene, take, &self.encode_key(candidate, planned)?);
         let measuring = Measuring { clip: self.clip, pool: self.pool, cancel: self.cancel };
-        let measured = measuring.measure(candidate, &path)?;
+        let measured = measuring.measure(candidate, &path, planned.purpose)?;
         // What cannot be pooled must not be found again by a resumed run.
         let Scores { pooled, error } = candidate.scores(&measured)?;
         let score = pooled.score;

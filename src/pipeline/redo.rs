@@ -13,12 +13,13 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    /// Where the user says nothing: twice the usual standard error of a chunk's score. With 1.0
-    /// (4 %), chunks that just missed it kept the mean absolute error above half a point.
+    /// Where the user says nothing: three times the usual error of a chunk's score
+    /// (docs/accuracy.md). With 1.0 (4 %), chunks that just missed it kept the mean
+    /// absolute error above half a point.
     pub fn usual(metric: Metric) -> Self {
         match metric {
-            Metric::Ssimu2 => Self::Points(0.7),
-            _ => Self::OfTarget(0.03),
+            Metric::Ssimu2 => Self::Points(0.5),
+            _ => Self::OfTarget(0.025),
         }
     }
 

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::encoder::Purpose;
 use crate::scenes::Scene;
 use crate::score::estimate::{self, Estimate};
 use crate::score::functional::Functional;
@@ -16,6 +17,10 @@ use crate::settings::{FrameSelection, Metric, MetricSettings, Pooling, Repeats};
 const SUSPECTED_FROM: f64 = 0.5;
 /// Suspects for each frame of the sample.
 const SUSPECTS: f64 = 0.5;
+/// An encode as the final one is measured by up to this many times the frames of a
+/// probe, until the error is this much smaller: it is what a scene's solution goes
+/// by, and costs far more than measuring it.
+const FINER: usize = 2;
 
 /// What the metric said about an encode of a scene, as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +62,9 @@ pub struct Sample {
     order: Vec<usize>,
     /// How many of them are measured at first.
     first: usize,
-    /// The standard error that is small enough, in the metric's unit.
+    /// How many a probe is measured by at most.
+    most: usize,
+    /// The standard error that is small enough for a probe, in the metric's unit.
     precision: f64,
 }
 
@@ -85,10 +92,11 @@ impl Selection {
         let weights = weights(diff, settings.sample.repeats);
         let sampling = settings.sample;
         let most = sampling.most_frames.max(sampling.frames);
-        let order = sample::frames(scene.start, &weights, most);
+        let order = sample::frames(scene.start, &weights, FINER * most);
         Self::Sampled(Sample {
             functional: Functional::new(settings.metric, settings.tail),
             first: sampling.frames.min(order.len()),
+            most: most.min(order.len()),
             weights,
             order,
             precision: sampling.precision.unwrap_or_else(|| precision(settings)),
@@ -115,11 +123,7 @@ impl Selection {
                 let known = select::SceneDiffs { start: scene.start, diff, probe_diff: None };
                 Ok(Some(select::frames(&known, selection)?))
             }
-            Self::Sampled(sample) => {
-                let mut offsets = sample.order.clone();
-                offsets.sort_unstable();
-                Ok(Some(offsets))
-            }
+            Self::Sampled(sample) => Ok(Some(sample.all(Purpose::Probing))),
         }
     }
 }
@@ -152,6 +156,29 @@ impl Sample {
         self.first
     }
 
+    /// How many frames an encode is measured by at most.
+    fn most(&self, purpose: Purpose) -> usize {
+        match purpose {
+            Purpose::Probing => self.most,
+            Purpose::Final => self.order.len(),
+        }
+    }
+
+    /// The standard error that is small enough, in the metric's unit.
+    fn precision(&self, purpose: Purpose) -> f64 {
+        match purpose {
+            Purpose::Probing => self.precision,
+            Purpose::Final => self.precision / FINER as f64,
+        }
+    }
+
+    /// Offsets of all frames that may be measured, rising.
+    pub fn all(&self, purpose: Purpose) -> Vec<usize> {
+        let mut offsets = self.order[..self.most(purpose)].to_vec();
+        offsets.sort_unstable();
+        offsets
+    }
+
     pub fn estimate(&self, scores: &FrameScores, errors: &[f32]) -> Estimate {
         let errors: Vec<f64> = errors.iter().map(|&error| f64::from(error)).collect();
         self.functional.estimate(&self.scene(scores, &errors))
@@ -163,10 +190,11 @@ impl Sample {
     }
 
     /// What has to be measured besides, for the score to be as precise as wanted.
-    pub fn more(&self, scores: &FrameScores, errors: &[f32]) -> More {
+    pub fn more(&self, scores: &FrameScores, errors: &[f32], purpose: Purpose) -> More {
         let found = self.estimate(scores, errors);
         let count = scores.frames.len();
-        let wanted = if found.error > self.precision { self.enough(count, found.error) } else { count };
+        let unsure = found.error > self.precision(purpose);
+        let wanted = if unsure { self.enough(count, found.error, purpose) } else { count };
         let sample = self.order[count..wanted.max(count)].to_vec();
         let mut more = More { sample, suspects: Vec::new() };
         if self.functional.tail_weight() >= SUSPECTED_FROM && scores.suspects.is_empty() {
@@ -176,8 +204,7 @@ impl Sample {
             // Those that the sample takes now anyway are none.
             more.suspects = self.functional.suspects(&scene, suspected + more.sample.len());
             more.suspects.retain(|offset| !more.sample.contains(offset));
-            let worst = |offset: &usize| std::cmp::Reverse(ordered(errors[*offset]));
-            more.suspects.sort_by_key(worst);
+            more.suspects.sort_by(|a, b| errors[*b].total_cmp(&errors[*a]));
             more.suspects.truncate(suspected);
             more.suspects.sort_unstable();
         }
@@ -185,18 +212,13 @@ impl Sample {
     }
 
     /// How many frames make the standard error small enough, after `count` left `error`.
-    pub fn enough(&self, count: usize, error: f64) -> usize {
-        let ratio = error / self.precision.max(1e-9);
+    pub fn enough(&self, count: usize, error: f64, purpose: Purpose) -> usize {
+        let (most, ratio) = (self.most(purpose), error / self.precision(purpose).max(1e-9));
         // Errors fall with the square root of the number.
-        let wanted = (count as f64 * ratio * ratio).ceil().min(self.order.len() as f64) as usize;
+        let wanted = (count as f64 * ratio * ratio).ceil().min(most as f64) as usize;
         let least = if ratio > 1.0 { count + 1 } else { self.first };
-        wanted.max(least).min(self.order.len())
+        wanted.max(least).min(most)
     }
-}
-
-/// Bits of a positive number, which are ordered as the numbers are.
-fn ordered(positive: f64) -> u64 {
-    positive.to_bits()
 }
 
 /// The scores of measured frames by offset.
@@ -257,13 +279,16 @@ mod tests {
         let sample = sampled(200, 0.0);
         let steady = scores(&sample, 8, |offset| 80.0 + (offset % 3) as f64 * 0.01);
         // The deviation that is typical for damage 20 counts as two frames of eight.
-        assert!(sample.more(&steady, &[1.0; 200]).sample.len() <= 2);
+        assert!(sample.more(&steady, &[1.0; 200], Purpose::Probing).sample.len() <= 2);
         let restless = scores(&sample, 8, |offset| 80.0 + (offset % 5) as f64 * 2.0);
-        let more = sample.more(&restless, &[1.0; 200]);
+        let more = sample.more(&restless, &[1.0; 200], Purpose::Probing);
         assert_eq!(more.sample, sample.order[8..14], "all that may be measured");
         assert!(more.suspects.is_empty());
         let all = scores(&sample, 14, |offset| 80.0 + (offset % 5) as f64 * 2.0);
-        assert!(sample.more(&all, &[1.0; 200]).is_empty(), "there are no more");
+        assert!(sample.more(&all, &[1.0; 200], Purpose::Probing).is_empty(), "there are no more");
+        // What the scene's solution goes by is worth twice as many.
+        let more = sample.more(&all, &[1.0; 200], Purpose::Final);
+        assert_eq!((more.sample, sample.order.len()), (sample.order[14..28].to_vec(), 28));
     }
 
     #[test]
@@ -275,7 +300,7 @@ mod tests {
         for &offset in &bad {
             errors[offset] = 9.0;
         }
-        let found = sample.more(&scores(&sample, 8, |_| 80.0), &errors);
+        let found = sample.more(&scores(&sample, 8, |_| 80.0), &errors, Purpose::Probing);
         assert!(bad.iter().all(|offset| found.suspects.contains(offset)), "{found:?}");
         assert!(found.suspects.iter().all(|offset| !found.sample.contains(offset)));
     }

@@ -23,6 +23,24 @@ use crate::output::sidecar::{Made, Sidecar};
 use crate::output::summary::SceneResult;
 use crate::support::events::{Event, Events};
 
+/// Leaves the settings beside the scenes file.
+pub fn record(
+    curves: &Curves,
+    folder: &Path,
+    planned: &[PlannedScene<'_>],
+    results: &[SceneResult],
+) -> Result<()> {
+    let made = Made {
+        input: &curves.input,
+        folder,
+        scenes: results.len(),
+        frames: curves.frames,
+        settings: &curves.settings,
+        targets: targets_of(planned, results),
+    };
+    Sidecar::write(&curves.output, made)
+}
+
 /// A title whose scenes were probed.
 pub struct Title<'a> {
     pub planned: &'a [PlannedScene<'a>],
@@ -55,15 +73,7 @@ impl Title<'_> {
         let (entries, results) = finisher.finish(planned, outcomes, self.policy, events)?;
         scenes_json::write(&curves.output, &entries)?;
         curves.save(store)?;
-        let made = Made {
-            input: &curves.input,
-            folder: self.folder,
-            scenes: entries.len(),
-            frames: curves.frames,
-            settings: &curves.settings,
-            targets: targets_of(planned, &results),
-        };
-        Sidecar::write(&curves.output, made)?;
+        record(curves, self.folder, planned, &results)?;
         events.emit(&Event::Result { path: curves.output.display().to_string() });
         Ok(results)
     }
@@ -102,8 +112,7 @@ impl Title<'_> {
         let known = self.known()?;
         let mut sentences = Vec::new();
         if let Some(path) = self.learned {
-            let zones: Vec<usize> = self.planned.iter().map(|scene| scene.zone).collect();
-            self.now.write(path, self.curves, &zones, &known)?;
+            self.now.write(path, self.curves, self.planned, &known)?;
             sentences.extend(remembered.describe(path));
         }
         let crfs: Vec<f64> = results.iter().map(|result| result.crf).collect();

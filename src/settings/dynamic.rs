@@ -296,15 +296,12 @@ impl Rules {
         if is_path(&name) || self.entries.contains(&name) {
             return Ok(Some(Named::Svt(name)));
         }
-        match allowed.iter().find(|(typed, listed)| name == *typed || name == *listed) {
-            Some((_, listed)) => Ok((*listed != OURS).then_some(Named::Av1an(listed))),
-            None => {
-                let names =
-                    self.entries.iter().map(String::as_str).chain(allowed.iter().map(|(typed, _)| *typed));
-                let names: Vec<&str> = names.collect();
-                Err(format!("must be one of {}, the path of an SvtAv1EncApp, or nothing", names.join(", ")))
-            }
+        if let Some((_, listed)) = allowed.iter().find(|(typed, listed)| name == *typed || name == *listed) {
+            return Ok((*listed != OURS).then_some(Named::Av1an(listed)));
         }
+        let names = self.entries.iter().map(String::as_str).chain(allowed.iter().map(|(typed, _)| *typed));
+        let names: Vec<&str> = names.collect();
+        Err(format!("must be one of {}, the path of an SvtAv1EncApp, or nothing", names.join(", ")))
     }
 
     /// `None` when there is no rule; errors name scene, key and expression.
