@@ -183,7 +183,7 @@ pub struct Learned {
 }
 
 /// The presets that the reference model's constants are chosen by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Presets {
     pub probing: i32,
     pub final_: i32,

@@ -17,8 +17,9 @@ use crate::settings::Pooling;
 use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
-/// Probes that a scene is expected to need.
-const EXPECTED: u64 = 2;
+/// Probes that a scene is expected to need: one that learns from others, one of the
+/// others, and one whose second probe is its chunk.
+const EXPECTED: [f64; 3] = [1.4, 2.0, 1.1];
 
 /// An encode of a scene that is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -221,7 +222,13 @@ impl<'a> Candidate<'a> {
 
     /// Encodes that the stage expects of it.
     pub fn expected(&self) -> u64 {
-        EXPECTED + u64::from(self.calibrated)
+        let probes = match (self.model.learns(), self.role, self.second) {
+            (false, ..) | (_, Role::Pilot, _) => EXPECTED[1],
+            (_, _, Second::Chunk) => EXPECTED[2],
+            _ => EXPECTED[0],
+        };
+        let encodes = probes + f64::from(u8::from(self.calibrated));
+        (encodes * self.planned.scene.frames() as f64).round() as u64
     }
 
     pub fn probed(&self) -> Probed {
@@ -508,7 +515,7 @@ impl<'a> Candidate<'a> {
     /// the end what turned out not to be needed. A third probe was not expected.
     pub fn unreported(&self) -> u64 {
         let mut progress = self.progress();
-        let finished = (progress.scored.len() + progress.finals.len()) as u64;
+        let finished = ((progress.scored.len() + progress.finals.len()) * self.planned.scene.frames()) as u64;
         let done = if progress.over { self.expected() } else { finished.min(self.expected()) };
         let news = done - progress.reported;
         progress.reported = done;

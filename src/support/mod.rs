@@ -12,6 +12,7 @@ pub mod lacks;
 pub mod lines;
 pub mod lock;
 pub mod machine;
+pub mod pace;
 pub mod panics;
 pub mod permits;
 pub mod priority;
