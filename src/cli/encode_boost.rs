@@ -99,7 +99,9 @@ impl BoostArgs {
         for (option, other) in
             [("--analysis-input", &self.analysis_input), ("--probe-input", &self.probe_input)]
         {
-            other.iter().for_each(|other| script.reads(option, other, files));
+            if let Some(other) = other {
+                script.reads(option, other, files);
+            }
         }
         files.reads("--boost", &self.boost.as_ref().map(PathBuf::from));
         // It is read, too, and nothing but what was learned is replaced.

@@ -335,7 +335,9 @@ impl PlanArgs {
         for (option, other) in
             [("--analysis-input", &self.analysis_input), ("--probe-input", &self.probe_input)]
         {
-            other.iter().for_each(|other| self.script.reads(option, other, &mut files));
+            if let Some(other) = other {
+                self.script.reads(option, other, &mut files);
+            }
         }
         self.preset.reads(&mut files);
         files.writes("--learned", &self.learned, Kind::Guarded);

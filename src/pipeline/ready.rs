@@ -383,6 +383,7 @@ fn manifest(
     };
     section("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes));
     section("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder));
+    section("settings of [encoders]", |z| Fingerprint::of(&z.settings.encoders));
     section("settings of [metric]", |z| Fingerprint::of(&z.settings.metric));
     section("settings of [model]", |z| Fingerprint::of(&z.settings.model));
     section("settings of [character]", |z| Fingerprint::of(&z.settings.character));

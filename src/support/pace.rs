@@ -32,7 +32,9 @@ impl Pace {
     }
 
     fn change(&mut self, stage: &str, change: impl FnOnce(&mut Stage)) {
-        self.0.iter_mut().find(|known| known.name == stage).map_or((), change);
+        if let Some(known) = self.0.iter_mut().find(|known| known.name == stage) {
+            change(known);
+        }
     }
 
     /// Seconds until `stage` is over when all goes on as it did; `None` where nothing
