@@ -6,8 +6,8 @@ use anyhow::{Context, Error, Result};
 
 use super::chunks::{self, Chunks, FIRST_CHUNK, STAGE, scored};
 use super::frames::{self, Keep};
-use super::plan::PlannedScene;
 use super::measuring::Measuring;
+use super::plan::PlannedScene;
 use super::scheduler::{Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::Order;
