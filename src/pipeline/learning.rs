@@ -163,9 +163,13 @@ impl Learning {
         }
         let taught = |&pilot: &usize| candidates[pilot].taught(candidates[pilot].lesson());
         let mut scored: Vec<_> = group.pilots.iter().map(taught).collect();
-        let goal = &candidates[group.members[0]].model.goal;
-        scored.extend(group.remembered.map(|remembered| remembered.pilot(goal)));
-        let lessons = candidates[group.members[0]].model.learn(&scored)?;
+        let model = &candidates[group.members[0]].model;
+        scored.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));
+        let mut lessons = model.learn(&scored)?;
+        if group.closing {
+            let pairs = group.pilots.iter().filter_map(|&pilot| candidates[pilot].alone(&lessons));
+            lessons.spread = Ratios::new(pairs, &model.goal).spread(Offset::prior(group.presets));
+        }
         Some(*group.lessons.get_or_init(|| lessons))
     }
 
@@ -180,8 +184,7 @@ impl Learning {
         let lessons = self.lessons(candidates, number);
         let of = |&number: &usize| candidates[number].exemplary_pair(lessons.as_ref());
         let pairs = group.members.iter().filter_map(of);
-        let ratios =
-            Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
         Learned { lessons, ratios, finals: candidates[number].finals() }
     }
 
