@@ -53,7 +53,10 @@ const OTHERWISE: [(&str, &str); 11] = [
         "write.here",
         "change into a folder that you may write to, or name results and work folder with -o and --temp",
     ),
-    ("encoder.x264", "get it from your distribution or videolan.org, for 10 bits; presets that name it do without"),
+    (
+        "encoder.x264",
+        "get it from your distribution or videolan.org, for 10 bits; presets that name it do without",
+    ),
     ("mkvmerge", "get MKVToolNix from mkvtoolnix.download, or let `--muxer ffmpeg` make the file"),
     ("ffmpeg", "get it from ffmpeg.org/download.html; with mkvmerge nothing needs it"),
     ("gpu", "nothing needs one; for Vship and TensorRT install the GPU's own driver"),

@@ -45,9 +45,7 @@ impl Pace {
 
     fn left_at(&self, stage: &str, now: Instant) -> Option<f64> {
         let asked = self.0.iter().find(|known| known.name == stage)?;
-        let beside = |known: &&Stage| {
-            known.name == stage || (asked.work.is_some() && known.work.is_some())
-        };
+        let beside = |known: &&Stage| known.name == stage || (asked.work.is_some() && known.work.is_some());
         let (mut done, mut open, mut began) = (0.0, 0.0, asked.began);
         for known in self.0.iter().filter(beside) {
             let work = known.work.unwrap_or(1.0);
