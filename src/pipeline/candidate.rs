@@ -18,7 +18,7 @@ use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
 /// Probes that a scene is expected to need: one that learns from others, one of the
-/// others, and one whose second probe is its chunk.
+/// others or is also encoded as the final encode, and one whose second probe is its chunk.
 const EXPECTED: [f64; 3] = [1.4, 2.0, 1.1];
 
 /// An encode of a scene that is measured.
@@ -223,7 +223,7 @@ impl<'a> Candidate<'a> {
     /// Encodes that the stage expects of it.
     pub fn expected(&self) -> u64 {
         let probes = match (self.model.learns(), self.role, self.second) {
-            (false, ..) | (_, Role::Pilot, _) => EXPECTED[1],
+            (false, ..) | (_, Role::Pilot, _) | (_, _, Second::AsFinal) => EXPECTED[1],
             (_, _, Second::Chunk) => EXPECTED[2],
             _ => EXPECTED[0],
         };
