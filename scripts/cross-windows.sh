@@ -17,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/packages.sh
 . scripts/lib/room.sh
 
-packages='rustc cargo libstd-rust-dev-windows mingw-w64 nasm wine wine64 zip ca-certificates'
+packages='rustc cargo libstd-rust-dev-windows mingw-w64 nasm wine wine64 zip python3 ca-certificates'
 triple=x86_64-pc-windows-gnu
 
 step=${1:-build}

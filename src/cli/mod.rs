@@ -41,6 +41,7 @@ use crate::score;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+use crate::support::job;
 use crate::support::signals::stop_on_request;
 
 use files::{Files, Kind};
@@ -233,6 +234,7 @@ pub fn main() -> ExitCode {
 /// [`main`] with `metric` instead of our own back ends.
 pub fn main_with(metric: score::Opener) -> ExitCode {
     heap::share();
+    job::take_children_along();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let near = cli.script_folder();
     let (began, notify) = (Instant::now(), cli.common.notify.clone());

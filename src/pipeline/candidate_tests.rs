@@ -232,7 +232,10 @@ fn what_an_earlier_run_measured_is_enough_when_it_is_as_precise_as_wanted_now() 
     let eight = measured(&loose, 8, restless);
     assert!(loose.is_enough(&eight, Purpose::Probing).unwrap());
     assert!(!strict.is_enough(&eight, Purpose::Probing).unwrap());
-    assert!(strict.is_enough(&measured(&strict, 14, restless), Purpose::Probing).unwrap(), "there are no more");
+    assert!(
+        strict.is_enough(&measured(&strict, 14, restless), Purpose::Probing).unwrap(),
+        "there are no more"
+    );
     // More than would be measured now is as good.
     assert!(loose.is_enough(&measured(&loose, 14, restless), Purpose::Probing).unwrap());
     // It is found whatever was wanted then.
@@ -246,7 +249,10 @@ fn what_an_earlier_run_measured_otherwise_is_not_enough() {
     let scene = candidate(&settings, &luma);
     let good = measured(&scene, 8, |_| 80.0);
     assert!(scene.is_enough(&good, Purpose::Probing).unwrap());
-    assert!(!scene.is_enough(&measured(&scene, 7, |_| 80.0), Purpose::Probing).unwrap(), "less than the first frames");
+    assert!(
+        !scene.is_enough(&measured(&scene, 7, |_| 80.0), Purpose::Probing).unwrap(),
+        "less than the first frames"
+    );
     let mut others = good.clone();
     others.frames.swap(0, 1);
     assert!(!scene.is_enough(&others, Purpose::Probing).unwrap(), "not the beginning of the sample");

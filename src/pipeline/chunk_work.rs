@@ -93,7 +93,8 @@ impl Chunks<'_> {
         let mut chunk = self.slot(number).planned.clone().context("a chunk that was never planned")?;
         if let Some(candidate) = self.candidate(number) {
             let Probing { clip, pool, cancel, store, .. } = self.probing;
-            let measured = Measuring { clip, pool, cancel }.measure(candidate, chunk.order.file(), Purpose::Final)?;
+            let measured =
+                Measuring { clip, pool, cancel }.measure(candidate, chunk.order.file(), Purpose::Final)?;
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };
             let score = scored(candidate, &record, chunk.crf())?;

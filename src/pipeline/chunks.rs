@@ -233,7 +233,8 @@ impl<'a> Chunks<'a> {
             if let Some(candidate) = self.candidate(number) {
                 let key = chunk.measured_key.as_ref().context("a measured chunk has a key")?;
                 let record = self.probing.store.measured(key);
-                let Some(record) = record.filter(|r| candidate.is_enough(&r.measured, Purpose::Final).unwrap_or(false))
+                let Some(record) =
+                    record.filter(|r| candidate.is_enough(&r.measured, Purpose::Final).unwrap_or(false))
                 else {
                     self.slot(number).planned = Some(chunk);
                     return Ok(Step::Score { take, crf });

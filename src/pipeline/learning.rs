@@ -169,8 +169,7 @@ impl Learning {
         let lessons = self.lessons(candidates, number);
         let of = |&number: &usize| candidates[number].exemplary_pair(lessons.as_ref());
         let pairs = group.members.iter().filter_map(of);
-        let ratios =
-            Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
         Learned { lessons, ratios, finals: candidates[number].finals() }
     }
 
