@@ -20,7 +20,7 @@ cp -R presets docs README.md CHANGELOG.md LICENSE "$root/"
 cp models/README.md "$root/models/"
 cp scripts/setup.ps1 scripts/vapoursynth.txt "$root/"
 python3 scripts/lib/licences.py "$root/licences" "$triple"
-# What else it would need beside itself: none but the system's own libraries may be named.
+# It must need no library that Windows has not.
 foreign=$(x86_64-w64-mingw32-objdump -p "$root/progression-boost.exe" | sed -n 's/.*DLL Name: //p' |
     grep -iE '^lib|pthread|gcc|stdc' || true)
 [ -z "$foreign" ] || die "the program needs $foreign, which Windows has not"
