@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod help;
 mod input;
+mod machine;
 mod models;
 mod notify;
 mod out;
@@ -22,6 +23,7 @@ mod roi;
 mod scenes;
 mod shards;
 mod status;
+mod svt_shim;
 mod verify;
 mod version;
 mod words;
@@ -98,6 +100,8 @@ enum Command {
     Roi(roi::RoiArgs),
     /// Tell how far a run is, from outside
     Status(status::StatusArgs),
+    /// Let av1an use several forks of SVT-AV1 in one encode
+    SvtShim(svt_shim::SvtShimArgs),
     /// Print completions for a shell
     Completions(generate::CompletionsArgs),
     /// Write manual pages
@@ -233,6 +237,9 @@ pub fn main() -> ExitCode {
 
 /// [`main`] with `metric` instead of our own back ends.
 pub fn main_with(metric: score::Opener) -> ExitCode {
+    if let Some(code) = svt_shim::stand_in() {
+        return code;
+    }
     heap::share();
     job::take_children_along();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
@@ -302,6 +309,7 @@ fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Res
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
         Some(Command::Status(args)) => status::run(&args, out),
+        Some(Command::SvtShim(args)) => svt_shim::run(&args, out),
         Some(Command::Completions(args)) => generate::completions(&args, Cli::command(), out),
         Some(Command::Man(args)) => generate::man(&args, Cli::command(), out),
         Some(Command::Report(args)) => report::run(&args, out, events, cancel),

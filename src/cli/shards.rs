@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::boost::{PresetArgs, beside, parse_memory};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
+use super::machine::{DeviceArgs, NiceArgs};
 use super::words::words;
 use super::{Usage, say};
 use crate::character::Options;
@@ -20,6 +21,7 @@ use crate::settings::Resolved;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
+use crate::support::priority::USUAL_NICENESS;
 use crate::support::shard::Shard;
 
 /// Parts that commands are printed for when nobody says how many.
@@ -56,6 +58,10 @@ pub struct PlanArgs {
     /// Cheap, unfiltered source of the same frames for statistics, scene detection and segmentation
     #[arg(long, value_name = "FILE")]
     analysis_input: Option<PathBuf>,
+
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE")]
+    probe_input: Option<PathBuf>,
 
     /// Make a plan anew, perhaps with other settings, and keep what fits it of what is finished
     #[arg(long)]
@@ -112,6 +118,12 @@ pub struct RunArgs {
     /// The plan's encoder, where it lies here [default: as planned]
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<PathBuf>,
+
+    #[command(flatten)]
+    nice: NiceArgs,
+
+    #[command(flatten)]
+    devices: DeviceArgs,
 
     /// Folder of this machine for probes until they are measured [default: the system's]
     #[arg(long, value_name = "DIR")]
@@ -222,7 +234,11 @@ pub fn plan(args: &PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
     let mut files = args.files();
     files.reads("scenes.input_scenes", &settings.base.scenes.input_scenes);
     files.check()?;
-    let of_one = [("--scenes", args.scenes.is_some()), ("--analysis-input", args.analysis_input.is_some())];
+    let of_one = [
+        ("--scenes", args.scenes.is_some()),
+        ("--analysis-input", args.analysis_input.is_some()),
+        ("--probe-input", args.probe_input.is_some()),
+    ];
     if let Some((option, _)) = of_one.iter().find(|(_, given)| *given && args.inputs.len() > 1) {
         bail!(Usage(format!("{option} names one file, and every input has its own: leave it out")));
     }
@@ -243,6 +259,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel)
         path_map: args.paths.path_map,
         workers: args.workers,
         memory: args.memory,
+        nice: args.nice.nice,
+        devices: args.devices.devices(),
         encoder: args.encoder_path,
         temp: args.temp,
     };
@@ -293,12 +311,13 @@ impl PlanArgs {
             output: self.scenes(input),
             input: input.to_path_buf(),
             analysis_input: self.analysis_input.clone(),
-            probe_input: None,
+            probe_input: self.probe_input.clone(),
             settings: settings.clone(),
             metric: score::open,
             segmentation: Options { device: self.character_device, ..Options::default() },
             earlier: Earlier::of(self.resume, self.force),
             keep_probes: false,
+            nice: USUAL_NICENESS,
             memory: self.memory,
             on_scene_failure: self.on_scene_failure,
             stall: (self.encoder_timeout > 0).then(|| Duration::from_secs(self.encoder_timeout)),
@@ -313,8 +332,12 @@ impl PlanArgs {
             self.script.reads("the input", input, &mut files);
             files.writes("--scenes", [&self.scenes(input)], Kind::Scenes);
         }
-        if let Some(other) = &self.analysis_input {
-            self.script.reads("--analysis-input", other, &mut files);
+        for (option, other) in
+            [("--analysis-input", &self.analysis_input), ("--probe-input", &self.probe_input)]
+        {
+            if let Some(other) = other {
+                self.script.reads(option, other, &mut files);
+            }
         }
         self.preset.reads(&mut files);
         files.writes("--learned", &self.learned, Kind::Guarded);

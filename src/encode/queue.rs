@@ -10,8 +10,10 @@ use anyhow::{Error, Result, bail};
 
 use super::plan::Chunk;
 use super::recipe::Recipe;
+use super::tools::Tools;
 use super::work::{Finished, WorkFolder};
-use crate::encoder::{EncodeError, Encoded, Program, Stream, encode_stream, y4m};
+use crate::dispatch::crew::Crew;
+use crate::encoder::{EncodeError, Encoded, Stream, encode_stream, y4m};
 use crate::source::{Clip, Frames};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
@@ -19,8 +21,6 @@ use crate::support::fingerprint::Fingerprint;
 use crate::support::panics::caught;
 use crate::support::space::NoRoom;
 
-/// Frames rendered ahead for each encoder.
-const PREFETCH: usize = 8;
 const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds, in this run or in the
 /// one that it continues, means that all will.
@@ -41,7 +41,7 @@ pub struct Job {
 /// What all jobs share.
 pub struct Shop<'a> {
     pub recipes: &'a [Recipe],
-    pub tools: &'a [Program],
+    pub tools: &'a Tools,
     pub work: &'a WorkFolder,
     pub format: y4m::Format,
     pub full_range: bool,
@@ -49,6 +49,9 @@ pub struct Shop<'a> {
     pub fps: (u32, u32),
     /// An encoder that neither reads nor writes for so long is ended.
     pub stall: Option<Duration>,
+    pub nice: u8,
+    /// How many encoders work now, where that depends on the machine.
+    pub crew: Option<Arc<Crew>>,
     /// Opens the clip once more: source plugins are good at reading on from
     /// where they are, so every worker has its own.
     pub open: &'a (dyn Fn() -> Result<Clip> + Sync),
@@ -130,6 +133,7 @@ fn report(jobs: &[Job], mut failed: Vec<(usize, Error)>) -> Result<()> {
 impl Board<'_> {
     fn serve(&self, worker: usize, mut clip: Option<Clip>) {
         loop {
+            self.wait_for_place(worker);
             let index = self.next.fetch_add(1, Ordering::SeqCst);
             let Some(job) = self.jobs.get(index) else { return };
             if self.shop.cancel.is_cancelled() || self.stop.is_cancelled() {
@@ -146,6 +150,21 @@ impl Board<'_> {
             if let Err(error) = result {
                 self.fail(index, error);
             }
+        }
+    }
+
+    /// Waits while fewer encoders than this worker's number are to be at work, and there
+    /// is work left.
+    fn wait_for_place(&self, worker: usize) {
+        let Some(crew) = &self.shop.crew else { return };
+        while worker >= crew.allowed()
+            && self.next.load(Ordering::SeqCst) < self.jobs.len()
+            && !self.shop.cancel.is_cancelled()
+            && !self.stop.is_cancelled()
+        {
+            // All that are allowed have work.
+            crew.tell(crew.allowed());
+            thread::sleep(Duration::from_millis(200));
         }
     }
 
@@ -172,15 +191,13 @@ impl Board<'_> {
     fn encode(&self, job: &Job, clip: &Clip, counted: &AtomicUsize) -> Result<Encoded> {
         let shop = self.shop;
         let recipe = &shop.recipes[job.chunk.recipe];
-        let Some(tool) = shop.tools.iter().find(|tool| tool.coder() == recipe.coder) else {
-            bail!("the encoder of chunk {} was not opened", job.number)
-        };
+        let tool = shop.tools.of(recipe)?;
         let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let output = shop.work.encode_to(&job.file);
         let plain = tool.stream(&words, shop.format, &output);
-        let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
+        let stream = Stream { full_range: shop.full_range, stall: shop.stall, nice: shop.nice, ..plain };
         let frames = Counted {
-            frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
+            frames: clip.frames_of(job.chunk.frames.clone(), shop.cancel),
             sent: 0,
             high_water: counted,
             stage: &self.stage,

@@ -1,7 +1,7 @@
 //! A run from the input to the checked Matroska file.
 
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
@@ -12,21 +12,18 @@ use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
 use super::scenes;
 use super::share::{self, Part, Share, ShareOutcome};
+use super::tools::Tools;
 use super::work::WorkFolder;
 use super::{Outcome, Request};
-use crate::encoder::{Program, y4m};
+use crate::dispatch::crew::{self, Crew};
+use crate::encoder::y4m;
 use crate::formats::matroska::Contents;
 use crate::formats::scenes_json::SceneEntry;
-use crate::options::Coder;
 use crate::source::{self, Clip, ClipInfo, ColorInfo, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine;
-
-/// VapourSynth's own cache in every worker's session: chunks are read in order,
-/// so it only serves filters that look back and ahead.
-const CACHE_LIMIT: u64 = 1 << 30;
 
 /// Encodes as `request` says. On failure and interruption the finished chunks
 /// are kept for a run that resumes; the output appears checked or not at all.
@@ -56,16 +53,20 @@ struct Input {
     options: OpenOptions,
     key: Fingerprint,
     fps: (u32, u32),
+    /// Bytes that VapourSynth may keep in the session of each worker.
+    memory: u64,
 }
 
 impl Input {
     fn open(request: &Request, work: &WorkFolder, events: &Events) -> Result<Self> {
         let mut options = request.open.clone();
-        options.cache_limit = Some(CACHE_LIMIT);
+        // All workers' sessions together have half of what a run may hold.
+        let sessions = request.parallel.unwrap_or_else(machine::cpus).max(1);
+        let memory = machine::memory(None) / 2 / sessions as u64;
         // Machines that share a folder would write one another's index; that of the plan
         // lies beside the source.
         options.index_folder = request.share.is_none().then(|| work.index());
-        let clip = source::open(&request.input, &options)?;
+        let clip = source::open_within(&request.input, &options, memory)?;
         let key = match &request.share {
             Some(share) => share.clip.clone(),
             None => source::fingerprint(&request.input, &options, &clip)?,
@@ -80,7 +81,7 @@ impl Input {
                 from.format, from.width, from.height, to.format, to.width, to.height
             ));
         }
-        Ok(Self { clip, working, options, key, fps })
+        Ok(Self { clip, working, options, key, fps, memory })
     }
 
     fn info(&self) -> &ClipInfo {
@@ -93,7 +94,7 @@ impl Input {
 
     /// The same clip in a session of its own.
     fn again(&self, path: &Path, bits: u8) -> Result<Clip> {
-        let clip = source::open(path, &self.options)?.working(bits)?.clip;
+        let clip = source::open_within(path, &self.options, self.memory)?.working(bits)?.clip;
         ensure!(
             clip.facts()? == self.working.facts()?,
             "{} became another clip when it was opened again; a script must not depend on the time",
@@ -101,17 +102,6 @@ impl Input {
         );
         Ok(clip)
     }
-}
-
-fn open_tools(
-    request: &Request,
-    base: Coder,
-    coders: &BTreeSet<Coder>,
-    work: &WorkFolder,
-    cancel: &Cancel,
-) -> Result<Vec<Program>> {
-    let program = |coder| request.program.as_deref().filter(|_| coder == base);
-    coders.iter().map(|&coder| Program::open(coder, program(coder), work.path(), cancel)).collect()
 }
 
 /// Options that have no effect when every scene brings its own parameters.
@@ -133,7 +123,7 @@ struct Run<'a> {
     request: &'a Request,
     input: Input,
     work: WorkFolder,
-    tools: Vec<Program>,
+    tools: Tools,
     resolved: Resolved,
     events: &'a Events,
     cancel: &'a Cancel,
@@ -152,9 +142,11 @@ impl<'a> Run<'a> {
         let input = Input::open(request, &work, events)?;
         events.note(request.scenes.describe());
         let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
-        let (base, coders) = recipe::coders(request, &found)?;
-        let tools = open_tools(request, base, &coders, &work, cancel)?;
-        for tool in &tools {
+        let (base, wanted) = recipe::encoders(request, &found)?;
+        let usual = request.program.clone().map(|program| (base, program));
+        let tools = Tools::new(usual, work.path(), cancel);
+        for wanted in &wanted {
+            let tool = tools.get(wanted)?;
             tool.check_size(input.info().width, input.info().height)?;
             events.note(format!("encoding with {}", tool.version()));
         }
@@ -173,7 +165,8 @@ impl<'a> Run<'a> {
 
     /// The chunks that are made here, once all machines agree on all of them.
     fn shared_out(&self, share: &Share, jobs: Vec<Job>) -> Result<Vec<Job>> {
-        let with: Vec<&str> = self.tools.iter().map(Program::version).collect();
+        let tools = self.tools.all();
+        let with: Vec<&str> = tools.iter().map(|tool| tool.version()).collect();
         let options = self.request.describe();
         share::agree(self.work.path(), &jobs, format!("{}, {options}", with.join(" and ")))?;
         let Part::Shard(shard) = share.part else {
@@ -225,7 +218,7 @@ impl<'a> Run<'a> {
                 parallel.min(open.len())
             ));
             let again = || self.input.again(&self.request.input, self.request.bits);
-            queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again)?)?;
+            queue::run(&open, self.most(parallel), self.input.working.clone(), done, &self.shop(&again)?)?;
         }
         ready.append(&mut open);
         ready.sort_by_key(|job| job.number);
@@ -237,19 +230,34 @@ impl<'a> Run<'a> {
         let keys: Vec<Fingerprint> = self.resolved.recipes.iter().map(Recipe::key).collect::<Result<_>>()?;
         let color = self.input.color()?;
         let job = |(number, chunk): (usize, super::plan::Chunk)| {
-            let recipe = &self.resolved.recipes[chunk.recipe];
-            let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Program::version);
+            let made_by = self.tools.identity(&self.resolved.recipes[chunk.recipe])?;
             let parts =
-                (&self.input.key, &chunk.frames, &keys[chunk.recipe], version, self.request.bits, color);
+                (&self.input.key, &chunk.frames, &keys[chunk.recipe], made_by, self.request.bits, color);
             let key = Fingerprint::of(&parts);
             let file = self.work.chunk_file(&chunk, &key);
-            Job { number, chunk, key, file }
+            Ok(Job { number, chunk, key, file })
         };
-        Ok(chunks.into_iter().enumerate().map(job).collect())
+        chunks.into_iter().enumerate().map(job).collect()
     }
 
     fn parallel(&self, recipes: &[Recipe]) -> usize {
         self.request.parallel.unwrap_or(machine::cpus() / recipe::threads(recipes)).max(1)
+    }
+
+    /// Workers that there may be: others wait until the machine has room for them.
+    fn most(&self, parallel: usize) -> usize {
+        if self.request.parallel.is_some() { parallel } else { parallel.max(machine::cpus()) }
+    }
+
+    /// Who decides how many work, unless the user did.
+    fn crew(&self) -> Option<Arc<Crew>> {
+        if self.request.parallel.is_some() {
+            return None;
+        }
+        let (recipes, info) = (&self.resolved.recipes, self.input.info());
+        let share = crew::Share::of(recipe::threads(recipes), (info.width, info.height));
+        let usual = self.parallel(recipes);
+        Some(Crew::start(usual, self.most(usual), share, self.events))
     }
 
     fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Result<Shop<'s>> {
@@ -267,6 +275,8 @@ impl<'a> Run<'a> {
             full_range: self.input.color()?.is_full_range(),
             fps: y4m::frame_rate(info.fps),
             stall: self.request.stall,
+            nice: self.request.nice,
+            crew: self.crew(),
             open,
             events: self.events,
             cancel: self.cancel,

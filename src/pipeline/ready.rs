@@ -12,11 +12,12 @@ use super::beside::{Beside, looked_at, probe_and_segment};
 use super::boost::Clock;
 use super::chains::{Chains, Part, Probings, Task};
 use super::encoding::Encoding;
-use super::input::{Input, working};
+use super::input::{Input, working as as_encoded};
 use super::memory::{Memory, Now};
 use super::plan::{PlannedScene, plan};
 use super::segmentation::{self, Segmentation};
 use super::shards::{Origin, Plan};
+use super::shares::Shares;
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
 use crate::character::SceneMasks;
@@ -33,13 +34,16 @@ use crate::support::machine;
 /// Everything that a run settles before its first probe.
 pub struct Ready {
     clock: Clock,
-    memory: u64,
+    shares: Shares,
     pub input: Input,
     /// Those of the request, with what only the clip could tell.
     pub settings: Resolved,
     zones: Vec<Zone>,
     pub encoding: Encoding,
+    /// What probes are made from and measured against, as the encoder takes it.
     pub working: Clip,
+    /// What chunks of the final encode are; another clip where there is a stand-in for probes.
+    pub encoded: Clip,
     backends: Backends,
     segmentation: Option<Segmentation>,
     /// What the analysis that is at hand, or will be made, depends on.
@@ -107,25 +111,28 @@ impl Ready {
     pub fn open(request: &Request, place: Place<'_>, events: &Events, cancel: &Cancel) -> Result<Self> {
         let plan = place.plan();
         let mut clock = Clock::default();
-        let memory = machine::memory(request.memory);
+        let shares = Shares(machine::memory(request.memory));
         // What a script does elsewhere is no matter where it is another one.
         let mut origin = Origin::of_files(&request.input, &request.open, plan)?;
-        let mut input = clock.time("opening", || Input::open(request, memory, events))?;
+        let mut input = clock.time("opening", || Input::open(request, shares.source(), events))?;
         origin.add_clip(&input.clip, &request.input, plan)?;
         if let Some(plan) = plan {
-            (input.key, input.analysed_key) = plan.keys.clone();
-            // A plan has no stand-in for its script.
-            input.probed_key = input.key.clone();
+            (input.key, input.analysed_key, input.probed_key) = plan.keys.clone();
         }
         let mut warnings = Vec::new();
         let mut zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
         for warning in &warnings {
             events.warn(warning);
         }
-        let encoding =
-            clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
+        let encoding = clock.time("checking the encoder", || {
+            Encoding::open(&zones, &request.settings.base.encoder.program, &input.clip, events, cancel)
+        })?;
         origin.add_encoder(&encoding, plan)?;
-        let working = working(&input.probed, encoding.bits, events)?;
+        let working = as_encoded(&input.probed, encoding.bits, events)?;
+        let encoded = match request.probe_input {
+            Some(_) => as_encoded(&input.clip, encoding.bits, &Events::silent())?,
+            None => working.clone(),
+        };
         let store = place.open(request)?;
         let mut settings = request.settings.clone();
         let (scene_plan, analysis_key) = if let Some(plan) = plan {
@@ -145,10 +152,11 @@ impl Ready {
             settings.each(|settings| bars::settle(settings, crop));
         }
         let pictures = (&working, encoding.bits);
-        let open_backends = || Backends::open(request.metric, &zones, pictures, memory / 2, events);
+        let open_backends =
+            || Backends::open(request.metric, &zones, pictures, &request.open, shares.metric(), events);
         let backends = clock.time("opening the metric", open_backends)?;
         origin.add_metric(&backends, plan)?;
-        let has_roi = encoding.encoder.capabilities.roi_map;
+        let has_roi = encoding.have_roi();
         let segmentation =
             Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
         if let Some(segmentation) = &segmentation {
@@ -166,12 +174,13 @@ impl Ready {
         }
         Ok(Self {
             clock,
-            memory,
+            shares,
             input,
             settings,
             zones,
             encoding,
             working,
+            encoded,
             backends,
             segmentation,
             analysis_key,
@@ -203,10 +212,6 @@ impl Ready {
         })?;
         self.found = Some(Found { analysis, scenes: scenes.to_vec(), methods: Vec::new() });
         Ok(())
-    }
-
-    pub fn zones(&self) -> &[Zone] {
-        &self.zones
     }
 
     pub fn analysis_key(&self) -> Fingerprint {
@@ -250,7 +255,7 @@ impl Ready {
             encoding: &self.encoding,
             backends: &self.backends,
             store: &self.store,
-            memory: self.memory,
+            shares: self.shares,
             memory_of_others: &self.remembered,
             task: Task::WHOLE,
             events,
@@ -322,7 +327,7 @@ impl Ready {
         let mut used = self.found.as_ref().map_or_else(Vec::new, |found| detectors(&found.methods));
         used.extend(self.backends.describe());
         used.extend(self.segmentation.as_ref().map(Segmentation::describe));
-        used.push(self.encoding.describe());
+        used.extend(self.encoding.describe());
         used
     }
 
@@ -378,6 +383,7 @@ fn manifest(
     };
     section("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes));
     section("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder));
+    section("settings of [encoders]", |z| Fingerprint::of(&z.settings.encoders));
     section("settings of [metric]", |z| Fingerprint::of(&z.settings.metric));
     section("settings of [model]", |z| Fingerprint::of(&z.settings.model));
     section("settings of [character]", |z| Fingerprint::of(&z.settings.character));

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod cancel;
+mod cgroup;
 pub mod descriptors;
 pub mod events;
 pub mod fingerprint;
@@ -13,6 +14,7 @@ pub mod lacks;
 pub mod lines;
 pub mod lock;
 pub mod machine;
+pub mod pace;
 pub mod panics;
 pub mod permits;
 pub mod priority;

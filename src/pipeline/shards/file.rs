@@ -20,6 +20,7 @@ use crate::source::OpenOptions;
 use crate::support::atomic;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 use crate::support::lock::Earlier;
+use crate::support::priority::USUAL_NICENESS;
 
 /// Its name in the folder.
 const FILE: &str = "plan.json";
@@ -33,6 +34,7 @@ pub struct Plan {
     pub id: Fingerprint,
     pub input: PathBuf,
     pub analysis_input: Option<PathBuf>,
+    pub probe_input: Option<PathBuf>,
     pub open: OpenOptions,
     /// The scenes file to write.
     pub output: PathBuf,
@@ -45,8 +47,8 @@ pub struct Plan {
     /// What an earlier title taught.
     pub memory: Memory,
     pub now: Now,
-    /// Of the input and of the analysis input.
-    pub keys: (Fingerprint, Fingerprint),
+    /// Of the input, of the analysis input and of the probe input.
+    pub keys: (Fingerprint, Fingerprint, Fingerprint),
     /// What the analysis beside it was made from.
     pub analysis: Fingerprint,
     /// Of the clip.
@@ -115,7 +117,7 @@ impl Plan {
         let mapped = |path: &PathBuf| PathMap::path(map, path);
         let mut settings = self.settings.clone();
         settings.each(|settings| {
-            settings.encoder.program = mapped(&settings.encoder.program);
+            settings.every_encoder().for_each(|encoder| encoder.program = mapped(&encoder.program));
             settings.character.model = settings.character.model.as_ref().map(mapped);
         });
         let open = OpenOptions {
@@ -128,7 +130,7 @@ impl Plan {
             input: mapped(&self.input),
             open,
             analysis_input: self.analysis_input.as_ref().map(mapped),
-            probe_input: None,
+            probe_input: self.probe_input.as_ref().map(mapped),
             output: mapped(&self.output),
             folder: folder.to_path_buf(),
             settings,
@@ -136,6 +138,7 @@ impl Plan {
             earlier: Earlier::Resume,
             keep_probes: false,
             memory: None,
+            nice: USUAL_NICENESS,
             on_scene_failure: self.on_scene_failure,
             stall: self.stall,
             metric: score::open,
