@@ -5,8 +5,9 @@
 #   check   only whether everything compiles for Windows
 #   test    build, then scripts/test-windows.sh with the program under wine
 #
-# It happens in a room of Debian unstable, the one Debian with Rust's standard
-# library for Windows, its linker and a new enough wine. The room is made once and
+# It happens in a room of Debian unstable, whose Rust is new enough and comes with
+# the sources of the standard library, which is built for Windows with the program;
+# its wine is new enough, too (that of Debian 12 starts no program of ours). The room is made once and
 # kept in the test cache, with a list of its packages beside it, so that unstable
 # moving on changes nothing here; remove both to have a new one. `check` makes
 # none: without one it says so and ends well. Needs root, for mounts in a
@@ -17,7 +18,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib/packages.sh
 . scripts/lib/room.sh
 
-packages='rustc cargo libstd-rust-dev-windows mingw-w64 nasm wine wine64 zip ca-certificates'
+packages='rustc cargo rust-src mingw-w64 nasm wine wine64 zip python3 ca-certificates'
 triple=x86_64-pc-windows-gnu
 
 step=${1:-build}
@@ -75,16 +76,17 @@ out=$(mkdir -p "${CARGO_TARGET_DIR:-target}/windows" && cd "${CARGO_TARGET_DIR:-
 printf '%s /root/target rw\n' "$out" >"$room/mounts"
 {
     echo CARGO_TARGET_DIR=/root/target
+    # -Zbuild-std is not stable.
+    echo RUSTC_BOOTSTRAP=1
     echo CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
 } >>"$room/environment"
+# Without --locked: the lists of the standard library's own crates are Debian's affair.
+cargo="--release --target $triple -Zbuild-std=std,panic_unwind"
 case $step in
-check) echo "cargo check --release --locked --target $triple" >"$room/commands" ;;
-build) printf '%s\n' "cargo build --release --locked --target $triple" 'scripts/package-windows.sh' >"$room/commands" ;;
-test)
-    printf '%s\n' "cargo build --release --locked --target $triple" 'scripts/package-windows.sh' \
-        'scripts/test-windows.sh' >"$room/commands"
-    ;;
-esac
+check) echo "cargo check $cargo" ;;
+build) printf '%s\n' "cargo build $cargo" 'scripts/package-windows.sh' ;;
+test) printf '%s\n' "cargo build $cargo" 'scripts/package-windows.sh' 'scripts/test-windows.sh' ;;
+esac >"$room/commands"
 say "In a room of Debian unstable:"
 run_in_room "$room" "$tools"
 [ "$step" = check ] || ls -l "$out"/*.zip
