@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use progression_boost::settings::DynamicRules;
-use progression_boost::settings::dynamic::{Rules, SceneFacts};
+use progression_boost::settings::dynamic::{Named, Rules, SceneFacts};
+use progression_boost::settings::{DynamicRules, Request, Typed, resolve};
 
 /// Scene 7: frames 100 to 104 with luma statistics easy to reckon with.
 fn facts() -> SceneFacts {
@@ -102,7 +102,8 @@ fn each_rule_returns_its_kind() {
         final_params: Some("params + if crf < 20 { ` --sharpness '1'` } else { `` }".to_owned()),
         probing_params: Some("`--tune 2`".to_owned()),
         photon_noise: Some("if luma_average < 0.5 { 8 }".to_owned()),
-        encoder: Some("if end_frame < 200 { `svt-av1` }".to_owned()),
+        encoder: Some("if end_frame < 200 { `x265` }".to_owned()),
+        probing_encoder: Some("if end_frame < 200 { `/opt/svt` }".to_owned()),
     })
     .unwrap();
     let list = ["--tune".to_owned(), "a b".to_owned()];
@@ -112,10 +113,35 @@ fn each_rule_returns_its_kind() {
     assert_eq!(rules.final_params(&facts(), 20.0, &list).unwrap(), list);
     assert_eq!(rules.probing_params(&facts(), 24.0, &list).unwrap(), ["--tune", "2"]);
     assert_eq!(rules.photon_noise(&facts(), 24.0, None).unwrap(), Some(8));
-    assert_eq!(rules.encoder(&facts(), 24.0).unwrap(), Some("svt_av1"));
+    assert_eq!(rules.encoder(&facts(), 24.0).unwrap(), Some(Named::Av1an("x265")));
+    assert_eq!(rules.probing_encoder(&facts()).unwrap(), Some(Named::Svt("/opt/svt".to_owned())));
     let later = SceneFacts::new::<f64, f64>(8, 300..301, &[0.9], &[1.0], &[2.0], &[0.0]);
     assert_eq!(rules.photon_noise(&later, 24.0, Some(4)).unwrap(), None);
     assert_eq!(rules.encoder(&later, 24.0).unwrap(), None);
+    assert_eq!(rules.probing_encoder(&later).unwrap(), None);
+}
+
+#[test]
+fn an_encoder_is_an_entry_a_path_or_one_of_av1an() {
+    let request = Request {
+        typed: vec![
+            Typed::set("encoders.hdr.program=/opt/hdr"),
+            Typed::set(
+                "dynamic.encoder=if crf < 20.0 { `hdr` } else if crf < 30.0 { `svt-av1` } else { `hdrr` }",
+            ),
+            Typed::set("dynamic.probing_encoder=`x265`"),
+        ],
+        ..Request::default()
+    };
+    let rules = Rules::of(&resolve(&request).unwrap().base).unwrap();
+    assert_eq!(rules.encoder(&facts(), 10.0).unwrap(), Some(Named::Svt("hdr".to_owned())));
+    // The zone's own.
+    assert_eq!(rules.encoder(&facts(), 25.0).unwrap(), None);
+    let error = rules.encoder(&facts(), 40.0).unwrap_err().to_string();
+    assert!(error.contains("must be one of hdr, aom, ") && error.contains("the path of"), "{error}");
+    // Others than SVT-AV1 make no probes.
+    let error = rules.probing_encoder(&facts()).unwrap_err().to_string();
+    assert!(error.contains("must be one of hdr, svt-av1, the path of"), "{error}");
 }
 
 #[test]
@@ -133,6 +159,7 @@ fn wrong_results_name_scene_key_and_expression() {
         probing_params: Some("`--film-grain 8`".to_owned()),
         photon_noise: Some("400".to_owned()),
         encoder: Some("`libaom`".to_owned()),
+        probing_encoder: None,
     })
     .unwrap();
     let text = |result: anyhow::Result<()>| result.unwrap_err().to_string();

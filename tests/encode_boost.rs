@@ -123,6 +123,32 @@ fn the_file_is_what_its_scenes_file_makes_by_itself() {
 }
 
 #[test]
+fn chunks_come_from_the_script_and_are_measured_against_it_where_probes_have_a_stand_in() {
+    let run = Run::new(Svt::V4_2);
+    let script = std::fs::read_to_string(run.path("clip.vpy")).unwrap();
+    let brighter = script.replace("clip.set_output()", "clip.std.Expr(['x 12 +', '']).set_output()");
+    std::fs::write(run.path("bright.vpy"), brighter).unwrap();
+    run.run(&["--probe-input", "bright.vpy", "--events", "events"]).ok();
+    let scores: Vec<f64> = run
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "chunk_score")
+        .map(|event| event["score"].as_f64().unwrap())
+        .collect();
+    // 12 levels of luma between the two would cost far more.
+    assert!(scores.len() >= 5 && scores.iter().all(|score| *score > 70.0), "{scores:?}");
+    let (boosted, _) = run.result();
+    let mut plain = common::program(run.folder.path());
+    plain.args(["encode", "clip.vpy", "-o", "plain.mkv", "--scenes", "out.scenes.json"]);
+    plain.args(["--min-chunk-length", "1", "--temp", "plain", "--encoder-path"]).arg(&run.encoder);
+    Ended::of(&plain.output().unwrap()).ok();
+    assert_eq!(packets(&run.path("plain.mkv")), boosted);
+    std::fs::write(run.path("short.vpy"), script.replace("clip.set_output()", "clip[:90].set_output()"))
+        .unwrap();
+    run.run(&["--probe-input", "short.vpy"]).failed(1, &["short.vpy", "90 frames", "202 frames"]);
+}
+
+#[test]
 fn the_chunks_of_pilots_come_first_and_order_is_of_no_matter() {
     let run = Run::new(Svt::V4_2);
     let said = run.run(&["--max-parallel-encodes", "3", "--events", "events"]).ok();

@@ -3,6 +3,7 @@
 //! the original (`tests/data/golden/pb2025.json`).
 
 use progression_boost::analysis::LumaStats;
+use progression_boost::analysis::first_pass::runs;
 use progression_boost::model::reference::FIRST_CRF;
 use progression_boost::model::{
     Goal, How, Kind, Learned, Model, Next, Presets, Role, Scored, panning, round_crf,
@@ -292,5 +293,35 @@ fn scenes_are_solved_exactly_and_pans_with_an_easier_target() {
             (path, _) => panic!("{name}: {path}"),
         };
         assert_eq!(answer.how, how, "{name}");
+    }
+}
+
+#[derive(Deserialize)]
+struct Watched {
+    zone: (usize, usize),
+    logs: Vec<Log>,
+    /// From the zone's start.
+    cuts: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    part: String,
+    lines: Vec<String>,
+}
+
+#[test]
+fn what_x264_wrote_is_read_exactly() {
+    for case in golden::<Watched>("x264", 2) {
+        let (start, end) = case.zone;
+        let (runs, mut cuts) = (runs(start..end), Vec::new());
+        assert_eq!(runs.len(), case.logs.len());
+        for (run, log) in runs.iter().zip(&case.logs) {
+            assert_eq!(run.frames.start > start, log.part == "right", "{start}");
+            cuts.extend(run.cuts(&log.lines.join("\n")).unwrap().into_iter().map(|frame| frame - start));
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        assert_eq!(cuts, case.cuts);
     }
 }

@@ -15,7 +15,7 @@ const ADAPTIVE: Adaptive =
     Adaptive { first_crf: Some(24.0), tolerance: 1.5, quarter_steps: true, expected_factor: 1.0 };
 const MODEL: Model = Model { goal: GOAL, kind: Kind::Adaptive(ADAPTIVE), ease: 0.0 };
 const SLOPES: Slopes = Slopes { typical: 0.5, low: 0.25, high: 1.0 };
-const LESSONS: Lessons = Lessons { slopes: SLOPES, start: 27.1 };
+const LESSONS: Lessons = Lessons { slopes: SLOPES, start: 27.1, spread: 0.06 };
 const PRESETS: Presets = Presets { probing: 7, final_: 2 };
 /// A final encode like the probes: there is nothing to correct by.
 const SAME: Presets = Presets { probing: 7, final_: 7 };
@@ -346,7 +346,7 @@ proptest! {
     ) {
         let pilots: Vec<_> = pilots.iter().map(|pilot| scored(&goal, pilot)).collect();
         let lessons = model(goal, true).learn(&pilots).unwrap();
-        let Lessons { slopes, start } = lessons;
+        let Lessons { slopes, start, .. } = lessons;
         prop_assert!(0.0 < slopes.low && slopes.low < slopes.typical && slopes.typical < slopes.high);
         prop_assert!((goal.min_crf - 0.125..=goal.max_crf + 0.125).contains(&start), "{start}");
         for factors in [&[][..], &[factor]] {

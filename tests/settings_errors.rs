@@ -81,7 +81,7 @@ fn unknown_keys_are_answered_with_the_nearest() {
     assert_eq!(
         problem_of("[banana]\nx = 1\n"),
         "1:2 banana is not a section or key; the sections are source, scenes, encoder, metric, model, \
-         character, final, dynamic, zones"
+         character, final, dynamic, encoders, zones"
     );
     assert_eq!(
         problem_of("[encoder.params.psyx]\nfinal = \"\"\n"),
@@ -199,8 +199,8 @@ fn contradicting_keys_are_found_where_the_last_was_written() {
         ),
         (
             "[model]\ncalibrate = 2\n[dynamic]\nencoder = \"\\\"x265\\\"\"\n",
-            "4:11 model.calibrate 2: must be 0 with dynamic.encoder, because probes are compared with the \
-             final encode of the same encoder",
+            "4:11 model.calibrate 2: must be 0 where dynamic.encoder and dynamic.probing_encoder are not the \
+             same, because probes are compared with the final encode of the same encoder",
         ),
         (
             "[metric.frames]\nhighest_diff_frames = 0\nupper_bracket_frames = 0\n\

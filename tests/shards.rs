@@ -122,6 +122,26 @@ fn probes(plan: &Path) -> usize {
 }
 
 #[test]
+fn a_plan_keeps_the_stand_in_for_its_script() {
+    let share = Share::new();
+    let script = std::fs::read_to_string(share.path("clip.vpy")).unwrap();
+    let soft = script.replace("clip.set_output()", "clip.std.BoxBlur(hradius=2, vradius=2).set_output()");
+    std::fs::write(share.path("soft.vpy"), soft).unwrap();
+    let plain = share.boost(&USUAL);
+    let words = [&USUAL[..], &["--probe-input", "soft.vpy"]].concat();
+    let one = share.boost(&words);
+    assert_ne!(one, plain);
+    share.plan(&words).ok();
+    share.shard("clip.plan", "1/2").ok();
+    share.shard("clip.plan", "2/2").ok();
+    assert_eq!(share.merged("clip.plan"), one);
+    let short = script.replace("clip.set_output()", "clip[:90].set_output()");
+    std::fs::write(share.path("short.vpy"), short).unwrap();
+    let refused = share.plan(&["--force", "--probe-input", "short.vpy"]);
+    refused.failed(1, &["short.vpy", "90 frames", "240 frames"]);
+}
+
+#[test]
 fn any_number_of_shards_writes_what_one_machine_writes() {
     let share = Share::new();
     for (words, counts) in [(&CALIBRATED[..], &[1, 3, 8][..]), (&USUAL, &[3])] {

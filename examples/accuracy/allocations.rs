@@ -87,7 +87,8 @@ impl Bench {
     ) -> Result<Allocation> {
         let metric = self.metric()?;
         let (mean, sd, p5) = spread(metric, frames);
-        let scores = judged.scenes.iter().map(|scene| Yardstick::mean(metric).pooled(&frames[scene.start..scene.end]));
+        let scores =
+            judged.scenes.iter().map(|scene| Yardstick::mean(metric).pooled(&frames[scene.start..scene.end]));
         let worse = if metric.higher_is_better() { f64::min } else { f64::max };
         let worst_scene = scores.reduce(worse).context("no scenes")?;
         Ok(Allocation { clip: clip.name.clone(), name, bytes, mean, sd, p5, worst_scene })

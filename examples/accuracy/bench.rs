@@ -78,7 +78,9 @@ impl Bench {
         typed.push(Typed::set(&format!("encoder.probing_preset={}", self.options.probing)));
         typed.push(Typed::set(&format!("encoder.final_preset={}", self.options.last)));
         typed.push(Typed::set(&format!("metric.target={}", self.options.target)));
-        typed.extend(self.options.tail_weight.map(|weight| Typed::set(&format!("metric.tail_weight={weight}"))));
+        typed.extend(
+            self.options.tail_weight.map(|weight| Typed::set(&format!("metric.tail_weight={weight}"))),
+        );
         let sets = args.iter().zip(args.iter().skip(1)).filter(|(flag, _)| *flag == "--set");
         typed.extend(sets.map(|(_, set)| Typed::set(set)));
         settings::resolve(&settings::Request {

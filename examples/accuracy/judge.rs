@@ -25,7 +25,9 @@ impl Yardstick {
         match settings.pooling {
             Pooling::Mean => Ok(Self { metric, tail: settings.tail }),
             Pooling::Worst => Ok(Self { metric, tail: Tail { weight: 1.0, share: 0.0 } }),
-            other => bail!("pooling {other:?} has no value over all frames; give a preset with mean or worst"),
+            other => {
+                bail!("pooling {other:?} has no value over all frames; give a preset with mean or worst")
+            }
         }
     }
 
@@ -131,7 +133,8 @@ pub fn judge(
         mae: mean(&f64::abs),
         bias,
         sd: mean(&|error| (error - bias).powi(2)).sqrt(),
-        within: within(yardstick.metric, target).map(|limit| mean(&|error| f64::from(u8::from(error.abs() <= limit)))),
+        within: within(yardstick.metric, target)
+            .map(|limit| mean(&|error| f64::from(u8::from(error.abs() <= limit)))),
         clamped: scenes.len() - errors.len(),
         scenes,
         frames,
@@ -183,7 +186,9 @@ mod tests {
         let scene =
             |start, crf| Scene { start, end: start + 1, crf: Some(crf), score: f64::NAN, clamped: false };
         let scenes = vec![scene(0, 20.0), scene(1, 30.0), scene(2, 50.0)];
-        let judged = judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), scenes, vec![79.5, 77.0, 95.0]).unwrap();
+        let judged =
+            judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), scenes, vec![79.5, 77.0, 95.0])
+                .unwrap();
         assert_eq!((judged.clamped, judged.within), (1, [0.5, 0.5, 1.0]));
         assert!((judged.mae - 1.25).abs() < 1e-9 && (judged.bias - 0.25).abs() < 1e-9);
         assert!((judged.sd - 1.25).abs() < 1e-9);
@@ -192,7 +197,8 @@ mod tests {
     #[test]
     fn scores_of_another_length_are_refused() {
         let scene = Scene { start: 0, end: 3, crf: None, score: f64::NAN, clamped: false };
-        let error = judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), vec![scene], vec![80.0]).unwrap_err();
+        let error =
+            judge(Yardstick::mean(Metric::Ssimu2), 78.0, (8.0, 50.0), vec![scene], vec![80.0]).unwrap_err();
         assert_eq!(error.to_string(), "scenes of 3 frames, 1 were scored");
     }
 }

@@ -83,8 +83,14 @@ fn packet(picture: &Picture, crf: u32) -> Result<Vec<u8>> {
 pub fn run() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.first().map(String::as_str) {
-        Some("--version") => return Ok(println!("SVT-AV1 v4.2.0 (release)")),
-        Some("--help") => return Ok(print!("{HELP}")),
+        Some("--version") => {
+            println!("SVT-AV1 v4.2.0 (release)");
+            return Ok(());
+        }
+        Some("--help") => {
+            print!("{HELP}");
+            return Ok(());
+        }
         _ => {}
     }
     let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1));

@@ -70,6 +70,10 @@ pub struct BoostArgs {
     #[arg(long, value_name = "FILE", requires = "boost", hide_short_help = true)]
     analysis_input: Option<PathBuf>,
 
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE", requires = "boost", hide_short_help = true)]
+    probe_input: Option<PathBuf>,
+
     /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
     #[arg(long, value_name = "SIZE", requires = "boost", value_parser = parse_memory, hide_short_help = true)]
     memory: Option<u64>,
@@ -92,8 +96,12 @@ impl BoostArgs {
 
     /// Says which files are read.
     pub fn reads(&self, script: &InputArgs, files: &mut Files) {
-        if let Some(other) = &self.analysis_input {
-            script.reads("--analysis-input", other, files);
+        for (option, other) in
+            [("--analysis-input", &self.analysis_input), ("--probe-input", &self.probe_input)]
+        {
+            if let Some(other) = other {
+                script.reads(option, other, files);
+            }
         }
         files.reads("--boost", &self.boost.as_ref().map(PathBuf::from));
         // It is read, too, and nothing but what was learned is replaced.
@@ -122,7 +130,7 @@ impl BoostArgs {
             input: encode.input.clone(),
             open: OpenOptions { provider: settings.source.provider, ..open },
             analysis_input: self.analysis_input,
-            probe_input: None,
+            probe_input: self.probe_input,
             output: scenes,
             folder: encode.work.join("probing"),
             settings,

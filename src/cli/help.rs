@@ -96,6 +96,12 @@ pub const STATUS: &str = with_exit_codes!(
 "
 );
 
+pub const SVT_SHIM: &str = with_exit_codes!(
+    "  progression-boost svt-shim shim
+  PATH=\"$PWD/shim:$PATH\" av1an -i ep01.vpy -o ep01.mkv --scenes ep01.scenes.json --encoder svt-av1
+"
+);
+
 pub const COMPLETIONS: &str = with_exit_codes!(
     "  progression-boost completions bash > ~/.local/share/bash-completion/completions/progression-boost
   progression-boost completions zsh > ~/.zfunc/_progression-boost

@@ -23,6 +23,7 @@ mod roi;
 mod scenes;
 mod shards;
 mod status;
+mod svt_shim;
 mod verify;
 mod version;
 mod words;
@@ -42,6 +43,7 @@ use crate::score;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+use crate::support::job;
 use crate::support::signals::stop_on_request;
 
 use files::{Files, Kind};
@@ -98,6 +100,8 @@ enum Command {
     Roi(roi::RoiArgs),
     /// Tell how far a run is, from outside
     Status(status::StatusArgs),
+    /// Let av1an use several forks of SVT-AV1 in one encode
+    SvtShim(svt_shim::SvtShimArgs),
     /// Print completions for a shell
     Completions(generate::CompletionsArgs),
     /// Write manual pages
@@ -233,7 +237,11 @@ pub fn main() -> ExitCode {
 
 /// [`main`] with `metric` instead of our own back ends.
 pub fn main_with(metric: score::Opener) -> ExitCode {
+    if let Some(code) = svt_shim::stand_in() {
+        return code;
+    }
     heap::share();
+    job::take_children_along();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let near = cli.script_folder();
     let (began, notify) = (Instant::now(), cli.common.notify.clone());
@@ -301,6 +309,7 @@ fn run(cli: Cli, metric: score::Opener, events: &Events, cancel: &Cancel) -> Res
         Some(Command::Models(args)) => models::run(&args, out),
         Some(Command::Roi(args)) => roi::run(&args, out),
         Some(Command::Status(args)) => status::run(&args, out),
+        Some(Command::SvtShim(args)) => svt_shim::run(&args, out),
         Some(Command::Completions(args)) => generate::completions(&args, Cli::command(), out),
         Some(Command::Man(args)) => generate::man(&args, Cli::command(), out),
         Some(Command::Report(args)) => report::run(&args, out, events, cancel),

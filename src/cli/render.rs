@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::STDOUT;
 use super::out::{Lines, tell};
 use crate::support::events::{Event, Events};
+use crate::support::pace::Pace;
 
 /// Without a terminal a stage says how far it is at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -28,6 +29,7 @@ struct State {
     quiet: bool,
     bars: Option<MultiProgress>,
     stages: HashMap<&'static str, Shown>,
+    pace: Pace,
     json: Option<Lines>,
     started: Instant,
 }
@@ -66,6 +68,7 @@ impl Renderer {
             quiet,
             bars,
             stages: HashMap::new(),
+            pace: Pace::default(),
             json: json.map(Lines::new),
             started: Instant::now(),
         }))))
@@ -97,6 +100,7 @@ impl Renderer {
 impl State {
     fn show(&mut self, event: &Event) {
         self.write_json(event);
+        self.pace.hear(event);
         match event {
             Event::StageStarted { stage, total, unit } => self.open(stage, *total, unit),
             Event::StageProgress { stage, done } => self.progress(stage, *done),
@@ -148,7 +152,7 @@ impl State {
             Event::Note { text } => self.detail(0, text),
             Event::Detail { text } => self.detail(1, text),
             Event::Warning { text } => self.line(&format!("warning: {text}")),
-            Event::Result { .. } => {}
+            Event::Result { .. } | Event::StageWork { .. } => {}
         }
     }
 
@@ -204,20 +208,23 @@ impl State {
 
     fn progress(&mut self, stage: &str, done: u64) {
         let quiet = self.quiet;
+        let left = self.pace.left(stage);
         let Some(shown) = self.stages.get_mut(stage) else { return };
         if let Some(bar) = &shown.bar {
+            bar.set_message(shown.message(left));
             bar.set_position(done);
         } else if !quiet && shown.last_line.elapsed() >= LINE_EVERY {
             shown.last_line = Instant::now();
-            tell(&format!("{stage}: {}", how_far(done, shown)));
+            tell(&format!("{stage}: {}", how_far(done, shown, left)));
         }
     }
 
     fn estimate(&mut self, stage: &str, bytes: u64) {
+        let left = self.pace.left(stage);
         let Some(shown) = self.stages.get_mut(stage) else { return };
         shown.estimate = format!(", about {} in all", HumanBytes(bytes));
         if let Some(bar) = &shown.bar {
-            bar.set_message(format!("{}{}", shown.unit, shown.estimate));
+            bar.set_message(shown.message(left));
         }
     }
 
@@ -230,6 +237,16 @@ impl State {
     }
 }
 
+impl Shown {
+    /// What stands beside a bar.
+    fn message(&self, left: Option<f64>) -> String {
+        let left = left.filter(|_| self.total > 0).map_or_else(String::new, |left| {
+            format!(", {} left", HumanDuration(Duration::from_secs_f64(left)))
+        });
+        format!("{}{}{left}", self.unit, self.estimate)
+    }
+}
+
 /// An encode that is measured, in words.
 fn encode_name(probe: usize, calibration: bool) -> String {
     if calibration { "calibration".to_owned() } else { format!("probe {}", probe + 1) }
@@ -239,19 +256,19 @@ fn style(total: u64) -> ProgressStyle {
     let template = if total == 0 {
         "{prefix:>16} {spinner} {pos} {msg}, {per_sec}, {elapsed}"
     } else {
-        "{prefix:>16} [{bar:30}] {pos}/{len} {msg}, {per_sec}, {eta} left"
+        "{prefix:>16} [{bar:30}] {pos}/{len} {msg}, {per_sec}"
     };
     ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ")
 }
 
 /// Done, rate and time left in words, for logs without bars.
-fn how_far(done: u64, shown: &Shown) -> String {
+fn how_far(done: u64, shown: &Shown, left: Option<f64>) -> String {
     let elapsed = shown.started.elapsed().as_secs_f64();
     let rate = done as f64 / elapsed.max(1e-9);
     if shown.total == 0 {
         return format!("{done} {}, {rate:.1} a second", shown.unit);
     }
-    let left = shown.total.saturating_sub(done) as f64 / rate.max(1e-9);
+    let left = left.map_or_else(String::new, |left| format!(", {left:.0} s left"));
     let Shown { total, unit, estimate, .. } = shown;
-    format!("{done}/{total} {unit}, {rate:.1} a second, {left:.0} s left{estimate}")
+    format!("{done}/{total} {unit}, {rate:.1} a second{left}{estimate}")
 }

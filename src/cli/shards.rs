@@ -59,6 +59,10 @@ pub struct PlanArgs {
     #[arg(long, value_name = "FILE")]
     analysis_input: Option<PathBuf>,
 
+    /// Fast stand-in for the input, with like frames: probes are encoded from it and measured against it
+    #[arg(long, value_name = "FILE")]
+    probe_input: Option<PathBuf>,
+
     /// Make a plan anew, perhaps with other settings, and keep what fits it of what is finished
     #[arg(long)]
     resume: bool,
@@ -230,7 +234,11 @@ pub fn plan(args: &PlanArgs, out: &mut dyn Write, events: &Events, cancel: &Canc
     let mut files = args.files();
     files.reads("scenes.input_scenes", &settings.base.scenes.input_scenes);
     files.check()?;
-    let of_one = [("--scenes", args.scenes.is_some()), ("--analysis-input", args.analysis_input.is_some())];
+    let of_one = [
+        ("--scenes", args.scenes.is_some()),
+        ("--analysis-input", args.analysis_input.is_some()),
+        ("--probe-input", args.probe_input.is_some()),
+    ];
     if let Some((option, _)) = of_one.iter().find(|(_, given)| *given && args.inputs.len() > 1) {
         bail!(Usage(format!("{option} names one file, and every input has its own: leave it out")));
     }
@@ -303,7 +311,7 @@ impl PlanArgs {
             output: self.scenes(input),
             input: input.to_path_buf(),
             analysis_input: self.analysis_input.clone(),
-            probe_input: None,
+            probe_input: self.probe_input.clone(),
             settings: settings.clone(),
             metric: score::open,
             segmentation: Options { device: self.character_device, ..Options::default() },
@@ -324,8 +332,12 @@ impl PlanArgs {
             self.script.reads("the input", input, &mut files);
             files.writes("--scenes", [&self.scenes(input)], Kind::Scenes);
         }
-        if let Some(other) = &self.analysis_input {
-            self.script.reads("--analysis-input", other, &mut files);
+        for (option, other) in
+            [("--analysis-input", &self.analysis_input), ("--probe-input", &self.probe_input)]
+        {
+            if let Some(other) = other {
+                self.script.reads(option, other, &mut files);
+            }
         }
         self.preset.reads(&mut files);
         files.writes("--learned", &self.learned, Kind::Guarded);

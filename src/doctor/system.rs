@@ -23,6 +23,8 @@ pub struct System {
     /// Such as `Debian GNU/Linux 13 (trixie)`.
     pub name: String,
     pub packages: Packages,
+    /// `sudo` is there; a minimal system of root's has none.
+    pub sudo: bool,
     pub cpus: usize,
     /// Bytes.
     pub memory: u64,
@@ -37,7 +39,8 @@ impl System {
         let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
         let name = field(&release, "PRETTY_NAME")
             .unwrap_or_else(|| format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH));
-        Self { name, packages: packages(&release), cpus: crate::support::machine::cpus(), memory }
+        let (packages, sudo) = (packages(&release), which::which("sudo").is_ok());
+        Self { name, packages, sudo, cpus: crate::support::machine::cpus(), memory }
     }
 }
 

@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_told_with_what_to_type() {
-        let system = System { name: "Debian".into(), packages: Packages::Apt, cpus: 2, memory: 8 << 30 };
+        let system =
+            System { name: "Debian".into(), packages: Packages::Apt, sudo: true, cpus: 2, memory: 8 << 30 };
         let mut svt = Check::of("encoder.svt-av1", State::Missing, "");
         svt.fix = vec!["$ sudo apt install svt-av1".to_owned()];
         let checks = vec![

@@ -21,6 +21,7 @@ mod recipe;
 mod run;
 mod scenes;
 mod share;
+mod tools;
 pub mod work;
 mod workshop;
 

@@ -10,9 +10,10 @@ use anyhow::{Error, Result, bail};
 
 use super::plan::Chunk;
 use super::recipe::Recipe;
+use super::tools::Tools;
 use super::work::{Finished, WorkFolder};
 use crate::dispatch::crew::Crew;
-use crate::encoder::{EncodeError, Encoded, Program, Stream, encode_stream, y4m};
+use crate::encoder::{EncodeError, Encoded, Stream, encode_stream, y4m};
 use crate::source::{Clip, Frames};
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
@@ -40,7 +41,7 @@ pub struct Job {
 /// What all jobs share.
 pub struct Shop<'a> {
     pub recipes: &'a [Recipe],
-    pub tools: &'a [Program],
+    pub tools: &'a Tools,
     pub work: &'a WorkFolder,
     pub format: y4m::Format,
     pub full_range: bool,
@@ -190,9 +191,7 @@ impl Board<'_> {
     fn encode(&self, job: &Job, clip: &Clip, counted: &AtomicUsize) -> Result<Encoded> {
         let shop = self.shop;
         let recipe = &shop.recipes[job.chunk.recipe];
-        let Some(tool) = shop.tools.iter().find(|tool| tool.coder() == recipe.coder) else {
-            bail!("the encoder of chunk {} was not opened", job.number)
-        };
+        let tool = shop.tools.of(recipe)?;
         let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let output = shop.work.encode_to(&job.file);
         let plain = tool.stream(&words, shop.format, &output);

@@ -1,17 +1,18 @@
 //! What each scene is encoded with, complete and checked against the encoders.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
 use super::grain::Grain;
 use super::plan::Chunk;
+use super::tools::{Tools, Wanted};
 use super::{Request, presets};
 use crate::encoder::Program;
 use crate::formats::scenes_json::{SceneEntry, ZoneOverrides};
-use crate::options::{Coder, Options, Origin, Use, reserved};
+use crate::options::{Coder, Options, Origin, PROGRAM_MARK, Use, reserved};
 use crate::settings;
 use crate::source::{ClipInfo, ColorInfo, UNSPECIFIED};
 use crate::support::cancel::Cancel;
@@ -33,6 +34,8 @@ const NOT_TRIED: [&str; 4] = ["--crf", "--cq-level", "--roi-map-file", "--fgs-ta
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Recipe {
     pub coder: Coder,
+    /// The program that the scene names, where that is not the usual one.
+    pub program: Option<PathBuf>,
     pub options: Options,
     /// Added as a table made for each chunk.
     pub grain: Option<Grain>,
@@ -54,20 +57,26 @@ impl Recipe {
         Ok(Fingerprint::of(&(self.coder, options.words(self.coder), &self.grain, files)))
     }
 
+    /// The encoder that it is for.
+    pub fn wanted(&self) -> Wanted {
+        (self.coder, self.program.clone())
+    }
+
     fn joinable(&self) -> bool {
         SCENE_FILES.iter().all(|name| self.options.get(name).is_none())
     }
 }
 
-/// The encoders that `scenes` need, with the one of scenes without overrides.
-pub fn coders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeSet<Coder>)> {
+/// The encoders that `scenes` need, with the kind of those of scenes without overrides.
+pub fn encoders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeSet<Wanted>)> {
     let named = scenes.iter().filter_map(|scene| scene.zone_overrides.as_ref());
-    let named: Vec<Coder> =
-        named.map(|overrides| Coder::from_av1an(&overrides.encoder)).collect::<Result<_>>()?;
-    let base = request.coder.or(named.first().copied()).unwrap_or(Coder::Aom);
-    let mut all: BTreeSet<Coder> = named.into_iter().collect();
-    if !all.is_empty() && !all.contains(&base) && scenes.iter().all(|scene| scene.zone_overrides.is_some()) {
-        let named: Vec<_> = all.iter().map(|coder| coder.name()).collect();
+    let named: Vec<Wanted> = named.map(wanted).collect::<Result<_>>()?;
+    let base = request.coder.or(named.first().map(|(coder, _)| *coder)).unwrap_or(Coder::Aom);
+    let mut all: BTreeSet<Wanted> = named.into_iter().collect();
+    let has_base = all.iter().any(|(coder, _)| *coder == base);
+    if !all.is_empty() && !has_base && scenes.iter().all(|scene| scene.zone_overrides.is_some()) {
+        let named: BTreeSet<_> = all.iter().map(|(coder, _)| coder.name()).collect();
+        let named: Vec<_> = named.into_iter().collect();
         bail!(
             "--encoder {}: all scenes of the file are for {}; leave the option out, or name scenes without \
              parameters of their own",
@@ -76,9 +85,22 @@ pub fn coders(request: &Request, scenes: &[SceneEntry]) -> Result<(Coder, BTreeS
         );
     }
     if all.is_empty() || scenes.iter().any(|scene| scene.zone_overrides.is_none()) {
-        all.insert(base);
+        all.insert((base, None));
     }
     Ok((base, all))
+}
+
+/// The encoder that a scene with overrides is for.
+fn wanted(overrides: &ZoneOverrides) -> Result<Wanted> {
+    let coder = Coder::from_av1an(&overrides.encoder)?;
+    let options = Options::parse(&overrides.video_params, Origin::User)?;
+    let program = options.value(PROGRAM_MARK).map(PathBuf::from);
+    ensure!(
+        program.is_none() || coder == Coder::SvtAv1,
+        "{PROGRAM_MARK} in video_params: is for scenes of svt_av1, this one is for {}",
+        overrides.encoder
+    );
+    Ok((coder, program))
 }
 
 /// What a run encodes with.
@@ -96,7 +118,7 @@ pub struct Resolved {
 pub struct Resolver<'a> {
     pub request: &'a Request,
     pub base: Coder,
-    pub tools: &'a [Program],
+    pub tools: &'a Tools,
     /// Of the clip as it is encoded.
     pub info: &'a ClipInfo,
     pub color: &'a ColorInfo,
@@ -134,7 +156,7 @@ impl Resolver<'_> {
     /// encoder counts time from its chunk's start, so that none may have it whole.
     fn grain(&self) -> Result<BTreeMap<Coder, Grain>> {
         let mut found = BTreeMap::new();
-        for coder in self.tools.iter().map(Program::coder) {
+        for coder in self.tools.all().iter().map(|tool| tool.coder()) {
             let given = self.request.params.value(coder.table_option()).map(Path::new);
             if let Some(path) = self.request.grain_table.as_deref().or(given) {
                 found.insert(coder, Grain::read(path)?);
@@ -143,16 +165,12 @@ impl Resolver<'_> {
         Ok(found)
     }
 
-    fn tool(&self, coder: Coder) -> Result<&Program> {
-        self.tools.iter().find(|tool| tool.coder() == coder).context("the encoder was not opened")
-    }
-
     /// The recipe of scenes that have no parameters of their own.
     fn plain(&self) -> Result<Recipe> {
         let request = self.request;
-        let tool = self.tool(self.base)?;
+        let tool = self.tools.get(&(self.base, None))?;
         let mut options = Options::default();
-        if let Program::SvtAv1(encoder) = tool {
+        if let Program::SvtAv1(encoder) = &*tool {
             let preset = settings::resolve(&settings::Request::default())?.base;
             if let Some(params) = preset.encoder.params.get(&encoder.identity.family) {
                 options.overlay(&Options::parse(&params.final_, Origin::Ours)?);
@@ -166,24 +184,25 @@ impl Resolver<'_> {
         let table = self.base.table_option();
         let grain = options.value(table).map(|path| Grain::read(Path::new(path))).transpose()?;
         options.remove(table);
-        Ok(Recipe { coder: self.base, options, grain })
+        Ok(Recipe { coder: self.base, program: None, options, grain })
     }
 
     fn of_scene(&self, overrides: &ZoneOverrides) -> Result<Recipe> {
-        let coder = Coder::from_av1an(&overrides.encoder)?;
-        let options = Options::parse(&overrides.video_params, Origin::User)?;
+        let (coder, program) = wanted(overrides)?;
+        let mut options = Options::parse(&overrides.video_params, Origin::User)?;
+        options.remove(PROGRAM_MARK);
         reserved::check(coder, Use::Scenes, &options).context("video_params")?;
         if let Some(path) = options.get("--roi-map-file").and_then(|option| option.value.as_deref()) {
             ensure!(Path::new(path).is_file(), "the ROI map {path} is not there");
         }
-        Ok(Recipe { coder, options, grain: Grain::photon(overrides, self.info, self.color)? })
+        Ok(Recipe { coder, program, options, grain: Grain::photon(overrides, self.info, self.color)? })
     }
 
     /// Adds what every recipe gets, drops what of ours the encoder does not know.
     fn finish(&self, mut recipe: Recipe, grain: Option<&Grain>, told: &mut Told) -> Result<Recipe> {
         let request = self.request;
         let coder = recipe.coder;
-        let tool = self.tool(coder)?;
+        let tool = self.tools.of(&recipe)?;
         let options = &mut recipe.options;
         if request.noise > 0 {
             options.set(coder.noise_option(), Some(request.noise.to_string()), Origin::User);
@@ -259,7 +278,7 @@ impl Told {
 }
 
 /// Encodes a few blank frames with every recipe that differs in more than its quality.
-pub fn try_out(recipes: &[Recipe], tools: &[Program], bits: u8, cancel: &Cancel) -> Result<()> {
+pub fn try_out(recipes: &[Recipe], tools: &Tools, bits: u8, cancel: &Cancel) -> Result<()> {
     let mut tried: Vec<Recipe> = Vec::new();
     for recipe in recipes {
         let mut like = recipe.clone();
@@ -274,8 +293,7 @@ pub fn try_out(recipes: &[Recipe], tools: &[Program], bits: u8, cancel: &Cancel)
         for name in SCENE_FILES {
             options.remove(name);
         }
-        let tool = tools.iter().find(|tool| tool.coder() == recipe.coder);
-        tool.context("the encoder was not opened")?.try_out(&options, bits, cancel)?;
+        tools.of(recipe)?.try_out(&options, bits, cancel)?;
         tried.push(like);
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! A run from the input to the checked Matroska file.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,13 +12,13 @@ use super::queue::{self, Done, Job, Shop};
 use super::recipe::{self, Recipe, Resolved, Resolver};
 use super::scenes;
 use super::share::{self, Part, Share, ShareOutcome};
+use super::tools::Tools;
 use super::work::WorkFolder;
 use super::{Outcome, Request};
 use crate::dispatch::crew::{self, Crew};
-use crate::encoder::{Program, y4m};
+use crate::encoder::y4m;
 use crate::formats::matroska::Contents;
 use crate::formats::scenes_json::SceneEntry;
-use crate::options::Coder;
 use crate::source::{self, Clip, ClipInfo, ColorInfo, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
@@ -105,17 +104,6 @@ impl Input {
     }
 }
 
-fn open_tools(
-    request: &Request,
-    base: Coder,
-    coders: &BTreeSet<Coder>,
-    work: &WorkFolder,
-    cancel: &Cancel,
-) -> Result<Vec<Program>> {
-    let program = |coder| request.program.as_deref().filter(|_| coder == base);
-    coders.iter().map(|&coder| Program::open(coder, program(coder), work.path(), cancel)).collect()
-}
-
 /// Options that have no effect when every scene brings its own parameters.
 fn warn_about_unused(request: &Request, scenes: &[SceneEntry], events: &Events) {
     if scenes.iter().any(|scene| scene.zone_overrides.is_none()) {
@@ -135,7 +123,7 @@ struct Run<'a> {
     request: &'a Request,
     input: Input,
     work: WorkFolder,
-    tools: Vec<Program>,
+    tools: Tools,
     resolved: Resolved,
     events: &'a Events,
     cancel: &'a Cancel,
@@ -154,9 +142,11 @@ impl<'a> Run<'a> {
         let input = Input::open(request, &work, events)?;
         events.note(request.scenes.describe());
         let found = scenes::find(&request.scenes, &input.clip, &input.key, &work, events, cancel)?;
-        let (base, coders) = recipe::coders(request, &found)?;
-        let tools = open_tools(request, base, &coders, &work, cancel)?;
-        for tool in &tools {
+        let (base, wanted) = recipe::encoders(request, &found)?;
+        let usual = request.program.clone().map(|program| (base, program));
+        let tools = Tools::new(usual, work.path(), cancel);
+        for wanted in &wanted {
+            let tool = tools.get(wanted)?;
             tool.check_size(input.info().width, input.info().height)?;
             events.note(format!("encoding with {}", tool.version()));
         }
@@ -175,7 +165,8 @@ impl<'a> Run<'a> {
 
     /// The chunks that are made here, once all machines agree on all of them.
     fn shared_out(&self, share: &Share, jobs: Vec<Job>) -> Result<Vec<Job>> {
-        let with: Vec<&str> = self.tools.iter().map(Program::version).collect();
+        let tools = self.tools.all();
+        let with: Vec<&str> = tools.iter().map(|tool| tool.version()).collect();
         let options = self.request.describe();
         share::agree(self.work.path(), &jobs, format!("{}, {options}", with.join(" and ")))?;
         let Part::Shard(shard) = share.part else {
@@ -239,15 +230,14 @@ impl<'a> Run<'a> {
         let keys: Vec<Fingerprint> = self.resolved.recipes.iter().map(Recipe::key).collect::<Result<_>>()?;
         let color = self.input.color()?;
         let job = |(number, chunk): (usize, super::plan::Chunk)| {
-            let recipe = &self.resolved.recipes[chunk.recipe];
-            let version = self.tools.iter().find(|tool| tool.coder() == recipe.coder).map(Program::version);
+            let made_by = self.tools.identity(&self.resolved.recipes[chunk.recipe])?;
             let parts =
-                (&self.input.key, &chunk.frames, &keys[chunk.recipe], version, self.request.bits, color);
+                (&self.input.key, &chunk.frames, &keys[chunk.recipe], made_by, self.request.bits, color);
             let key = Fingerprint::of(&parts);
             let file = self.work.chunk_file(&chunk, &key);
-            Job { number, chunk, key, file }
+            Ok(Job { number, chunk, key, file })
         };
-        Ok(chunks.into_iter().enumerate().map(job).collect())
+        chunks.into_iter().enumerate().map(job).collect()
     }
 
     fn parallel(&self, recipes: &[Recipe]) -> usize {

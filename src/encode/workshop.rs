@@ -11,6 +11,7 @@ use super::mux::Muxer;
 use super::plan::Chunk;
 use super::queue::words;
 use super::recipe::{Recipe, Resolver};
+use super::tools::Tools;
 use super::work::{Finished, WorkFolder};
 use super::{Outcome, Request};
 use crate::encoder::{Encoded, Encoder, Program, Stream, encode_stream, y4m};
@@ -31,7 +32,7 @@ pub struct Workshop {
     fps: (u32, u32),
     /// All that the clip's frames depend on.
     key: Fingerprint,
-    tools: [Program; 1],
+    tools: Tools,
     muxer: Muxer,
     work: WorkFolder,
 }
@@ -59,20 +60,27 @@ impl Order {
 
 impl Workshop {
     /// Opens the work folder of `request` for `clip`, which is encoded as it is and
-    /// whose frames depend on what `key` stands for. What `request` says of scenes and quality has no effect.
+    /// whose frames depend on what `key` stands for. What `request` says of scenes and quality
+    /// has no effect. `programs` are encoders that are open, by path, the usual one as `None`.
     pub fn open(
         request: Request,
         clip: &Clip,
         key: &Fingerprint,
-        encoder: Encoder,
+        programs: Vec<(Option<PathBuf>, Encoder)>,
         events: &Events,
+        cancel: &Cancel,
     ) -> Result<Self> {
         bind::check_paths(&request)?;
         let muxer = Muxer::find(request.muxer)?;
         let fps = bind::frame_rate(&request.input, clip.info())?;
         let work = WorkFolder::open(&request.work, request.earlier)?;
-        events.note(format!("encoding with {}, muxing with {}", encoder.identity.version, muxer.name()));
-        let tools = [Program::SvtAv1(encoder)];
+        let versions: Vec<&str> =
+            programs.iter().map(|(_, encoder)| encoder.identity.version.as_str()).collect();
+        events.note(format!("encoding with {}, muxing with {}", versions.join(" and "), muxer.name()));
+        let tools =
+            programs.into_iter().fold(Tools::new(None, work.path(), cancel), |tools, (path, encoder)| {
+                tools.with((Coder::SvtAv1, path), Program::SvtAv1(encoder))
+            });
         let (info, color, sample_aspect) =
             (clip.info().clone(), clip.color()?.clone(), clip.sample_aspect()?);
         Ok(Self { request, info, color, sample_aspect, fps, key: key.clone(), tools, muxer, work })
@@ -94,7 +102,8 @@ impl Workshop {
         let (Some(recipe), Some(chunk)) = (resolved.recipes.pop(), resolved.scenes.pop()) else {
             unreachable!("one scene has one recipe")
         };
-        let parts = (&self.key, &chunk.frames, recipe.key()?, self.tools[0].version(), self.request.bits);
+        let parts =
+            (&self.key, &chunk.frames, recipe.key()?, self.tools.identity(&recipe)?, self.request.bits);
         let key = Fingerprint::of(&(parts, &self.color));
         let file = self.work.chunk_file(&chunk, &key);
         Ok(Order { chunk, recipe, key, file })
@@ -134,7 +143,8 @@ impl Workshop {
             bits: self.request.bits,
             fps: self.fps,
         };
-        let plain = self.tools[0].stream(&words, format, &order.file);
+        let tool = self.tools.of(&order.recipe)?;
+        let plain = tool.stream(&words, format, &order.file);
         let full_range = self.color.is_full_range();
         let stream = Stream { full_range, stall: self.request.stall, nice: self.request.nice, ..plain };
         let encoded = encode_stream(&stream, frames, cancel, on_line)?;

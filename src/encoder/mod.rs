@@ -14,6 +14,7 @@ mod params;
 mod preflight;
 mod program;
 mod run;
+pub mod shim;
 mod trial;
 mod work;
 pub mod y4m;

@@ -318,7 +318,7 @@ impl PartialFile {
     }
 
     fn finish(self, output: &Path) -> Result<()> {
-        std::fs::rename(&self.path, output)
+        crate::support::atomic::rename(&self.path, output)
             .with_context(|| format!("cannot rename {} to {}", self.path.display(), output.display()))
     }
 }

@@ -2,6 +2,7 @@
 //! many are made as are needed.
 
 use super::curve::{Curve, reaches};
+use super::offset::SCENE;
 use super::slopes::between;
 use super::{Answer, Goal, How, Lessons, Next, Offset, Own, Role, Scored, Slopes, qstep, round_crf};
 use crate::support::statistics::median;
@@ -32,8 +33,12 @@ const APART_SECOND: f64 = 0.2;
 /// Between two probes there must be room for a third: about one CRF.
 const APART_THIRD: f64 = 0.07;
 /// An encode as the final one shows the scene's own offset besides, so it need not
-/// be as near to the target as a probe: so many times the tolerance.
-const NEAR_AS_FINAL: f64 = 2.0;
+/// be as near to the target as a probe: so many times the tolerance. At twice the
+/// tolerance, scenes were solved 2.7 points away, where slopes bend.
+const NEAR_AS_FINAL: f64 = 1.25;
+/// Scenes are alike where one standard deviation of their offsets is no more than this
+/// share of the tolerance: 0.6 of 2 points.
+const ALIKE: f64 = 0.3;
 /// Further than this from every probe, a curve through them is no longer known to
 /// half a point: its bend is that of nobody.
 const WITHIN_SIGHT: f64 = 0.6;
@@ -121,7 +126,17 @@ impl Adaptive {
         let usual = |crf: &f64| *crf > goal.min_crf && *crf < goal.max_crf;
         let crfs = pilots.iter().filter_map(solved).map(|answer| answer.crf).filter(usual).chain([assumed]);
         let start = median(crfs.map(|crf| qstep::from_crf(crf).ln()).collect());
-        Lessons { slopes, start: start.map_or(assumed, |step| qstep::to_crf(step.exp())) }
+        let start = start.map_or(assumed, |step| qstep::to_crf(step.exp()));
+        Lessons { slopes, start, spread: SCENE }
+    }
+
+    /// See [`super::Model::own_final`].
+    pub(super) fn own_final(&self, scored: &[Scored], goal: &Goal, lessons: Option<&Lessons>) -> Option<f64> {
+        let slopes = lessons.map_or_else(Slopes::prior, |lessons| lessons.slopes);
+        let unsure = lessons.map_or(SCENE, |lessons| lessons.spread) * goal.distortion(goal.target);
+        let goal = &goal.of_damage(self.expected_factor.recip());
+        let answer = solve(scored, goal, &slopes, None)?;
+        (unsure > ALIKE * self.tolerance).then(|| self.round(answer.crf))
     }
 
     /// A probe where the others say that the target is hit, `apart` from all of

@@ -166,6 +166,9 @@ pub struct Lessons {
     pub slopes: Slopes,
     /// CRF at which a scene that nothing is known about is probed first.
     pub start: f64,
+    /// How far scenes are from each other in ln of (damage of the final encode /
+    /// damage of a probe), one standard deviation.
+    pub spread: f64,
 }
 
 /// What other scenes taught, for solving.
@@ -180,7 +183,7 @@ pub struct Learned {
 }
 
 /// The presets that the reference model's constants are chosen by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Presets {
     pub probing: i32,
     pub final_: i32,
@@ -310,6 +313,16 @@ impl Model {
         }
     }
 
+    /// Where a scene whose probe is near enough is encoded as the final one, because
+    /// the scenes of its title differ in their offset by more than that can be
+    /// ignored; `None` where they do not. Before pilots taught anything they do.
+    pub fn own_final(&self, scored: &[Scored], lessons: Option<&Lessons>) -> Option<f64> {
+        match self.kind {
+            Kind::Reference | Kind::Reference2025 => None,
+            Kind::Adaptive(adaptive) => adaptive.own_final(scored, &self.goal, lessons),
+        }
+    }
+
     /// What a probe would have scored in the place of an encode as the final one,
     /// as far as it can be told before any were compared.
     pub fn as_probe(&self, last: Scored) -> Scored {
@@ -383,7 +396,7 @@ mod tests {
         let probes = [Scored::new(24.0, 85.0), Scored::new(36.0, 70.0)];
         let ratios = Ratios::new([Pair { crf: 24.0, probe: 80.0, final_: 90.0, reach: 0.0 }], &model().goal);
         // The final encode at CRF 36 hits 80, whatever probes and other scenes say.
-        let lessons = Some(Lessons { slopes: Slopes::prior(), start: 30.0 });
+        let lessons = Some(Lessons { slopes: Slopes::prior(), start: 30.0, spread: 0.06 });
         let learned = Learned { lessons, ratios, finals: vec![Scored::new(36.0, 80.0)] };
         let answer = model().solve(&probes, &learned, Presets { probing: 10, final_: 2 }).unwrap();
         assert!((answer.crf - 36.0).abs() < 1e-6, "{answer:?}");

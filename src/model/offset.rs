@@ -57,7 +57,7 @@ const BY_PRESET: f64 = -0.01;
 const UNSURE_BY_PRESET: f64 = 0.025;
 /// How far a scene is from its title's level, its measurement included: those of
 /// Big Buck Bunny differ by 0.02, shots of drawn clips by 0.05 and more.
-const SCENE: f64 = 0.06;
+pub(super) const SCENE: f64 = 0.06;
 /// How far a scene's slope is from its title's, one standard deviation: what a
 /// probe would score away from where it was made is known the less.
 const SLOPE: f64 = 0.15;
@@ -118,6 +118,16 @@ impl Ratios {
         }
     }
 
+    /// How far scenes are from that level, one standard deviation. What is usual counts
+    /// as one scene, and what the slope's error can explain is none of it.
+    pub fn spread(&self, prior: Offset) -> f64 {
+        let level = self.with(prior).level;
+        let excess = |ratio: &Ratio| ((ratio.ln - level).powi(2) - (SLOPE * ratio.reach).powi(2)).max(0.0);
+        let squares: f64 = self.measured.iter().map(excess).sum();
+        // The level is one of what they were fitted by.
+        ((SCENE * SCENE + squares) / self.measured.len().max(1) as f64).sqrt()
+    }
+
     /// The level that they show by themselves; `None` without any.
     pub fn alone(&self) -> Option<Offset> {
         (!self.measured.is_empty()).then(|| self.with(Offset { level: 0.0, error: 1e3 }))
@@ -172,6 +182,25 @@ mod tests {
             factors.iter().map(|factor| Pair { crf: 24.0, probe: 1.2, final_: 1.2 * factor, reach: 0.0 }),
             &GOAL,
         )
+    }
+
+    #[test]
+    fn scenes_are_as_far_apart_as_they_show_and_a_wrong_slope_is_none_of_it() {
+        let prior = Offset { level: 0.0, error: 1e3 };
+        let of = |pairs: &[(f64, f64)]| {
+            let measured = pairs.iter().map(|&(ln, reach)| Ratio { ln, reach }).collect();
+            Ratios { measured, remembered: None }.spread(prior)
+        };
+        // Nothing shown, or by one, which is its own level: what is usual.
+        assert!((of(&[]) - 0.06).abs() < 1e-6 && (of(&[(0.3, 0.0)]) - 0.06).abs() < 1e-6);
+        // Four of one level: 0.06 / 2.
+        assert!((of(&[(0.1, 0.0); 4]) - 0.03).abs() < 1e-6);
+        // ±0.1: √((0.0036 + 4 · 0.01) / 4).
+        let found = of(&[(0.1, 0.0), (-0.1, 0.0), (0.1, 0.0), (-0.1, 0.0)]);
+        assert!((found - 0.0109_f64.sqrt()).abs() < 1e-6, "{found}");
+        // The same a whole ln away from their probes: less than 0.15 · 1.
+        let found = of(&[(0.1, 1.0), (-0.1, 1.0), (0.1, -1.0), (-0.1, -1.0)]);
+        assert!((found - 0.03).abs() < 1e-6, "{found}");
     }
 
     #[test]

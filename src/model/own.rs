@@ -2,11 +2,9 @@
 //! encode, as steep as its probes and what other scenes do let expect.
 
 use super::curve::reaches;
+use super::offset::SCENE;
 use super::{Answer, Goal, How, Offset, Scored, Slopes, qstep};
 
-/// A scene's offset from probe to final encode is this far from its title's, one
-/// standard deviation (see `offset`).
-const SCENE: f64 = 0.06;
 /// Encodes are that far from a line for no reason that a model knows, as a share
 /// of their damage.
 const ENCODES: f64 = 0.02;

@@ -16,5 +16,6 @@ pub use coder::Coder;
 pub use grain::{is_grain, without_grain};
 pub use list::{EncoderOption, Options, Origin};
 pub use nearest::did_you_mean;
+pub use reserved::PROGRAM_MARK;
 pub use reserved::Use;
 pub use values::{check_number, round_crf};

@@ -21,6 +21,11 @@ pub enum Use {
     Scenes,
 }
 
+/// An option of no encoder: in the `video_params` of a scene it names the SvtAv1EncApp
+/// that the scene is for, where that is not the one of all others. `encode` and the
+/// shim for av1an take it out.
+pub const PROGRAM_MARK: &str = "--svt-program";
+
 struct Rule {
     coder: Coder,
     uses: &'static [Use],
@@ -71,6 +76,7 @@ const RULES: &[Rule] = &[
         &["--roi-map-file"],
         "frame numbers count from each scene's start; Character Boost writes the maps",
     ),
+    svt(NO_SCENES, &[PROGRAM_MARK], "encoder.program and dynamic.encoder choose the program"),
     svt(OURS, &["--input-depth"], "--bit-depth of `encode` chooses the depth"),
     aom(
         ENCODE,

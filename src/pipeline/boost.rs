@@ -28,6 +28,7 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let mut ready = Ready::open(request, Place::Own, events, cancel)?;
     ready.analyse(events, cancel)?;
     let planned = ready.planned()?;
+    ready.encoding.rehearse(&planned, &ready.analysis()?.luma, false)?;
     let mut clock = Clock::default();
     let masks = ready.masks_keys(&planned, events)?;
     let Probed { probings, masks: found } =

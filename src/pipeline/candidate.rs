@@ -17,8 +17,9 @@ use crate::settings::Pooling;
 use crate::source::LumaGrid;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 
-/// Probes that a scene is expected to need.
-const EXPECTED: u64 = 2;
+/// Probes that a scene is expected to need: one that learns from others, one of the
+/// others or is also encoded as the final encode, and one whose second probe is its chunk.
+const EXPECTED: [f64; 3] = [1.4, 2.0, 1.1];
 
 /// An encode of a scene that is measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -221,7 +222,13 @@ impl<'a> Candidate<'a> {
 
     /// Encodes that the stage expects of it.
     pub fn expected(&self) -> u64 {
-        EXPECTED + u64::from(self.calibrated)
+        let probes = match (self.model.learns(), self.role, self.second) {
+            (false, ..) | (_, Role::Pilot, _) | (_, _, Second::AsFinal) => EXPECTED[1],
+            (_, _, Second::Chunk) => EXPECTED[2],
+            _ => EXPECTED[0],
+        };
+        let encodes = probes + f64::from(u8::from(self.calibrated));
+        (encodes * self.planned.scene.frames() as f64).round() as u64
     }
 
     pub fn probed(&self) -> Probed {
@@ -287,13 +294,21 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Whether a pilot has made the probes that it makes alone, or will not.
+    /// Whether a pilot has made the encodes that it makes alone, or will not.
     pub fn has_taught(&self) -> bool {
-        let progress = self.progress();
-        progress.over
-            || !progress.finals.is_empty()
-            || progress.gone_without.contains(&Purpose::Probing)
-            || !matches!(self.model.next(&progress.scored, self.role, None), Next::Probe(_))
+        let Progress { scored, finals, gone_without, over, .. } = &*self.progress();
+        let shows_offset = self.second == Second::AsFinal && !gone_without.contains(&Purpose::Final);
+        let more = || matches!(self.model.next(scored, self.role, None), Next::Probe(_));
+        *over || !finals.is_empty() || gone_without.contains(&Purpose::Probing) || (!shows_offset && !more())
+    }
+
+    /// The offset that a pilot shows alone; `None` where it shows none.
+    pub fn alone(&self, lessons: &Lessons) -> Option<Pair> {
+        let Progress { scored, finals, .. } = &*self.progress();
+        let first = |encodes: &[Scored]| encodes.iter().take(1).copied().collect::<Vec<_>>();
+        let (probe, last) = (first(scored), first(finals));
+        self.model.goal.exemplary(&last)?;
+        self.model.pair(&probe, &last, Some(lessons))
     }
 
     /// The encodes that a pilot makes alone: what it finds out with the help of the
@@ -304,8 +319,10 @@ impl<'a> Candidate<'a> {
         let alone =
             |count: &usize| !matches!(self.model.next(&scored[..*count], self.role, None), Next::Probe(_));
         let enough = (0..scored.len()).find(alone);
-        // A pilot that is calibrated besides needs no help from that.
-        let closes = enough.is_none() && self.closes();
+        // A pilot that is calibrated besides needs no help from that, nor has one a slope to show
+        // whose final encode is near its probe.
+        let needed = matches!(self.model.next(scored, self.role, None), Next::Probe(_));
+        let closes = enough.is_none() && needed && self.closes();
         let finals = if closes { finals.len().min(1) } else { 0 };
         // Probes that were made in the place of a final encode came later.
         let probes = enough.unwrap_or(if finals > 0 { 1 } else { scored.len() });
@@ -351,9 +368,9 @@ impl<'a> Candidate<'a> {
         Step::Encode { take, crf: wanted.crf }
     }
 
-    /// The encode as the final one comes last: in the place of a second probe, or,
-    /// where none is needed and with pilots that are calibrated alone, at the CRF of
-    /// the probe that is nearest to the target.
+    /// The encode as the final one comes last: in the place of a second probe, also
+    /// where none is needed unless the title's scenes are alike; or, with pilots that
+    /// are calibrated alone, at the CRF of the probe that is nearest to the target.
     fn wanted(&self, progress: &Progress, lessons: Option<&Lessons>) -> Wanted {
         let Progress { scored, finals, gone_without, .. } = progress;
         let as_final = !gone_without.contains(&Purpose::Final);
@@ -370,6 +387,13 @@ impl<'a> Candidate<'a> {
         match next {
             Next::Probe(crf) => Wanted::Take(Take { purpose, crf }),
             Next::Lessons => Wanted::Lessons,
+            Next::Done if self.second == Second::AsFinal && closes && finals.is_empty() => {
+                match (self.model.own_final(scored, lessons), self.role, lessons) {
+                    (Some(_), Role::Other, None) => Wanted::Lessons,
+                    (Some(crf), ..) => Wanted::Take(Take { purpose: Purpose::Final, crf }),
+                    (None, ..) => Wanted::Nothing,
+                }
+            }
             Next::Done if self.calibrated && as_final && finals.is_empty() => {
                 let nearest = self.model.goal.exemplary(scored);
                 nearest.map_or(Wanted::Nothing, |crf| Wanted::Take(Take { purpose: Purpose::Final, crf }))
@@ -491,7 +515,7 @@ impl<'a> Candidate<'a> {
     /// the end what turned out not to be needed. A third probe was not expected.
     pub fn unreported(&self) -> u64 {
         let mut progress = self.progress();
-        let finished = (progress.scored.len() + progress.finals.len()) as u64;
+        let finished = ((progress.scored.len() + progress.finals.len()) * self.planned.scene.frames()) as u64;
         let done = if progress.over { self.expected() } else { finished.min(self.expected()) };
         let news = done - progress.reported;
         progress.reported = done;

@@ -9,6 +9,7 @@ use super::backends::{Backends, scoring_pool};
 use super::candidate::{Candidate, PictureFacts, Take};
 use super::curves::{GroupRecord, Taken};
 use super::encoding::Encoding;
+use super::forks::Fork;
 use super::input::picture_bytes;
 use super::learning::Learning;
 use super::memory::Memory;
@@ -124,14 +125,17 @@ impl Chains<'_> {
         work: impl FnOnce(Probing<'_>, &[Chain], &Limits) -> Result<T>,
     ) -> Result<T> {
         let picture = self.picture();
-        let mut candidates = self.candidates(planned, luma, &picture)?;
-        let mut learning = Learning::plan(&mut candidates, |settings| self.encoding.work_ratio(settings));
+        let forks = self.encoding.probers(planned, luma)?;
+        let mut candidates = self.candidates(planned, &forks, luma, &picture)?;
+        let mut learning = Learning::plan(&mut candidates, &forks, |settings, fork| {
+            self.encoding.work_ratio(settings, fork)
+        });
         learning.remember(&mut candidates, self.memory_of_others);
         if let Loop::Closed { redoes } = ends {
             learning.close(&mut candidates, redoes);
         }
         let expected = candidates.iter().filter(|c| self.task.part.has(c)).map(Candidate::expected).sum();
-        let stage = self.events.stage("Probing", expected, "probes");
+        let stage = self.events.stage("Probing", expected, "frames");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
         let limits = self.limits(picture.bytes);
@@ -139,19 +143,22 @@ impl Chains<'_> {
         self.working.bound(self.shares.source() / sessions as u64);
         let open = || self.another(self.shares.source() / sessions as u64);
         let readers = Readers::new(self.working.clone(), self.working.places(), Box::new(open), self.events);
-        let params = |scene: &PlannedScene<'_>, take: Take| match take.purpose {
-            Purpose::Probing => self.encoding.probe_words(scene, take.crf, luma),
-            Purpose::Final => self.encoding.calibration_words(scene, take.crf, luma),
+        let params = |scene: &PlannedScene<'_>, take: Take| {
+            let fork = &forks[scene.index];
+            match take.purpose {
+                Purpose::Probing => self.encoding.probe_words(scene, fork, take.crf, luma),
+                Purpose::Final => self.encoding.calibration_words(scene, fork, take.crf, luma),
+            }
         };
         let probing = Probing {
             readers: &readers,
             format: format(self.working, self.encoding.bits),
-            program: &self.encoding.encoder.identity.path,
+            forks: &forks,
             params: &params,
             candidates,
             learning,
             store: self.store,
-            probe_key: Fingerprint::of(&(self.source_key, self.encoding.identity())),
+            probe_key: Fingerprint::of(&(self.source_key, self.encoding.feed())),
             pool: &pool,
             decoded: self.shares.decoded(picture.bytes),
             keep_probes: self.request.keep_probes,
@@ -182,14 +189,14 @@ impl Chains<'_> {
     fn candidates<'s>(
         &self,
         planned: &[PlannedScene<'s>],
+        forks: &[Arc<Fork>],
         luma: &'s LumaStats,
         picture: &PictureFacts,
     ) -> Result<Vec<Candidate<'s>>> {
-        let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
         let measured = |scene: &PlannedScene<'s>| {
             let backend = self.backends.of_zone(scene.zone)?;
             let diff = &luma.diff[scene.scene.range()];
-            let model = modelling::model(scene.settings, diff, quarter_steps);
+            let model = modelling::model(scene.settings, &forks[scene.index], diff);
             Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.shares.kept(), picture))
         };
         planned.iter().filter_map(measured).collect()

@@ -6,8 +6,8 @@ use anyhow::{Context, Error, Result};
 
 use super::chunks::{self, Chunks, FIRST_CHUNK, STAGE, scored};
 use super::frames::{self, Keep};
+use super::measuring::Measuring;
 use super::plan::PlannedScene;
-use super::probing::Probing;
 use super::scheduler::{Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::Order;
@@ -66,8 +66,7 @@ impl Chunks<'_> {
     /// `counted` are the frames that the stage knows of.
     fn encode(&self, number: usize, order: &Order, counted: &mut usize) -> Result<Encoded> {
         let PlannedScene { index, scene, .. } = *self.planned(number);
-        let Probing { readers, cancel, .. } = self.probing;
-        let reader = readers.take();
+        let (reader, cancel) = (self.readers().take(), self.probing.cancel);
         let nothing = frames::Kept::default();
         // What a scene kept for its probes is gone if it had to wait.
         let (keep, grid, kept) = match self.candidate(number) {
@@ -93,7 +92,8 @@ impl Chunks<'_> {
         let mut chunk = self.slot(number).planned.clone().context("a chunk that was never planned")?;
         if let Some(candidate) = self.candidate(number) {
             let store = self.probing.store;
-            let measured = self.probing.measuring().measure(candidate, chunk.order.file(), Purpose::Final)?;
+            let measuring = Measuring { readers: self.readers(), ..self.probing.measuring() };
+            let measured = measuring.measure(candidate, chunk.order.file(), Purpose::Final)?;
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };
             let score = scored(candidate, &record, chunk.crf())?;

@@ -13,10 +13,12 @@ use anyhow::{Context, Result};
 use super::candidate::{Candidate, Probed};
 use super::curves::Taken;
 use super::finish::{Finisher, SceneOutcome, Settled};
+use super::forks::Fork;
 use super::plan::PlannedScene;
 use super::probing::Probing;
+use super::readers::Readers;
 use super::redo::{Miss, Tolerance};
-use super::scheduler::{Chain, Step};
+use super::scheduler::{Chain, Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::{Order, Workshop};
 use crate::encoder::Purpose;
@@ -95,6 +97,9 @@ pub struct Chunks<'a> {
     plain: Vec<PlannedScene<'a>>,
     pub workshop: &'a Workshop,
     finisher: &'a Finisher<'a>,
+    /// What chunks are made from and measured against, where probes are made from
+    /// another clip; what was kept of that is no use for chunks.
+    pub apart: Option<Readers<'a>>,
     slots: Vec<Mutex<Slot>>,
     /// By number: what the first chunk scored, for those made again.
     pub again: HashMap<usize, Scored>,
@@ -113,6 +118,7 @@ impl<'a> Chunks<'a> {
         planned: &[PlannedScene<'a>],
         workshop: &'a Workshop,
         finisher: &'a Finisher<'a>,
+        apart: Option<Readers<'a>>,
     ) -> Self {
         let measured: Vec<usize> = probing.candidates.iter().map(|c| c.planned.index).collect();
         let plain: Vec<_> =
@@ -130,8 +136,14 @@ impl<'a> Chunks<'a> {
             plain,
             workshop,
             finisher,
+            apart,
             events,
         }
+    }
+
+    /// What chunks are made from and measured against.
+    pub fn readers(&self) -> &Readers<'a> {
+        self.apart.as_ref().unwrap_or(self.probing.readers)
     }
 
     /// The chains of all scenes by number, after those of the measured ones.
@@ -222,6 +234,9 @@ impl<'a> Chunks<'a> {
                 _ => return Ok(Step::Done),
             };
             let mut chunk = self.chunk(number, self.settle(number, learned)?)?;
+            if self.apart.is_some() && made == 0 && self.candidate(number).is_some() {
+                self.probing.release(number);
+            }
             let (take, crf) = (FIRST_CHUNK + made, chunk.crf());
             let Some((bytes, seconds)) = self.workshop.finished(&chunk.order) else {
                 self.slot(number).planned = Some(chunk);
@@ -330,14 +345,15 @@ impl<'a> Chunks<'a> {
 
     /// Frames that can be encoded once more for what second probes would have taken
     /// that chunks took the place of; `work_ratio` is the final encode's work by that of a probe.
-    pub fn spared(&self, work_ratio: impl Fn(&Settings) -> Option<f64>) -> usize {
+    pub fn spared(&self, work_ratio: impl Fn(&Settings, &Fork) -> Option<f64>) -> usize {
         let candidates = &self.probing.candidates;
         let frames = candidates.iter().enumerate().map(|(number, candidate)| {
             let lessons = self.probing.learning.lessons(candidates, number);
             if !candidate.was_spared(lessons.as_ref()) {
                 return 0.0;
             }
-            let ratio = work_ratio(candidate.planned.settings).unwrap_or(1.0);
+            let fork = &self.probing.forks[candidate.planned.index];
+            let ratio = work_ratio(candidate.planned.settings, fork).unwrap_or(1.0);
             candidate.planned.scene.frames() as f64 / ratio.max(1.0)
         });
         frames.sum::<f64>() as usize

@@ -15,6 +15,7 @@ use super::chunks::{Chunk, Chunks};
 use super::curves::{Curves, GroupRecord, Taken};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
+use super::readers::Readers;
 use super::ready::{Place, Ready};
 use super::redo::{self, Miss, Tolerance};
 use super::scheduler;
@@ -26,6 +27,7 @@ use crate::formats::scenes_json::{self, SceneEntry};
 use crate::model::Scored;
 use crate::output::closed::{ChunkResult, ClosedSummary, Redone};
 use crate::output::summary::SceneResult;
+use crate::source::Clip;
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 
@@ -48,21 +50,23 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     let boost = &request.boost;
     writable(&boost.output)?;
     let mut ready = Ready::open(boost, Place::Own, events, cancel)?;
-    check(&ready)?;
+    ready.encoding.check_all_final_bits()?;
     let encode = encode::Request { bits: ready.encoding.bits, ..request.encode.clone() };
-    let encoder = ready.encoding.encoder.clone();
-    let mut workshop = Workshop::open(encode, &ready.working, &ready.input.key, encoder, events)?;
+    let programs = ready.encoding.programs();
+    let mut workshop = Workshop::open(encode, &ready.encoded, &ready.input.key, programs, events, cancel)?;
     ready.analyse(events, cancel)?;
-    workshop.begin(events)?;
     let planned = ready.planned()?;
     let luma = &ready.analysis()?.luma;
+    ready.encoding.rehearse(&planned, luma, true)?;
+    ready.encoding.check_all_final_bits()?;
+    workshop.begin(events)?;
     let mut clock = Clock::default();
     // Chunks need them; there is no order in which both could wait for each other.
     let masks = clock.time("segmentation", || ready.masks(&planned, events, cancel))?;
     let roi_folder = roi_folder(&boost.output)?;
     let finisher = Finisher::new(&ready.encoding, luma, &masks, &roi_folder);
     let chains = ready.chains(boost, events);
-    let parts = Parts { request, workshop: &workshop, finisher: &finisher, events };
+    let parts = Parts { request, workshop: &workshop, finisher: &finisher, clip: &ready.encoded, events };
     let made = clock.time("probing and encoding", || parts.chunks(&chains, &planned, luma, cancel))?;
 
     let entries: Vec<SceneEntry> = made.kept.iter().map(|chunk| chunk.settled.entry.clone()).collect();
@@ -86,7 +90,8 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     record(&curves, &boost.folder, &planned, &results)?;
     let mut learned = made.learned;
     if let Some(path) = &boost.learned {
-        ready.now().write(path, &curves, &planned, &curves.known(&planned, luma)?)?;
+        let forks = ready.encoding.probers(&planned, luma)?;
+        ready.now().write(path, &curves, &planned, &curves.known(&planned, &forks, luma)?)?;
         learned.extend(ready.remembered().describe(path));
     }
     events.emit(&Event::Result { path: boost.output.display().to_string() });
@@ -104,24 +109,12 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     Ok((summary, outcome))
 }
 
-/// What this way of encoding cannot do is an error before any work is done.
-fn check(ready: &Ready) -> Result<()> {
-    for zone in ready.zones() {
-        if let Some(rule) = &zone.settings.dynamic.encoder {
-            bail!(
-                "dynamic.encoder {rule:?}: encode --boost encodes with SVT-AV1 alone; boost first, then encode \
-                 the scenes file with --scenes"
-            );
-        }
-        ready.encoding.check_final_bits(&zone.settings)?;
-    }
-    Ok(())
-}
-
 struct Parts<'a> {
     request: &'a EncodeRequest,
     workshop: &'a Workshop,
     finisher: &'a Finisher<'a>,
+    /// What is encoded.
+    clip: &'a Clip,
     events: &'a Events,
 }
 
@@ -150,12 +143,16 @@ impl Parts<'_> {
     ) -> Result<MadeChunks> {
         let ends = Loop::Closed { redoes: self.request.max_redo > 0.0 };
         chains.with_probing(planned, luma, ends, cancel, |probing, measured, limits| {
-            let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher);
+            let one_session = || Readers::one(self.clip.clone(), self.events);
+            let apart = self.request.boost.probe_input.as_ref().map(|_| one_session());
+            let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher, apart);
+            chunks.probing.stage.weigh(1.0);
+            chunks.stage.weigh(chains.encoding.usual_work());
             let all = chunks.chains(measured);
             complete(&chunks, &scheduler::run(&all, limits, &chunks, cancel)?)?;
             let frames = planned.iter().map(|scene| scene.scene.frames()).sum();
             let misses = chunks.misses(self.request.tolerance)?;
-            let spared = chunks.spared(|settings| chains.encoding.work_ratio(settings));
+            let spared = chunks.spared(|settings, fork| chains.encoding.work_ratio(settings, fork));
             let budget = redo::budget(self.request.max_redo, frames) + spared;
             let chosen = chosen(&misses, budget);
             let left = misses.len() - chosen.len();

@@ -3,12 +3,14 @@
 //! measurements and sizes of all encodes, and who learned from whom.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::candidate::Lesson;
 use super::encoding::Recorded;
+use super::forks::Fork;
 use super::modelling;
 use super::plan::PlannedScene;
 use super::remembered::Remembered;
@@ -18,7 +20,7 @@ use crate::analysis::LumaStats;
 use crate::encoder::Purpose;
 use crate::model::predict::Damages;
 use crate::model::size::{SizeCurve, SizeRatio, SizeSlope, Weighed};
-use crate::model::{Learned, Model, Ratios, Scored};
+use crate::model::{Learned, Model, Presets, Ratios, Scored};
 use crate::scenes::Scene;
 use crate::score::Measurement;
 use crate::settings::{Metric, MetricSettings, Resolved};
@@ -82,6 +84,7 @@ pub struct Known {
     pub damages: Damages,
     pub sizes: SizeCurve,
     pub ratio: SizeRatio,
+    pub presets: Presets,
     /// Its frames that count.
     pub weight: f64,
 }
@@ -125,11 +128,16 @@ impl Curves {
         Ok(curves)
     }
 
-    /// The scenes by the settings that they are planned with; `None` for those without probes.
+    /// The scenes by the settings that they are planned with and what made their probes; `None` for those without probes.
     ///
     /// # Errors
     /// When what was measured is not what these settings need.
-    pub fn known(&self, planned: &[PlannedScene<'_>], luma: &LumaStats) -> Result<Vec<Option<Known>>> {
+    pub fn known(
+        &self,
+        planned: &[PlannedScene<'_>],
+        forks: &[Arc<Fork>],
+        luma: &LumaStats,
+    ) -> Result<Vec<Option<Known>>> {
         let scores: Vec<(Scores, Scores)> = planned
             .iter()
             .zip(&self.scenes)
@@ -148,15 +156,13 @@ impl Curves {
         let mut known: Vec<Option<Known>> = planned.iter().map(|_| None).collect();
         for group in &self.groups {
             let Some(&first) = group.members.first() else { continue };
-            let settings = planned[first].settings;
-            let quarter_steps = self.encoding.encoder.capabilities.quarter_steps;
-            let of = |index: usize| {
-                modelling::model(settings, &luma.diff[planned[index].scene.range()], quarter_steps)
-            };
+            let (settings, fork) = (planned[first].settings, &forks[first]);
+            let of =
+                |index: usize| modelling::model(settings, fork, &luma.diff[planned[index].scene.range()]);
             let model = of(first);
             let model = group.remembered.map_or(model, |remembered| remembered.begin(model));
             let learned = learned(&model, group, &scores);
-            let presets = modelling::presets(settings);
+            let presets = fork.presets();
             let pairs: Vec<Vec<(f64, f64)>> =
                 group.members.iter().map(|&index| sizes(&self.scenes[index], slope)).collect();
             let ratio =
@@ -171,8 +177,17 @@ impl Curves {
                 let repeats = planned[index].settings.metric.sample.repeats;
                 let weight = weights(&luma.diff[scene.start..scene.end], repeats).iter().sum();
                 let model = Model { ease: of(index).ease, ..model };
-                known[index] =
-                    Some(Known { model, scored, unreliable, learned, damages, sizes, ratio, weight });
+                known[index] = Some(Known {
+                    model,
+                    scored,
+                    unreliable,
+                    learned,
+                    damages,
+                    sizes,
+                    ratio,
+                    presets,
+                    weight,
+                });
             }
         }
         Ok(known)

@@ -2,22 +2,23 @@
 //! boosts, rounding, final parameters.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
 use super::OnSceneFailure;
-use super::encoding::Encoding;
+use super::encoding::{Coded, Encoding};
+use super::forks::Fork;
 use super::plan::PlannedScene;
 use crate::analysis::LumaStats;
 use crate::character::{self, SceneMasks};
 use crate::formats::roi_map::RoiMap;
 use crate::formats::scenes_json::{SceneEntry, ZoneOverrides};
 use crate::model::{Learned, Model, Presets, Scored, qstep};
+use crate::options::PROGRAM_MARK;
 use crate::output::summary::SceneResult;
+use crate::settings::dynamic::OURS;
 use crate::support::events::{Event, Events};
-
-/// av1an's name of the one encoder that takes ROI maps.
-const SVT_AV1: &str = "svt_av1";
 
 /// How a scene's probing ended.
 #[derive(Debug)]
@@ -42,7 +43,8 @@ pub enum SceneOutcome {
 /// A scene between its probes and its entry.
 struct Solved {
     crf: f64,
-    final_preset: i32,
+    /// The CRF that the rule for the final preset sees.
+    first: f64,
     probes: Vec<(f64, f64)>,
     doubtful: bool,
     /// The target that panning rejection gave it instead of its zone's.
@@ -60,10 +62,21 @@ pub struct Settled {
     pub asked: f64,
     /// Parts of its pictures are encoded at other qualities.
     pub has_map: bool,
+    /// Another encoder makes it than made its probes.
+    pub unlike_probes: bool,
 }
 
 /// A scene's CRF after Character Boost, and its ROI map.
 struct Boosted {
+    crf: f64,
+    map: Option<RoiMap>,
+}
+
+/// What a scene's final encode is made with.
+struct Placed {
+    coded: Coded,
+    /// Before it is rounded to what the encoder has.
+    asked: f64,
     crf: f64,
     map: Option<RoiMap>,
 }
@@ -110,40 +123,37 @@ impl<'a> Finisher<'a> {
         }
         if !failed.is_empty() {
             report(&failed, policy, events)?;
-            self.fall_back(planned, &mut solved)?;
+            fall_back(planned, &mut solved)?;
         }
         let mut entries = Vec::with_capacity(planned.len());
         let mut results = Vec::with_capacity(planned.len());
+        let mut unlike: Vec<usize> = Vec::new();
         for (scene, solved) in planned.iter().zip(solved.into_iter().flatten()) {
-            let Settled { entry, result, .. } = self.entry(scene, solved, events)?;
+            let Settled { entry, result, unlike_probes, .. } = self.entry(scene, solved, events)?;
+            unlike.extend((scene.settings.metric.enable && unlike_probes).then_some(scene.index));
             let (start, end) = (scene.scene.start, scene.scene.end);
             events.emit(&Event::Scene { scene: scene.index, start, end, crf: result.crf });
             entries.push(entry);
             results.push(result);
         }
+        tell_encoders(&entries, &unlike, events);
         Ok((entries, results))
     }
 
     /// The model's CRF; the inner error is a failed scene's.
     fn solve(&self, scene: &PlannedScene<'_>, outcome: SceneOutcome) -> Result<Result<Solved, Error>> {
         let settings = scene.settings;
-        let encoder = &settings.encoder;
-        let preset = |crf: f64| {
-            let facts = scene.facts(self.luma);
-            self.encoding.rules[scene.zone].final_preset(&facts, crf, encoder.final_preset)
-        };
+        let fork = self.encoding.prober(scene, self.luma)?;
         let (model, scored, unreliable, learned) = match outcome {
             SceneOutcome::Failed(error) => return Ok(Err(error)),
             SceneOutcome::Unmeasured => {
                 let crf = settings.metric.base_crf;
-                let final_preset = preset(crf)?;
                 let probes = Vec::new();
-                return Ok(Ok(Solved { crf, final_preset, probes, doubtful: false, eased: None }));
+                return Ok(Ok(Solved { crf, first: crf, probes, doubtful: false, eased: None }));
             }
             SceneOutcome::Chosen { crf, scored, unreliable } => {
                 let probes = scored.iter().map(|s| (s.crf, s.score)).collect();
-                let (final_preset, doubtful) = (preset(crf)?, unreliable);
-                return Ok(Ok(Solved { crf, final_preset, probes, doubtful, eased: None }));
+                return Ok(Ok(Solved { crf, first: crf, probes, doubtful: unreliable, eased: None }));
             }
             SceneOutcome::Probed { model, scored, unreliable, learned } => {
                 (model, scored, unreliable, learned)
@@ -153,47 +163,25 @@ impl<'a> Finisher<'a> {
             format!("scene {}: {} probes are too few for model {:?}", scene.index, scored.len(), model.kind)
         };
         let plain = model.uncorrected(&scored, learned.lessons.as_ref()).with_context(too_few)?;
-        let final_preset = preset(plain.crf)?;
-        let presets = Presets { probing: encoder.probing_preset, final_: final_preset };
+        let presets = Presets {
+            probing: fork.settings.probing_preset,
+            final_: self.final_preset(scene, &fork, plain.crf)?,
+        };
         let answer = model.solve(&scored, &learned, presets).with_context(too_few)?;
         let eased = model.eased(&scored, learned.lessons.as_ref()).goal.target;
         Ok(Ok(Solved {
             crf: answer.crf,
-            final_preset,
+            first: plain.crf,
             probes: scored.iter().map(|s| (s.crf, s.score)).collect(),
             doubtful: unreliable || answer.contradicts(),
             eased: ((eased - model.goal.target).abs() > 0.0).then_some(eased),
         }))
     }
 
-    /// Gives failed scenes the mean quantiser step of the nearest solved scenes
-    /// before and after, those of their own zone first.
-    fn fall_back(&self, planned: &[PlannedScene<'_>], solved: &mut [Option<Solved>]) -> Result<()> {
-        let known: Vec<Option<(usize, f64)>> = solved
-            .iter()
-            .zip(planned)
-            .map(|(done, scene)| done.as_ref().map(|done| (scene.zone, done.crf)))
-            .collect();
-        for (index, scene) in planned.iter().enumerate().filter(|(i, _)| known[*i].is_none()) {
-            let nearest = |mine: bool| {
-                let fits = |k: &Option<(usize, f64)>| k.filter(|(zone, _)| !mine || *zone == scene.zone);
-                let before = known[..index].iter().rev().find_map(fits);
-                let after = known[index + 1..].iter().find_map(fits);
-                let crfs: Vec<f64> = before.into_iter().chain(after).map(|(_, crf)| crf).collect();
-                (!crfs.is_empty()).then_some(crfs)
-            };
-            let crfs = nearest(true)
-                .or_else(|| nearest(false))
-                .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
-            let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
-            let crf = qstep::to_crf(mean);
-            let facts = scene.facts(self.luma);
-            let rules = &self.encoding.rules[scene.zone];
-            let final_preset = rules.final_preset(&facts, crf, scene.settings.encoder.final_preset)?;
-            let probes = Vec::new();
-            solved[index] = Some(Solved { crf, final_preset, probes, doubtful: true, eased: None });
-        }
-        Ok(())
+    /// The preset that `fork` encodes the scene with, whose model first says `crf`.
+    fn final_preset(&self, scene: &PlannedScene<'_>, fork: &Fork, crf: f64) -> Result<i32> {
+        let facts = scene.facts(self.luma);
+        self.encoding.rules[scene.zone].final_preset(&facts, crf, fork.settings.final_preset)
     }
 
     /// Character Boost. Where the scene's encoder takes no ROI map, its strength
@@ -210,10 +198,30 @@ impl<'a> Finisher<'a> {
 
     /// The CRF that is written for a scene whose model or allocation says `crf`.
     pub fn final_crf(&self, scene: &PlannedScene<'_>, crf: f64) -> Result<f64> {
-        let has_roi = self.encoding.encoder.capabilities.roi_map;
-        let crf = self.encoding.rules[scene.zone].crf(&scene.facts(self.luma), crf)?;
-        let crf = self.boost(scene, crf, has_roi, &Events::silent())?.crf;
-        Ok(self.encoding.encoder.round_crf(crf.max(scene.settings.output.min_crf)))
+        Ok(self.place(scene, crf, &Events::silent())?.crf)
+    }
+
+    /// Rules, Character Boost and rounding, and who encodes the scene: a rule may choose
+    /// that by the CRF as the zone's own encoder would get it.
+    fn place(&self, scene: &PlannedScene<'_>, crf: f64, events: &Events) -> Result<Placed> {
+        let facts = scene.facts(self.luma);
+        let crf = self.encoding.rules[scene.zone].crf(&facts, crf)?;
+        let own = self.encoding.own(scene.zone);
+        let placed = |fork: &Fork, has_roi: bool, coded: Coded, events: &Events| -> Result<Placed> {
+            let Boosted { crf, map } = self.boost(scene, crf, has_roi, events)?;
+            let asked = crf.max(scene.settings.output.min_crf);
+            Ok(Placed { coded, asked, crf: fork.encoder.round_crf(asked), map })
+        };
+        let has_roi = |fork: &Fork| fork.encoder.capabilities.roi_map;
+        let first = placed(own, has_roi(own), Coded::Svt(Arc::clone(own)), events)?;
+        match self.encoding.coded(scene, &facts, first.crf)? {
+            Coded::Svt(fork) if Arc::ptr_eq(&fork, own) => Ok(first),
+            Coded::Svt(fork) => {
+                placed(&fork, has_roi(&fork), Coded::Svt(Arc::clone(&fork)), &Events::silent())
+            }
+            // Only SVT-AV1 takes maps.
+            other @ Coded::Other(_) => placed(own, false, other, &Events::silent()),
+        }
     }
 
     /// Writes a scene's ROI map and returns its path.
@@ -246,26 +254,20 @@ impl<'a> Finisher<'a> {
         let settings = scene.settings;
         let rules = &self.encoding.rules[scene.zone];
         let facts = scene.facts(self.luma);
-        let crf = rules.crf(&facts, solved.crf)?;
-        let finish = |has_roi: bool| -> Result<_> {
-            let Boosted { crf, map } = self.boost(scene, crf, has_roi, events)?;
-            let asked = crf.max(settings.output.min_crf);
-            let crf = self.encoding.encoder.round_crf(asked);
-            let (encoder, words) = self.encoding.final_words(scene, crf, solved.final_preset, &facts)?;
-            Ok((asked, crf, map, encoder, words))
+        let Placed { coded, asked, crf, map } = self.place(scene, solved.crf, events)?;
+        let prober = self.encoding.prober(scene, self.luma)?;
+        let unlike_probes = !matches!(&coded, Coded::Svt(fork) if fork.identity() == prober.identity());
+        let (encoder, preset) = match &coded {
+            Coded::Svt(fork) => (OURS, self.final_preset(scene, fork, solved.first)?),
+            Coded::Other(name) => (*name, settings.encoder.final_preset),
         };
-        let has_roi = self.encoding.encoder.capabilities.roi_map;
-        let (mut asked, mut crf, mut map, mut encoder, mut video_params) = finish(has_roi)?;
-        if map.is_some() && encoder != SVT_AV1 {
-            // Only now it is known whose scene it is: a rule may choose by the CRF.
-            (asked, crf, map, encoder, video_params) = finish(false)?;
-        }
+        let mut video_params = self.encoding.final_words(scene, &coded, crf, preset, &facts)?;
         let has_map = map.is_some();
         if let Some(map) = &map {
             video_params.extend(["--roi-map-file".to_owned(), self.write_map(scene, map)?]);
         }
         let overrides = ZoneOverrides {
-            encoder,
+            encoder: encoder.to_owned(),
             passes: 1,
             video_params,
             photon_noise: rules.photon_noise(&facts, crf, settings.output.photon_noise)?,
@@ -283,7 +285,53 @@ impl<'a> Finisher<'a> {
         let zone = scene.zone_name.map(str::to_owned);
         let Solved { probes, doubtful, eased, crf: solved, .. } = solved;
         let result = SceneResult { scene: scene.scene, zone, crf, probes, doubtful, eased };
-        Ok(Settled { entry, result, solved, asked, has_map })
+        Ok(Settled { entry, result, solved, asked, has_map, unlike_probes })
+    }
+}
+
+/// Gives failed scenes the mean quantiser step of the nearest solved scenes
+/// before and after, those of their own zone first.
+fn fall_back(planned: &[PlannedScene<'_>], solved: &mut [Option<Solved>]) -> Result<()> {
+    let known: Vec<Option<(usize, f64)>> = solved
+        .iter()
+        .zip(planned)
+        .map(|(done, scene)| done.as_ref().map(|done| (scene.zone, done.crf)))
+        .collect();
+    for (index, scene) in planned.iter().enumerate().filter(|(i, _)| known[*i].is_none()) {
+        let nearest = |mine: bool| {
+            let fits = |k: &Option<(usize, f64)>| k.filter(|(zone, _)| !mine || *zone == scene.zone);
+            let before = known[..index].iter().rev().find_map(fits);
+            let after = known[index + 1..].iter().find_map(fits);
+            let crfs: Vec<f64> = before.into_iter().chain(after).map(|(_, crf)| crf).collect();
+            (!crfs.is_empty()).then_some(crfs)
+        };
+        let crfs = nearest(true)
+            .or_else(|| nearest(false))
+            .ok_or_else(|| anyhow!("no scene succeeded, so none can lend its CRF to the failed ones"))?;
+        let mean = crfs.iter().map(|&crf| qstep::from_crf(crf)).sum::<f64>() / crfs.len() as f64;
+        let crf = qstep::to_crf(mean);
+        let probes = Vec::new();
+        solved[index] = Some(Solved { crf, first: crf, probes, doubtful: true, eased: None });
+    }
+    Ok(())
+}
+
+/// Says what encodes by several programs need.
+fn tell_encoders(entries: &[SceneEntry], unlike: &[usize], events: &Events) {
+    if let Some(first) = unlike.first() {
+        events.warn(format!(
+            "{} scenes, the first of them {first}, were probed with another encoder than will encode them: \
+             let dynamic.probing_encoder say what dynamic.encoder says",
+            unlike.len()
+        ));
+    }
+    let overrides = entries.iter().filter_map(|entry| entry.zone_overrides.as_ref());
+    let marked = overrides.filter(|scene| scene.video_params.iter().any(|word| word == PROGRAM_MARK)).count();
+    if marked > 0 {
+        events.note(format!(
+            "{marked} scenes are for another SvtAv1EncApp than the others: `encode` runs it; av1an does with \
+             the one that `progression-boost svt-shim` makes"
+        ));
     }
 }
 

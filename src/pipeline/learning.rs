@@ -5,14 +5,14 @@
 //! happen to finish nor an interruption changes what is learned.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::candidate::{Candidate, Second};
 use super::curves::GroupRecord;
+use super::forks::Fork;
 use super::memory::Memory;
-use super::modelling;
 use super::remembered::Remembered;
-use crate::model::{Learned, Lessons, Offset, Ratios, Role};
+use crate::model::{Learned, Lessons, Offset, Presets, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
 
@@ -44,6 +44,8 @@ pub struct Learning {
 #[derive(Debug, Default)]
 struct Group {
     members: Vec<usize>,
+    /// Of what makes its probes.
+    presets: Presets,
     pilots: Vec<usize>,
     calibrated: Vec<usize>,
     /// Second probes are made as in the final encode.
@@ -59,12 +61,19 @@ struct Group {
 impl Learning {
     /// Gives the candidates their parts. `work_ratio` is how much more work the final
     /// encode has than a probe, `None` where the two cannot be compared.
-    pub fn plan(candidates: &mut [Candidate<'_>], work_ratio: impl Fn(&Settings) -> Option<f64>) -> Self {
+    /// `forks` make the probes, by scene of the clip.
+    pub fn plan(
+        candidates: &mut [Candidate<'_>],
+        forks: &[Arc<Fork>],
+        work_ratio: impl Fn(&Settings, &Fork) -> Option<f64>,
+    ) -> Self {
         let mut learning = Self::default();
         let mut known: HashMap<Fingerprint, usize> = HashMap::new();
         for (number, candidate) in candidates.iter().enumerate() {
             let settings = candidate.planned.settings;
-            let alike = (&settings.metric, &settings.model, &settings.encoder, &settings.dynamic);
+            let fork = &forks[candidate.planned.index];
+            let encoder = (&settings.encoder, &fork.settings, fork.identity());
+            let alike = (&settings.metric, &settings.model, encoder, &settings.dynamic);
             let group = *known.entry(Fingerprint::of(&alike)).or_insert_with(|| {
                 learning.groups.push(Group::default());
                 learning.groups.len() - 1
@@ -78,6 +87,8 @@ impl Learning {
             };
             let lengths = frames(&group.members);
             let of_first = &candidates[group.members[0]];
+            let fork = &forks[of_first.planned.index];
+            group.presets = fork.presets();
             let chosen =
                 |indices: Vec<usize>| indices.into_iter().map(|index| group.members[index]).collect();
             if of_first.model.learns() {
@@ -85,7 +96,7 @@ impl Learning {
             }
             let planned = match of_first.planned.settings.model.calibrate {
                 Some(wanted) => Unasked { calibrated: representatives(&lengths, wanted), closing: false },
-                None if of_first.model.learns() => work_ratio(of_first.planned.settings)
+                None if of_first.model.learns() => work_ratio(of_first.planned.settings, fork)
                     .map_or_else(Unasked::default, |ratio| affordable(&lengths, ratio)),
                 None => Unasked::default(),
             };
@@ -152,9 +163,13 @@ impl Learning {
         }
         let taught = |&pilot: &usize| candidates[pilot].taught(candidates[pilot].lesson());
         let mut scored: Vec<_> = group.pilots.iter().map(taught).collect();
-        let goal = &candidates[group.members[0]].model.goal;
-        scored.extend(group.remembered.map(|remembered| remembered.pilot(goal)));
-        let lessons = candidates[group.members[0]].model.learn(&scored)?;
+        let model = &candidates[group.members[0]].model;
+        scored.extend(group.remembered.map(|remembered| remembered.pilot(&model.goal)));
+        let mut lessons = model.learn(&scored)?;
+        if group.closing {
+            let pairs = group.pilots.iter().filter_map(|&pilot| candidates[pilot].alone(&lessons));
+            lessons.spread = Ratios::new(pairs, &model.goal).spread(Offset::prior(group.presets));
+        }
         Some(*group.lessons.get_or_init(|| lessons))
     }
 
@@ -184,8 +199,7 @@ impl Learning {
             let first = group.members[0];
             let zone = in_zone(&candidates[first]);
             let learned = learned(first);
-            let presets = modelling::presets(candidates[first].planned.settings);
-            let offset = candidates[first].model.offset(&learned.ratios, presets).map(|offset| {
+            let offset = candidates[first].model.offset(&learned.ratios, group.presets).map(|offset| {
                 let (shown, of) = (learned.ratios.count(), group.teachers.len());
                 format!("offset{zone}: {shown} of the first {of} chunks show: {offset}")
             });
@@ -226,8 +240,7 @@ impl Learning {
             let learned = self.learned(candidates, first);
             let zone = in_zone(&candidates[first]);
             let slopes = group.taught_slopes(learned.lessons.as_ref(), &zone);
-            let settings = candidates[first].planned.settings;
-            let offset = candidates[first].model.offset(&learned.ratios, modelling::presets(settings));
+            let offset = candidates[first].model.offset(&learned.ratios, group.presets);
             let offset = match (offset, learned.ratios.count(), group.calibrated.len()) {
                 (Some(offset), 0, 0) => Some(format!("calibration{zone}: none; assumed: {offset}")),
                 (None, 0, 0) => None,

@@ -130,13 +130,14 @@ impl Now {
         let about = |(zone, Zone { settings, .. }): (usize, &Zone)| {
             let Some(backend) = backends.of_zone(zone) else { return Ok(None) };
             let Settings { encoder, metric, .. } = settings;
-            let identity = &encoding.encoder.identity;
+            let own = encoding.own(zone);
+            let identity = &own.encoder.identity;
             Ok(Some(About {
                 version: identity.version.clone(),
                 encoder: identity.hash.clone(),
                 parameters: Fingerprint::of(&(
-                    &encoding.family(settings)?.probing,
-                    &encoding.family(settings)?.final_,
+                    &own.family()?.probing,
+                    &own.family()?.final_,
                     &settings.dynamic,
                     encoding.bits,
                 )),

@@ -15,6 +15,7 @@ pub mod curves;
 pub mod encoding;
 mod finish;
 mod forecast;
+pub mod forks;
 mod frames;
 pub mod input;
 pub mod learning;

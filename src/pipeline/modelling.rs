@@ -1,28 +1,24 @@
 //! From settings to the model that solves a zone's scenes.
 
-use crate::model::{Adaptive, Goal, Kind, Model, Offset, Presets, panning};
+use super::forks::Fork;
+use crate::model::{Adaptive, Goal, Kind, Model, Offset, panning};
 use crate::settings::{Metric, MetricSettings, ModelKind, Settings};
 
 /// The model that solves a zone's scene, from the settings. `diff` are the luma
-/// differences of the scene's frames.
-pub fn model(settings: &Settings, diff: &[f64], quarter_steps: bool) -> Model {
+/// differences of the scene's frames, `fork` makes its probes.
+pub fn model(settings: &Settings, fork: &Fork, diff: &[f64]) -> Model {
     let kind = match settings.model.kind {
         ModelKind::Reference => Kind::Reference,
         ModelKind::Reference2025 => Kind::Reference2025,
         ModelKind::Adaptive => Kind::Adaptive(Adaptive {
             first_crf: settings.model.first_crf,
-            expected_factor: Offset::prior(presets(settings)).factor(),
+            expected_factor: Offset::prior(fork.presets()).factor(),
             tolerance: settings.model.tolerance.unwrap_or_else(|| tolerance(&settings.metric)),
-            quarter_steps,
+            quarter_steps: fork.encoder.capabilities.quarter_steps,
         }),
     };
     let ease = settings.metric.panning_rejection * panning::weight(diff);
     Model { goal: goal(&settings.metric), kind, ease }
-}
-
-/// The presets that the final encode is compared with, where no rule says otherwise.
-pub fn presets(settings: &Settings) -> Presets {
-    Presets { probing: settings.encoder.probing_preset, final_: settings.encoder.final_preset }
 }
 
 /// How near to the target is near enough, where the preset does not say.

@@ -1,7 +1,6 @@
 //! A scene's chain for real: encode a probe while the frames to measure are
 //! kept, decode it, measure it, decide what comes next.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use anyhow::{Context, Error, Result};
 
 use super::candidate::{Candidate, References, Take};
 use super::curves::Taken;
+use super::forks::Fork;
 use super::frames;
 use super::learning::Learning;
 use super::measuring::Measuring;
@@ -32,13 +32,14 @@ pub struct Probing<'a> {
     /// The clip as the encoder takes it.
     pub readers: &'a Readers<'a>,
     pub format: y4m::Format,
-    pub program: &'a Path,
+    /// What makes the probes of every scene of the clip.
+    pub forks: &'a [Arc<Fork>],
     /// The words of one encode: all but input and output.
     pub params: &'a (dyn Fn(&PlannedScene<'_>, Take) -> Result<Vec<String>> + Sync),
     pub candidates: Vec<Candidate<'a>>,
     pub learning: Learning,
     pub store: &'a Store,
-    /// The source, what renders it, and the encoder.
+    /// The source, what renders it, and how encoders are fed.
     pub probe_key: Fingerprint,
     /// Measures the frames of a probe side by side.
     pub pool: &'a rayon::ThreadPool,
@@ -59,7 +60,8 @@ impl Probing<'_> {
     /// Key of an encode: everything that its bytes depend on.
     pub fn encode_key(&self, candidate: &Candidate<'_>, take: Take) -> Result<Fingerprint> {
         let params = (self.params)(&candidate.planned, take)?;
-        Ok(Fingerprint::of(&(&self.probe_key, candidate.planned.scene, params)))
+        let program = self.forks[candidate.planned.index].identity();
+        Ok(Fingerprint::of(&(&self.probe_key, program, candidate.planned.scene, params)))
     }
 
     /// Key of what an encode measures.
@@ -190,7 +192,7 @@ impl Probing<'_> {
     fn encode_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
         let key = self.encode_key(candidate, planned)?;
         let job = EncodeJob {
-            program: self.program.to_path_buf(),
+            program: self.forks[candidate.planned.index].encoder.identity.path.clone(),
             params: (self.params)(&candidate.planned, planned)?,
             output: self.store.probe_path(candidate.planned.index, take, &key),
             format: self.format,

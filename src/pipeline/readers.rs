@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::source::Clip;
 use crate::support::events::Events;
@@ -43,6 +43,13 @@ impl<'a> Readers<'a> {
         Self { sessions: Mutex::new(sessions), open, each: each.max(1), events }
     }
 
+    /// For readers that all share one session.
+    pub fn one(clip: Clip, events: &'a Events) -> Self {
+        let sessions = Sessions { opened: vec![(clip, 0)], closed: true };
+        let open = || bail!("there is one session");
+        Self { sessions: Mutex::new(sessions), open: Box::new(open), each: usize::MAX, events }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,8 +84,6 @@ impl Drop for Reader<'_, '_> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use anyhow::bail;
 
     use super::*;
     use crate::source::{Arg, OpenOptions, Session};

@@ -12,7 +12,7 @@ use super::beside::{Beside, looked_at, probe_and_segment};
 use super::boost::Clock;
 use super::chains::{Chains, Part, Probings, Task};
 use super::encoding::Encoding;
-use super::input::{Input, working};
+use super::input::{Input, working as as_encoded};
 use super::memory::{Memory, Now};
 use super::plan::{PlannedScene, plan};
 use super::segmentation::{self, Segmentation};
@@ -40,7 +40,10 @@ pub struct Ready {
     pub settings: Resolved,
     zones: Vec<Zone>,
     pub encoding: Encoding,
+    /// What probes are made from and measured against, as the encoder takes it.
     pub working: Clip,
+    /// What chunks of the final encode are; another clip where there is a stand-in for probes.
+    pub encoded: Clip,
     backends: Backends,
     segmentation: Option<Segmentation>,
     /// What the analysis that is at hand, or will be made, depends on.
@@ -114,19 +117,22 @@ impl Ready {
         let mut input = clock.time("opening", || Input::open(request, shares.source(), events))?;
         origin.add_clip(&input.clip, &request.input, plan)?;
         if let Some(plan) = plan {
-            (input.key, input.analysed_key) = plan.keys.clone();
-            // A plan has no stand-in for its script.
-            input.probed_key = input.key.clone();
+            (input.key, input.analysed_key, input.probed_key) = plan.keys.clone();
         }
         let mut warnings = Vec::new();
         let mut zones = request.settings.zones(input.clip.info().frames, &mut warnings)?;
         for warning in &warnings {
             events.warn(warning);
         }
-        let encoding =
-            clock.time("checking the encoder", || Encoding::open(&zones, &input.clip, events, cancel))?;
+        let encoding = clock.time("checking the encoder", || {
+            Encoding::open(&zones, &request.settings.base.encoder.program, &input.clip, events, cancel)
+        })?;
         origin.add_encoder(&encoding, plan)?;
-        let working = working(&input.probed, encoding.bits, events)?;
+        let working = as_encoded(&input.probed, encoding.bits, events)?;
+        let encoded = match request.probe_input {
+            Some(_) => as_encoded(&input.clip, encoding.bits, &Events::silent())?,
+            None => working.clone(),
+        };
         let store = place.open(request)?;
         let mut settings = request.settings.clone();
         let (scene_plan, analysis_key) = if let Some(plan) = plan {
@@ -150,7 +156,7 @@ impl Ready {
             || Backends::open(request.metric, &zones, pictures, &request.open, shares.metric(), events);
         let backends = clock.time("opening the metric", open_backends)?;
         origin.add_metric(&backends, plan)?;
-        let has_roi = encoding.encoder.capabilities.roi_map;
+        let has_roi = encoding.have_roi();
         let segmentation =
             Segmentation::find(&zones, &input.analysed, has_roi, &request.segmentation, events)?;
         if let Some(segmentation) = &segmentation {
@@ -174,6 +180,7 @@ impl Ready {
             zones,
             encoding,
             working,
+            encoded,
             backends,
             segmentation,
             analysis_key,
@@ -205,10 +212,6 @@ impl Ready {
         })?;
         self.found = Some(Found { analysis, scenes: scenes.to_vec(), methods: Vec::new() });
         Ok(())
-    }
-
-    pub fn zones(&self) -> &[Zone] {
-        &self.zones
     }
 
     pub fn analysis_key(&self) -> Fingerprint {
@@ -324,7 +327,7 @@ impl Ready {
         let mut used = self.found.as_ref().map_or_else(Vec::new, |found| detectors(&found.methods));
         used.extend(self.backends.describe());
         used.extend(self.segmentation.as_ref().map(Segmentation::describe));
-        used.push(self.encoding.describe());
+        used.extend(self.encoding.describe());
         used
     }
 
@@ -380,6 +383,7 @@ fn manifest(
     };
     section("settings of [scenes]", |z| Fingerprint::of(&z.settings.scenes));
     section("settings of [encoder]", |z| Fingerprint::of(&z.settings.encoder));
+    section("settings of [encoders]", |z| Fingerprint::of(&z.settings.encoders));
     section("settings of [metric]", |z| Fingerprint::of(&z.settings.metric));
     section("settings of [model]", |z| Fingerprint::of(&z.settings.model));
     section("settings of [character]", |z| Fingerprint::of(&z.settings.character));

@@ -12,7 +12,6 @@ use super::changeable;
 use super::curves::{Curves, Known};
 use super::encoding::Encoding;
 use super::finish::{Finisher, SceneOutcome};
-use super::modelling;
 use super::outlook::{Outlook, choices};
 use super::plan::{PlannedScene, plan};
 use super::store::{self, ANALYSIS};
@@ -91,7 +90,7 @@ pub fn run(request: &Request, events: &Events) -> Result<Retargeted> {
     );
     let ranges: Vec<Scene> = curves.scenes.iter().map(|scene| scene.scene).collect();
     let planned = plan(&ranges, &zones);
-    let known = curves.known(&planned, &analysis.luma)?;
+    let known = curves.known(&planned, &encoding.probers(&planned, &analysis.luma)?, &analysis.luma)?;
     let masks = masks(&curves, request)?;
     let roi_folder = roi_folder(&output)?;
     let finisher = Finisher::new(&encoding, &analysis.luma, &masks, &roi_folder);
@@ -99,7 +98,7 @@ pub fn run(request: &Request, events: &Events) -> Result<Retargeted> {
         planned: &planned,
         known: &known,
         finisher: &finisher,
-        quarter_steps: encoding.encoder.capabilities.quarter_steps,
+        quarter_steps: encoding.have_quarter_steps(),
     };
 
     let solved = title.solved()?;
@@ -155,8 +154,7 @@ impl Title<'_> {
     fn solved(&self) -> Result<Vec<Option<f64>>> {
         let solve = |(scene, known): (&PlannedScene<'_>, &Option<Known>)| {
             let Some(known) = known else { return Ok(None) };
-            let presets = modelling::presets(scene.settings);
-            let answer = known.model.solve(&known.scored, &known.learned, presets);
+            let answer = known.model.solve(&known.scored, &known.learned, known.presets);
             let answer = answer.with_context(|| format!("scene {}: too few probes", scene.index))?;
             Ok(Some(answer.crf))
         };

@@ -78,8 +78,13 @@ impl Title<'_> {
         Ok(results)
     }
 
+    fn known(&self) -> Result<Vec<Option<Known>>> {
+        let forks = self.encoding.probers(self.planned, self.luma)?;
+        self.curves.known(self.planned, &forks, self.luma)
+    }
+
     fn outcomes(&self, failed: Vec<(usize, Error)>) -> Result<Vec<SceneOutcome>> {
-        let known = self.curves.known(self.planned, self.luma)?;
+        let known = self.known()?;
         let outcome = |(scene, known): (&PlannedScene<'_>, Option<Known>)| match known {
             Some(Known { model, scored, unreliable, learned, .. }) => {
                 SceneOutcome::Probed { model, scored, unreliable, learned }
@@ -104,7 +109,7 @@ impl Title<'_> {
         results: &[SceneResult],
         remembered: &Memory,
     ) -> Result<(Vec<String>, Vec<SceneRow>)> {
-        let known = self.curves.known(self.planned, self.luma)?;
+        let known = self.known()?;
         let mut sentences = Vec::new();
         if let Some(path) = self.learned {
             self.now.write(path, self.curves, self.planned, &known)?;

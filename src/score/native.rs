@@ -156,11 +156,11 @@ impl Shared {
     /// need the same frame wait for the one that prepares it, on this thread alone.
     fn reference(&self, frame: &Mutex<Reference>) -> Result<Reference> {
         let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Reference::Picture(picture) = &*frame {
-            if let Some(share) = Budget::keep(&self.budget, self.prepared_bytes()) {
-                let prepared = self.prepare(picture)?;
-                *frame = Reference::Prepared(Arc::new(Kept { prepared, _share: share }));
-            }
+        if let Reference::Picture(picture) = &*frame
+            && let Some(share) = Budget::keep(&self.budget, self.prepared_bytes())
+        {
+            let prepared = self.prepare(picture)?;
+            *frame = Reference::Prepared(Arc::new(Kept { prepared, _share: share }));
         }
         Ok(frame.clone())
     }

@@ -188,7 +188,7 @@ impl Device {
     fn open(make: Make) -> Result<Self> {
         let mut streams = make.settings.devices.streams.unwrap_or(STREAMS).max(1);
         loop {
-            let opened = Shared::new(&make, streams).and_then(|shared| shared.tried());
+            let opened = Shared::new(&make, streams).and_then(Shared::tried);
             match opened {
                 Ok(shared) => return Ok(Self { make, filter: RwLock::new(Some(Arc::new(shared))) }),
                 Err(error) if streams > 1 && is_out_of_memory(&error) => streams /= 2,

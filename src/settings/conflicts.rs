@@ -106,13 +106,13 @@ const CONFLICTS: [Conflict; 10] = [
         },
     },
     Conflict {
-        keys: &["model.calibrate", "dynamic.encoder"],
+        keys: &["model.calibrate", "dynamic.encoder", "dynamic.probing_encoder"],
         text: |s| {
             let scenes = s.model.calibrate.unwrap_or(0);
-            (s.metric.enable && scenes > 0 && s.dynamic.encoder.is_some()).then(|| {
+            (s.metric.enable && scenes > 0 && !s.dynamic.one_encoder()).then(|| {
                 format!(
-                    "model.calibrate {scenes}: must be 0 with dynamic.encoder, because probes are compared \
-                     with the final encode of the same encoder"
+                    "model.calibrate {scenes}: must be 0 where dynamic.encoder and dynamic.probing_encoder are not \
+                     the same, because probes are compared with the final encode of the same encoder"
                 )
             })
         },
@@ -170,6 +170,13 @@ pub fn doubts(settings: &Settings) -> Vec<String> {
         ));
     }
     doubts.extend(differing(&settings.encoder));
+    let forks = settings.encoders.iter();
+    doubts.extend(forks.filter_map(|(name, fork)| {
+        // What it inherits is told already.
+        differing(fork)
+            .filter(|_| fork.params != settings.encoder.params)
+            .map(|told| format!("encoders.{name}: {told}"))
+    }));
     doubts
 }
 

@@ -56,6 +56,7 @@ impl Draft {
                     slow_options: Vec::new(),
                     params: BTreeMap::new(),
                 },
+                encoders: BTreeMap::new(),
                 metric: blank_metric(),
                 model: ModelSettings {
                     kind: ModelKind::Reference,

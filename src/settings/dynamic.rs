@@ -5,6 +5,7 @@
 //! or fill the memory.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
@@ -12,7 +13,7 @@ use rhai::module_resolvers::DummyModuleResolver;
 use rhai::{AST, Dynamic, Engine, Scope};
 
 use super::schema::{MAX_CRF, PRESETS};
-use super::{DynamicRules, params};
+use super::{DynamicRules, Settings, params};
 use crate::options::Use;
 use crate::support::statistics;
 
@@ -26,15 +27,35 @@ const MAX_TEXT: usize = 16_384;
 /// Items of an array or map.
 const MAX_ITEMS: usize = 1_000;
 
+/// The one that boosting drives, as av1an's scene list spells it.
+pub const OURS: &str = "svt_av1";
 /// Names of av1an encoders: as av1an's command line and as its scene list spells them.
 const ENCODERS: [(&str, &str); 6] = [
     ("aom", "aom"),
     ("rav1e", "rav1e"),
     ("vpx", "vpx"),
-    ("svt-av1", "svt_av1"),
+    ("svt-av1", OURS),
     ("x264", "x264"),
     ("x265", "x265"),
 ];
+
+/// Another encoder than the zone's, as a rule names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// An SvtAv1EncApp: an entry of `[encoders]`, or a path.
+    Svt(String),
+    /// An encoder of av1an's, as its scene list spells it.
+    Av1an(&'static str),
+}
+
+/// Whether an entry of `[encoders]` can have this name: anything else stands for it.
+pub fn is_free(name: &str) -> bool {
+    !is_path(name) && !ENCODERS.iter().any(|(typed, listed)| name == *typed || name == *listed)
+}
+
+fn is_path(name: &str) -> bool {
+    Path::new(name).components().count() > 1
+}
 
 /// What a rule may know of a scene.
 #[derive(Debug, Clone)]
@@ -174,6 +195,9 @@ pub struct Rules {
     probing_params: Option<Rule>,
     photon_noise: Option<Rule>,
     encoder: Option<Rule>,
+    probing_encoder: Option<Rule>,
+    /// The entries of `[encoders]`.
+    entries: Vec<String>,
 }
 
 impl Rules {
@@ -193,8 +217,16 @@ impl Rules {
             probing_params: rule("probing_params", &rules.probing_params)?,
             photon_noise: rule("photon_noise", &rules.photon_noise)?,
             encoder: rule("encoder", &rules.encoder)?,
+            probing_encoder: rule("probing_encoder", &rules.probing_encoder)?,
+            entries: Vec::new(),
             engine,
         })
+    }
+
+    /// The rules of a zone, which may name its `[encoders]`.
+    pub fn of(settings: &Settings) -> Result<Self> {
+        let entries = settings.encoders.keys().cloned().collect();
+        Ok(Self { entries, ..Self::compile(&settings.dynamic)? })
     }
 
     /// The scene's CRF after the model and before Character Boost, 0 to 70;
@@ -240,20 +272,36 @@ impl Rules {
         .map(|changed| changed.unwrap_or(strength))
     }
 
-    /// The scene's encoder as av1an's scene list spells it (`svt_av1`);
-    /// `None` without a rule, or when it returns nothing.
-    pub fn encoder(&self, facts: &SceneFacts, crf: f64) -> Result<Option<&'static str>> {
-        self.run(self.encoder.as_ref(), facts, crf, &[], |value| {
-            if value.is_unit() {
-                return Ok(None);
-            }
-            let name = value.into_string().unwrap_or_default();
-            let known = ENCODERS.iter().find(|(typed, listed)| name == *typed || name == *listed);
-            known.map(|(_, listed)| Some(*listed)).ok_or_else(|| {
-                format!("must be one of {}, or nothing", ENCODERS.map(|(typed, _)| typed).join(", "))
-            })
-        })
-        .map(Option::flatten)
+    /// The encoder of the scene's final encode; `None` for the zone's own: without a
+    /// rule, or when it returns nothing or `svt-av1`.
+    pub fn encoder(&self, facts: &SceneFacts, crf: f64) -> Result<Option<Named>> {
+        self.run(self.encoder.as_ref(), facts, crf, &[], |value| self.named(value, &ENCODERS))
+            .map(Option::flatten)
+    }
+
+    /// The encoder of the scene's probes, likewise.
+    pub fn probing_encoder(&self, facts: &SceneFacts) -> Result<Option<Named>> {
+        let ours = ENCODERS.iter().filter(|(_, listed)| *listed == OURS);
+        let ours: Vec<_> = ours.copied().collect();
+        self.run(self.probing_encoder.as_ref(), facts, 0.0, &[], |value| self.named(value, &ours))
+            .map(Option::flatten)
+    }
+
+    /// `allowed` are names of av1an's.
+    fn named(&self, value: Dynamic, allowed: &[(&str, &'static str)]) -> Result<Option<Named>, String> {
+        if value.is_unit() {
+            return Ok(None);
+        }
+        let name = value.into_string().unwrap_or_default();
+        if is_path(&name) || self.entries.contains(&name) {
+            return Ok(Some(Named::Svt(name)));
+        }
+        if let Some((_, listed)) = allowed.iter().find(|(typed, listed)| name == *typed || name == *listed) {
+            return Ok((*listed != OURS).then_some(Named::Av1an(listed)));
+        }
+        let names = self.entries.iter().map(String::as_str).chain(allowed.iter().map(|(typed, _)| *typed));
+        let names: Vec<&str> = names.collect();
+        Err(format!("must be one of {}, the path of an SvtAv1EncApp, or nothing", names.join(", ")))
     }
 
     /// `None` when there is no rule; errors name scene, key and expression.

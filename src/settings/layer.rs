@@ -7,9 +7,9 @@ use toml::de::{DeString, DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use super::draft::Draft;
-use super::params;
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::schema::{self, Key, Scope};
+use super::{dynamic, params};
 
 /// A value for a key, known to be valid.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Layer {
     pub entries: Vec<Entry>,
     /// The `[zones.NAME]` tables.
     pub zones: BTreeMap<String, Vec<Entry>>,
+    /// The `[encoders.NAME]` tables, their keys being those of `[encoder]`.
+    pub encoders: BTreeMap<String, Vec<Entry>>,
 }
 
 impl Layer {
@@ -51,12 +53,13 @@ impl Layer {
                     DeValue::Boolean(switch) => layer.for_zones = *switch,
                     _ => reader.complain(value.span(), "for_zones must be true or false"),
                 },
-                "zones" => reader.zones(value, &mut layer.zones),
+                "zones" => reader.tables("zones", value, &mut layer.zones),
+                "encoders" => reader.tables("encoders", value, &mut layer.encoders),
                 _ => reader.item(&mut layer.entries, "", name, value),
             }
         }
         changes_last(&mut layer.entries);
-        for entries in layer.zones.values_mut() {
+        for entries in layer.zones.values_mut().chain(layer.encoders.values_mut()) {
             changes_last(entries);
         }
         layer
@@ -106,7 +109,10 @@ fn unknown_key(path: &str) -> String {
     if keys.is_empty() {
         let sections: Vec<_> =
             schema::sections().into_iter().filter(|section| !section.contains('.')).collect();
-        return format!("{path} is not a section or key; the sections are {}, zones", sections.join(", "));
+        return format!(
+            "{path} is not a section or key; the sections are {}, encoders, zones",
+            sections.join(", ")
+        );
     }
     format!("{path} is not a key; [{section}] has {}", keys.join(", "))
 }
@@ -180,37 +186,52 @@ impl Reader<'_> {
         }
     }
 
-    fn zones(&mut self, value: &Spanned<DeValue<'_>>, zones: &mut BTreeMap<String, Vec<Entry>>) {
+    /// The tables in `kind`, `zones` or `encoders`, by name.
+    fn tables(&mut self, kind: &str, value: &Spanned<DeValue<'_>>, found: &mut BTreeMap<String, Vec<Entry>>) {
+        let (above, example) = if kind == "zones" { ("", ".metric") } else { ("encoder", "") };
         let Some(tables) = value.get_ref().as_table() else {
-            self.complain(value.span(), "zones holds tables: write [zones.NAME] or [zones.NAME.metric]");
+            let or = if example.is_empty() { String::new() } else { format!(" or [{kind}.NAME{example}]") };
+            let text = format!("{kind} holds tables: write [{kind}.NAME]{or}");
+            self.complain(value.span(), text);
             return;
         };
         for (name, value) in as_written(tables) {
-            let zone = name.get_ref().to_string();
-            if zone.is_empty() || zone.contains(char::is_whitespace) {
-                self.complain(name.span(), format!("zone name {zone:?}: must be one word"));
+            let table_name = name.get_ref().to_string();
+            if let Err(text) = named(kind, &table_name) {
+                self.complain(name.span(), text);
             }
             let Some(table) = value.get_ref().as_table() else {
-                self.complain(
-                    value.span(),
-                    format!(
-                        "zones.{zone} must be a table: write [zones.{zone}.metric] and its keys below it"
-                    ),
+                let text = format!(
+                    "{kind}.{table_name} must be a table: write [{kind}.{table_name}{example}] and its keys \
+                     below it"
                 );
+                self.complain(value.span(), text);
                 continue;
             };
             let mut entries = Vec::new();
             for (name, value) in as_written(table) {
-                self.item(&mut entries, "", name, value);
+                self.item(&mut entries, above, name, value);
             }
             for entry in &entries {
                 if let Err(text) = zoneable(entry.key) {
                     self.problems.push(entry.place.clone(), text);
                 }
             }
-            zones.insert(zone, entries);
+            found.insert(table_name, entries);
         }
     }
+}
+
+/// Refuses a name that a table of `kind` cannot have.
+pub fn named(kind: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        let kind = kind.trim_end_matches('s');
+        return Err(format!("{kind} name {name:?}: must be one word"));
+    }
+    if kind == "encoders" && !dynamic::is_free(name) {
+        return Err(format!("encoder name {name:?}: must be no path and none of av1an's names"));
+    }
+    Ok(())
 }
 
 /// Refuses keys that hold for the whole clip.

@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::conflicts;
 use super::draft::Draft;
-use super::layer::{Entry, Layer, owned, read_entry, zoneable};
+use super::layer::{Entry, Layer, named, owned, read_entry, zoneable};
 use super::library::{Library, ROOT, user_folder};
 use super::problem::{Origin, Place, Problems, did_you_mean};
 use super::schema::{self, Scope};
@@ -142,7 +142,7 @@ pub fn resolve(request: &Request) -> Result<Resolved> {
         stack.type_in(typed, &mut problems);
     }
     let draft = stack.draft();
-    let base = draft.finish();
+    let base = stack.finish(&draft);
     conflicts::find(&draft, &base, &mut problems);
     let list = zones::read(request.zones.as_ref(), &mut problems);
     let resolver = ZoneResolver { library: &library, stack: &stack };
@@ -165,6 +165,8 @@ struct Stack {
     typed: Vec<Entry>,
     /// The `[zones.NAME]` tables, those of derived presets merged over those of their bases.
     zones: BTreeMap<String, Vec<Entry>>,
+    /// The `[encoders.NAME]` tables, likewise.
+    encoders: BTreeMap<String, Vec<Entry>>,
 }
 
 impl Stack {
@@ -182,6 +184,9 @@ impl Stack {
         for (name, entries) in layer.zones {
             self.zones.entry(name).or_default().extend(entries);
         }
+        for (name, entries) in layer.encoders {
+            self.encoders.entry(name).or_default().extend(entries);
+        }
     }
 
     fn type_in(&mut self, typed: &Typed, problems: &mut Problems) {
@@ -192,6 +197,9 @@ impl Stack {
 
     fn try_type_in(&mut self, typed: &Typed) -> Result<(), String> {
         let text = typed.value.as_deref().ok_or("write section.key=value")?;
+        if let Some((name, key)) = typed.key.strip_prefix("encoders.").and_then(|rest| rest.split_once('.')) {
+            return self.type_encoder(name, &format!("encoder.{key}"), text, typed);
+        }
         let (zone, path) = match typed.key.strip_prefix("zones.").and_then(|rest| rest.split_once('.')) {
             Some((zone, path)) => (Some(zone), path),
             None => (None, typed.key.as_str()),
@@ -212,6 +220,28 @@ impl Stack {
         new.iter().try_for_each(|entry| zoneable(entry.key))?;
         entries.extend(new);
         Ok(())
+    }
+
+    /// `encoders.NAME.key`, which may be an entry that no preset has.
+    fn type_encoder(&mut self, name: &str, path: &str, text: &str, typed: &Typed) -> Result<(), String> {
+        named("encoders", name)?;
+        let place = Place::whole(Origin::Flag(typed.flag.clone()));
+        let mut new = Vec::new();
+        read_entry(path, &typed_value(path, text), &place, &mut new)?;
+        new.iter().try_for_each(|entry| zoneable(entry.key))?;
+        self.encoders.entry(name.to_owned()).or_default().extend(new);
+        Ok(())
+    }
+
+    /// The settings of a draft, with the encoders that rules may name there.
+    fn finish(&self, draft: &Draft) -> Settings {
+        let mut settings = draft.finish();
+        for (name, entries) in &self.encoders {
+            let mut own = draft.clone();
+            own.apply(entries);
+            settings.encoders.insert(name.clone(), own.finish().encoder);
+        }
+        settings
     }
 
     fn draft(&self) -> Draft {
@@ -241,7 +271,7 @@ impl ZoneResolver<'_> {
     /// Checks all `[zones.NAME]` tables, used or not, and finds the settings of every zone in `list`.
     fn resolve(&self, list: Vec<zones::Listed>, problems: &mut Problems) -> Vec<ZoneEntry> {
         let check = |draft: &Draft, problems: &mut Problems| {
-            let settings = draft.finish();
+            let settings = self.stack.finish(draft);
             conflicts::find(draft, &settings, problems);
             settings
         };

@@ -116,7 +116,7 @@ pub const KEYS: &[Key] = &[
         "scenes.progressive.still_0012",
         Kind::Count(1, MAX_SCENE, |d| &mut d.settings.scenes.progressive.still_0012),
     ),
-    clip("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
+    machine("encoder.program", Kind::Program(|d| &mut d.settings.encoder.program)),
     zone("encoder.probing_preset", Kind::Preset(|d| &mut d.settings.encoder.probing_preset)),
     zone("encoder.final_preset", Kind::Preset(|d| &mut d.settings.encoder.final_preset)),
     machine("encoder.lp", Kind::Count(1, 64, |d| &mut d.settings.encoder.lp)),
@@ -241,6 +241,7 @@ pub const KEYS: &[Key] = &[
     zone("dynamic.probing_params", Kind::Rule(|d| &mut d.settings.dynamic.probing_params)),
     zone("dynamic.photon_noise", Kind::Rule(|d| &mut d.settings.dynamic.photon_noise)),
     zone("dynamic.encoder", Kind::Rule(|d| &mut d.settings.dynamic.encoder)),
+    zone("dynamic.probing_encoder", Kind::Rule(|d| &mut d.settings.dynamic.probing_encoder)),
 ];
 
 /// The two keys that stand for the same key of every encoder family.

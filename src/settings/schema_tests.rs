@@ -7,16 +7,18 @@ use super::super::draft::Draft;
 use super::super::layer::Layer;
 use super::super::library::{BUILT_IN, ROOT};
 use super::super::problem::{Origin, Place, Problems};
-use super::{KEYS, Key, Kind};
+use super::{EncoderFamily, KEYS, Key, Kind};
+use crate::settings;
 
 /// Keys explained together with the one above them.
-const EXPLAINED_ABOVE: [&str; 6] = [
+const EXPLAINED_ABOVE: [&str; 7] = [
     "metric.max_crf",
     "metric.mix.mean_n3",
     "metric.mix.max_n3",
     "metric.frames.last_frame",
     "final.photon_noise_height",
     "dynamic.probing_params",
+    "dynamic.probing_encoder",
 ];
 
 fn root_text() -> &'static str {
@@ -135,14 +137,53 @@ fn every_key_reaches_the_settings() {
     }
 }
 
-/// One encoder is opened, asked and tried for the whole clip.
-#[test]
-fn zones_cannot_have_an_encoder_of_their_own() {
+fn resolved(text: &str, zones: &str) -> Result<settings::Resolved, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.toml");
-    std::fs::write(&path, "[zones.credits]\nencoder.program = \"OtherEncApp\"\n").unwrap();
+    std::fs::write(&path, text).unwrap();
     let preset = Some(path.to_str().unwrap().to_owned());
-    let request = crate::settings::Request { preset, ..Default::default() };
-    let error = crate::settings::resolve(&request).unwrap_err().to_string();
-    assert!(error.contains("mine.toml:2:19: encoder.program cannot differ between zones"), "{error}");
+    let zones = Some(settings::ZoneList::Text(zones.to_owned()));
+    let request = settings::Request { preset, zones, ..Default::default() };
+    settings::resolve(&request).map_err(|error| error.to_string())
+}
+
+#[test]
+fn zones_may_have_an_encoder_of_their_own() {
+    let resolved =
+        resolved("[zones.credits]\nencoder.program = \"OtherEncApp\"\n", "5 9 credits 9 12 ssimu2-mean");
+    let zones = resolved.unwrap().zones(20, &mut Vec::new()).unwrap();
+    let programs: Vec<&str> =
+        zones.iter().map(|zone| zone.settings.encoder.program.to_str().unwrap()).collect();
+    // Another preset says what is wanted of the picture, not which programs this machine has.
+    assert_eq!(programs, ["SvtAv1EncApp", "OtherEncApp", "SvtAv1EncApp", "SvtAv1EncApp"]);
+}
+
+#[test]
+fn entries_of_encoders_are_the_encoder_of_their_zone_but_for_what_they_say() {
+    let text = "[encoder]\nprobing_preset = 9\nparams.mainline.final = \"--tune 1\"\n\
+                [encoders.deep]\nprogram = \"bin/deep\"\nfinal_preset = 1\n\
+                params.mainline.final.append = \"--sharpness 2\"\n\
+                [zones.dark]\nencoder.probing_preset = 8\n";
+    let zones = resolved(text, "5 9 dark").unwrap().zones(20, &mut Vec::new()).unwrap();
+    for (zone, preset) in [(0, 9), (1, 8)] {
+        let settings = &zones[zone].settings;
+        let deep = settings.encoder_named("deep");
+        assert!(deep.program.ends_with("bin/deep") && deep.program.is_absolute(), "{deep:?}");
+        assert_eq!((deep.probing_preset, deep.final_preset), (preset, 1));
+        let list =
+            |encoder: &settings::EncoderSettings| encoder.params[&EncoderFamily::Mainline].final_.join(" ");
+        assert_eq!(list(&deep), "--tune 1 --sharpness 2");
+        assert_eq!(list(&settings.encoder), "--tune 1");
+        assert_eq!(settings.encoder_named("/opt/x").program, std::path::Path::new("/opt/x"));
+    }
+    for (text, says) in [
+        ("[encoders]\ndeep = 3\n", "2:8 encoders.deep must be a table: write [encoders.deep]"),
+        ("encoders = 3\n", "1:12 encoders holds tables: write [encoders.NAME]"),
+        ("[encoders.x265]\nprogram = \"x\"\n", "encoder name \"x265\": must be no path and none of av1an's"),
+        ("[encoders.deep]\nworkers = 3\n", "encoder.workers cannot differ"),
+        ("[encoders.deep]\nprogramm = \"x\"\n", "did you mean encoder.program"),
+    ] {
+        let error = resolved(text, "").unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
 }

@@ -16,6 +16,9 @@ use super::SceneSettings;
 pub struct Settings {
     pub scenes: SceneSettings,
     pub encoder: EncoderSettings,
+    /// Those that rules may name, by name; each with what it does not say taken from `encoder`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub encoders: BTreeMap<String, EncoderSettings>,
     pub metric: MetricSettings,
     pub model: ModelSettings,
     pub character: CharacterSettings,
@@ -32,6 +35,20 @@ pub struct Zone {
     /// Frames, end exclusive.
     pub frames: Range<usize>,
     pub settings: Settings,
+}
+
+impl Settings {
+    /// The settings of every encoder that a scene may have.
+    pub fn every_encoder(&mut self) -> impl Iterator<Item = &mut EncoderSettings> {
+        std::iter::once(&mut self.encoder).chain(self.encoders.values_mut())
+    }
+
+    /// The encoder that a rule names: an entry of `[encoders]`, else the zone's with
+    /// `name` as its program.
+    pub fn encoder_named(&self, name: &str) -> EncoderSettings {
+        let by_path = || EncoderSettings { program: PathBuf::from(name), ..self.encoder.clone() };
+        self.encoders.get(name).cloned().unwrap_or_else(by_path)
+    }
 }
 
 /// The encoder and its parameters (spec 02, 09).
@@ -380,7 +397,7 @@ pub struct FinalSettings {
     pub chroma_noise: bool,
 }
 
-/// Expressions evaluated per scene (spec 05); `None` = no rule.
+/// Expressions evaluated per scene (spec 05, 10); `None` = no rule.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DynamicRules {
     pub crf: Option<String>,
@@ -389,4 +406,12 @@ pub struct DynamicRules {
     pub probing_params: Option<String>,
     pub photon_noise: Option<String>,
     pub encoder: Option<String>,
+    pub probing_encoder: Option<String>,
+}
+
+impl DynamicRules {
+    /// Whether the probes of a scene and its final encode are certain to have the same encoder.
+    pub fn one_encoder(&self) -> bool {
+        self.encoder == self.probing_encoder
+    }
 }

@@ -90,7 +90,7 @@ fn places_of(script: &str) -> usize {
 /// A script that runs the one at `path` in its folder as [`OpenOptions::here`] reads it.
 fn elsewhere(path: &Path, options: &OpenOptions) -> Result<String> {
     let context = || format!("cannot read {}", path.display());
-    let text = options.here(&std::fs::read_to_string(path).with_context(context)?);
+    let text = options.here(&crate::support::text::read(path).with_context(context)?);
     let folder = path.parent().unwrap_or(Path::new("."));
     // JSON's strings are Python's.
     let quoted = |text: &str| serde_json::to_string(text);

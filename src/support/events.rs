@@ -16,6 +16,8 @@ use serde::Serialize;
 pub enum Event {
     /// A stage begins; `total` counts `unit`s, 0 when it is not known.
     StageStarted { stage: &'static str, total: u64, unit: &'static str },
+    /// What a unit of the stage takes, compared with those of others that run beside it.
+    StageWork { stage: &'static str, work: f64 },
     /// `done` units of the stage are finished.
     StageProgress { stage: &'static str, done: u64 },
     /// The stage ended after `seconds`, successfully or not.
@@ -118,6 +120,11 @@ impl Stage {
     pub fn advance(&self, units: u64) {
         let done = self.done.fetch_add(units, Ordering::Relaxed) + units;
         self.events.emit(&Event::StageProgress { stage: self.name, done });
+    }
+
+    /// Says what a unit takes, compared with those of stages beside this one.
+    pub fn weigh(&self, work: f64) {
+        self.events.emit(&Event::StageWork { stage: self.name, work });
     }
 
     /// Seconds since the stage was opened.

@@ -230,7 +230,7 @@
           paths: r === 0 ? uPlot.paths.bars({ size: [1, 200] }) : uPlot.paths.stepped({ align: 0 }),
         })),
       ],
-      axes: [{ ...axis("score − target", "x"), size: 44 }, axis("scenes", "y")],
+      axes: [{ ...axis("score − target", "x"), size: 44 }, { ...axis("scenes", "y"), incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }],
     }, [centres, ...counts], host);
     plots.others = [made];
   };

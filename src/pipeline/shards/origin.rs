@@ -91,9 +91,7 @@ impl Origin {
     }
 
     pub fn add_encoder(&mut self, encoding: &Encoding, plan: Option<&Plan>) -> Result<()> {
-        let identity = &encoding.encoder.identity;
-        let what = format!("{} at {}", identity.version, identity.path.display());
-        self.add("encoder", Part::new(what, encoding.identity()), plan)
+        self.add("encoder", Part::new(encoding.describe().join(" and "), encoding.identity()), plan)
     }
 
     pub fn add_metric(&mut self, backends: &Backends, plan: Option<&Plan>) -> Result<()> {

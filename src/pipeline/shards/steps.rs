@@ -55,19 +55,20 @@ pub fn plan(request: &Request, shards: usize, events: &Events, cancel: &Cancel) 
     let mut ready = Ready::open(request, Place::NewPlan { encodes: encodes.path() }, events, cancel)?;
     ready.analyse(events, cancel)?;
     let planned = ready.planned()?;
+    let luma = &ready.analysis()?.luma;
+    ready.encoding.rehearse(&planned, luma, false)?;
     let mut plan = describe(request, &ready, &planned, shards, events)?;
     plan.id = plan.id_of();
     let task = Task { part: Part::First, plan: Some(&plan.id), slots: None };
     let chains = Chains { task, ..ready.chains(request, events) };
-    let Probings { failed, learned, groups, scenes: probed, .. } =
-        chains.run(&planned, &ready.analysis()?.luma, cancel)?;
+    let Probings { failed, learned, groups, scenes: probed, .. } = chains.run(&planned, luma, cancel)?;
     let advice = "plan again with --resume, which tries them once more";
     judge(&planned, &failed, request.on_scene_failure, advice, events)?;
     plan.groups = groups;
     plan.taught = learned;
-    let encoder = &ready.encoding.encoder.identity;
+    let forks = ready.encoding.probers(&planned, luma)?;
     let is_probed = |scene: &PlannedScene<'_>| probed.binary_search(&scene.index).is_ok();
-    plan.work = planned.iter().map(|scene| work(scene, is_probed(scene), encoder)).collect();
+    plan.work = planned.iter().map(|scene| work(scene, is_probed(scene), &forks[scene.index])).collect();
     plan.write(&request.folder)?;
     Ok(Planned {
         folder: request.folder.clone(),
@@ -97,6 +98,7 @@ fn describe(
         id: Fingerprint::of_bytes(b""),
         input: absolute(&request.input)?,
         analysis_input: request.analysis_input.as_ref().map(absolute).transpose()?,
+        probe_input: request.probe_input.as_ref().map(absolute).transpose()?,
         open,
         output: absolute(&request.output)?,
         settings: ready.settings.clone(),
@@ -106,7 +108,7 @@ fn describe(
         learned: request.learned.as_ref().map(absolute).transpose()?,
         memory: ready.remembered().clone(),
         now: ready.now().clone(),
-        keys: (ready.input.key.clone(), ready.input.analysed_key.clone()),
+        keys: (ready.input.key.clone(), ready.input.analysed_key.clone(), ready.input.probed_key.clone()),
         analysis: ready.analysis_key(),
         frames: ready.input.clip.info().frames,
         fps: ready.input.clip.info().fps,
@@ -188,10 +190,11 @@ fn probe(title: &Title, mine: Mine<'_>, here: &Here, events: &Events, cancel: &C
         None => here.memory,
     };
     request.nice = here.nice;
+    let usual = request.settings.base.encoder.program.clone();
     request.settings.each(|settings| {
         settings.metric.devices = here.devices.clone();
-        if let Some(encoder) = &here.encoder {
-            settings.encoder.program.clone_from(encoder);
+        for known in settings.every_encoder().filter(|known| known.program == usual) {
+            known.program = here.encoder.clone().unwrap_or_else(|| usual.clone());
         }
         settings.encoder.workers = here.workers.or(settings.encoder.workers);
     });
