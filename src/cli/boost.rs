@@ -108,7 +108,7 @@ pub struct PresetArgs {
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<String>,
 
-    /// Encoders at once [default: auto, from CPUs / lp on as the machine has room]
+    /// Encoders at once [default: auto, about CPUs / lp]
     #[arg(long, visible_alias = "max-parallel-encodes", value_name = "N")]
     workers: Option<String>,
 
