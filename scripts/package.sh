@@ -54,7 +54,7 @@ Architecture: $architecture
 Maintainer: the progression-boost developers <noreply@localhost>
 Installed-Size: $(du -sk "$tree/usr" | cut -f 1)
 Depends: libc6 (>= ${libc:-2.36}), libgcc-s1
-Recommends: svt-av1, mkvtoolnix, python3-venv
+Recommends: svt-av1, mkvtoolnix, python3-venv, libpython3-dev
 Suggests: ffmpeg, aom-tools
 Section: video
 Priority: optional

@@ -158,7 +158,8 @@ fn av1an_asks_the_shim(film: &Film, crfs: &[&str]) {
     ask(&["--svt-program", "/nowhere/svt"]).failed(1, &["cannot start /nowhere/svt"]);
     let alone = Command::new(&shim).env("PATH", film.path("shim")).arg("--version").output().unwrap();
     Ended::of(&alone).failed(1, &["no SvtAv1EncApp on the PATH but this stand-in"]);
-    (film.crfs("old"), film.crfs("new"));
+    film.crfs("old");
+    film.crfs("new");
 
     let vapoursynth = common::vapoursynth_folder();
     common::require("mkvmerge");

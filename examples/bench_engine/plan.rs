@@ -77,7 +77,12 @@ impl Bench {
         let info = working.info();
         let fps = y4m::frame_rate(info.fps);
         let probing = Probing {
-            readers: &Readers::new(working.clone(), 1, Box::new(|| bail!("one is enough")), &events),
+            readers: &Readers::new(
+                working.clone(),
+                1,
+                Box::new(|| -> Result<source::Clip> { bail!("one is enough") }),
+                &events,
+            ),
             format: y4m::Format { width: info.width, height: info.height, bits: encoding.bits, fps },
             forks: &forks,
             params: &|scene: &PlannedScene<'_>, take: Take| {

@@ -77,7 +77,8 @@ fn watch(crew: &Weak<Crew>, mut machine: Machine, mut policy: Policy, events: &E
             let before = policy.allowed;
             let now = policy.look(&reading, busy, started.elapsed());
             if now != before {
-                events.detail(format!("{now} encoders at once, {before} before: {:.0} % CPU", reading.cpu));
+                let cpu = reading.cpu.map_or("unknown".to_owned(), |cpu| format!("{cpu:.0} %"));
+                events.detail(format!("{now} encoders at once, {before} before; CPU use: {cpu}"));
                 crew.allowed.store(now, Ordering::Relaxed);
             }
         }
@@ -118,7 +119,7 @@ impl Policy {
     /// Encoders that may work when `busy` do.
     fn look(&mut self, reading: &Reading, busy: usize, now: Duration) -> usize {
         let short = reading.vram.is_some_and(|ram| ram.free < self.share.memory / 2);
-        let crowded = reading.cpu >= FULL && self.allowed > self.usual;
+        let crowded = reading.cpu.is_some_and(|cpu| cpu >= FULL) && self.allowed > self.usual;
         if short || crowded {
             if self.allowed > 1 && now >= self.changed + SETTLES {
                 self.allowed = self.allowed.min(busy.max(2)) - 1;
@@ -143,7 +144,7 @@ mod tests {
     const GIB: u64 = 1 << 30;
 
     fn reading(cpu: f64, free: u64) -> Reading {
-        Reading { cpu, vram: Some(Vram { total: 64 * GIB, free }) }
+        Reading { cpu: Some(cpu), vram: Some(Vram { total: 64 * GIB, free }) }
     }
 
     /// Four encoders at first, eight at most, each a tenth of the machine and 1 GiB.

@@ -141,7 +141,8 @@ fn vapoursynth(state: State, packages: Packages) -> Vec<String> {
         return lines;
     }
     let python = match packages {
-        Packages::Apt => Some("$ sudo apt install python3-venv"),
+        // Of no version, what brings libpython3.13 or the like, which VSScript loads.
+        Packages::Apt => Some("$ sudo apt install python3-venv libpython3-dev"),
         Packages::Dnf => Some("$ sudo dnf install python3"),
         Packages::Pacman => Some("$ sudo pacman -S python"),
         Packages::Brew => Some("$ brew install python"),

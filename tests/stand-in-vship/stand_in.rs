@@ -411,6 +411,8 @@ unsafe fn luma(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Vec<u16> {
 ///
 /// # Safety
 /// The frame belongs to `api`, is valid while this runs and has samples of 32 bits.
+// Planes begin at, and rows are apart by, multiples of 32 bytes.
+#[allow(clippy::cast_ptr_alignment)]
 unsafe fn red(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Vec<f32> {
     // SAFETY: a plane has `height` rows of `width` samples, `stride` bytes apart and aligned for them.
     unsafe {

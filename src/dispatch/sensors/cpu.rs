@@ -28,7 +28,7 @@ mod other {
     impl SystemCpu {
         pub fn new() -> Self {
             let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing().with_usage());
-            Self { system: System::new_with_specifics(kind), compared: false }
+            Self { system: System::new_with_specifics(kind).ok(), compared: false }
         }
     }
 

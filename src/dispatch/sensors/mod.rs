@@ -189,6 +189,8 @@ fn choose(
 #[cfg(test)]
 #[allow(clippy::float_cmp)] // the figures are exact
 mod tests {
+    use anyhow::ensure;
+
     use super::*;
     use std::sync::{Arc, Mutex};
 
@@ -256,7 +258,8 @@ mod tests {
         impl CpuMeter for Faulty {
             fn sample(&mut self) -> Result<Option<f64>> {
                 self.0 += 1;
-                if self.0 < 3 { bail!("no counters") } else { Ok(Some(30.0)) }
+                ensure!(self.0 >= 3, "no counters");
+                Ok(Some(30.0))
             }
         }
         let (events, seen) = collecting();
