@@ -114,10 +114,11 @@ impl Machine {
                 if std::mem::take(&mut self.cpu_failing) {
                     events.note("CPU use can be read again");
                 }
+                let Some(sample) = sample else { return };
                 if self.window.len() == WINDOW {
                     self.window.pop_front();
                 }
-                self.window.extend(sample);
+                self.window.push_back(sample);
             }
             Err(error) => {
                 self.window.clear();
@@ -171,7 +172,8 @@ fn choose(
         bail!("gpu {}: must be one of those found: {}", settings.gpu, found.join(", "));
     }
     let mut gpu = gpus.swap_remove(settings.gpu);
-    let total = gpu.sample()?.total;
+    // One that cannot be read now is said when it is asked the next time.
+    let total = gpu.sample().map_or(u64::MAX, |vram| vram.total);
     if settings.worker_vram > total {
         bail!(
             "worker-vram {}: {} has {}; nobody would ever be released. Give what one worker takes, \
@@ -277,6 +279,8 @@ mod tests {
         assert_eq!(chosen.unwrap().name(), "second");
         let error = choose(both(), &settings(2, 1), &Events::silent()).err().unwrap().to_string();
         assert_eq!(error, "gpu 2: must be one of those found: 0 = first, 1 = second");
+        let broken = choose(vec![gpu("broken", vec![None])], &settings(0, 1), &Events::silent()).unwrap();
+        assert_eq!(broken.unwrap().name(), "broken");
         let error = choose(both(), &settings(0, 5 << 30), &Events::silent()).err().unwrap().to_string();
         assert!(error.starts_with("worker-vram 5 GiB: first has 4 GiB"), "{error}");
     }
