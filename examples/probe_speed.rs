@@ -47,6 +47,7 @@ fn main() -> Result<()> {
             fps: y4m::frame_rate(info.fps),
         },
         stall: None,
+        nice: 0,
     };
     report("encode", frames, || encode(&job, pictures.iter().cloned().map(Ok), &cancel, |_| {}))?;
     for (threads, step) in [(1, 1), (1, 20), (2, 1), (2, 20)] {

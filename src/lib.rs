@@ -44,7 +44,7 @@
 //!
 //! Beside the pipeline stand [`encode`] (the final encode in parallel chunks),
 //! [`verify`] (measures a finished encode against its targets), [`dispatch`]
-//! (lets av1an's workers start when CPU and VRAM have room) and [`doctor`] (tries
+//! (lets av1an's workers, and encoders of our own, start when CPU and memory have room) and [`doctor`] (tries
 //! what a run needs, VapourSynth in a child process, and says what to do).
 //! [`cli`] turns arguments into requests and [`support::events::Event`]s into
 //! bars and lines; no stage prints.
@@ -84,10 +84,10 @@ pub mod model;
 pub mod probe;
 pub mod score;
 
+pub mod dispatch;
 pub mod output;
 pub mod pipeline;
 
-pub mod dispatch;
 pub mod doctor;
 pub mod encode;
 pub mod verify;

@@ -102,10 +102,10 @@ struct Recording {
 }
 
 impl CpuMeter for Recording {
-    fn sample(&mut self) -> Option<f64> {
+    fn sample(&mut self) -> anyhow::Result<Option<f64>> {
         let sample = self.meter.sample()?;
-        self.samples.lock().unwrap().push(sample);
-        Some(sample)
+        self.samples.lock().unwrap().extend(sample);
+        Ok(sample)
     }
 }
 

@@ -44,6 +44,7 @@ fn job(program: &Path, output: &Path, format: y4m::Format, params: &str) -> Enco
         output: output.to_path_buf(),
         format,
         stall: Some(std::time::Duration::from_mins(1)),
+        nice: 0,
     }
 }
 

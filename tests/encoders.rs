@@ -121,7 +121,14 @@ fn colour_and_hdr10_metadata_arrive_in_the_stream() {
         let output = folder.path().join("hdr.ivf");
         let format = y4m::Format { width: 64, height: 64, bits: 10, fps: (24, 1) };
         let params = list.words(&encoder, 30.0);
-        let job = EncodeJob { program: encoder.identity.path.clone(), params, output, format, stall: None };
+        let job = EncodeJob {
+            program: encoder.identity.path.clone(),
+            params,
+            output,
+            format,
+            stall: None,
+            nice: 0,
+        };
         let gray = Arc::new(Picture::filled(64, 64, 10, 500, 512));
         encode(&job, (0..2).map(|_| Ok(Arc::clone(&gray))), &Cancel::new(), |_| {}).unwrap();
         let seen = ffprobe(&job.output);

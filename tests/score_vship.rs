@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{BT709, metric_settings};
 use progression_boost::score::{self, Backend, Measurement};
-use progression_boost::settings::{Crop, Metric, MetricBackend, MetricSettings};
+use progression_boost::settings::{Crop, Devices, Metric, MetricBackend, MetricSettings};
 use progression_boost::source::{OpenOptions, PackedPicture, Picture, ResolvedColor, Session};
 use progression_boost::support::events::{Event, Events};
 
@@ -96,14 +96,14 @@ fn ssimulacra2_is_read_from_its_own_property() {
 
 #[test]
 fn both_sides_carry_the_colour_and_the_filter_the_intensity() {
-    let color = ResolvedColor { primaries: 9, transfer: 16, matrix: 9, full_range: true, chroma_location: 2 };
+    let color = ResolvedColor { primaries: 9, transfer: 14, matrix: 9, full_range: true, chroma_location: 2 };
     let settings = MetricSettings {
         intensity: 123.0,
         ..metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship)
     };
     for (color, digits) in [
         // Chroma location, _ColorRange (1 = limited), _Range (1 = full), primaries, transfer, matrix.
-        (color, 2_00_01_09_16_09.0),
+        (color, 2_00_01_09_14_09.0),
         (BT709, 1_00_01_01_01.0),
     ] {
         let (backend, _) = open(&settings, color, session("stand_in_vship4", "echo"));
@@ -111,6 +111,49 @@ fn both_sides_carry_the_colour_and_the_filter_the_intensity() {
         let got = scene.measure(0, &flat(300)).unwrap();
         assert_eq!(got, Measurement::Butteraugli { norm3: 123.0, inf: digits });
     }
+}
+
+/// Vship's own conversion ends at 200 cd/m², 2.0 in linear light and 1.33 as it is coded for a display.
+#[test]
+fn light_of_hdr_reaches_the_plugin_unclipped() {
+    let settings = metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship);
+    // PQ's 0.75183 is 1,000 cd/m² (ST 2084), 10.0 in linear light; in 10 bits of limited range 64 + 876 * it.
+    let (pq, bright) = (16, 723);
+    let color = ResolvedColor { primaries: 9, transfer: pq, matrix: 9, ..BT709 };
+    let (backend, _) = open(&settings, color, session("stand_in_vship4", "works"));
+    let scene = backend.unwrap().scene(&[packed(600)]).unwrap();
+    let Measurement::Butteraugli { inf, .. } = scene.measure(0, &flat(bright)).unwrap() else { panic!() };
+    let coded = 10_f64.powf(1.0 / 2.4);
+    assert!((inf / coded - 1.0).abs() < 0.01, "{inf}, not {coded}");
+}
+
+#[test]
+fn a_gpu_whose_memory_is_full_has_fewer_frames_at_once() {
+    let settings = metric_settings(Metric::Butteraugli3Norm, MetricBackend::Auto);
+    let (backend, events) = open(&settings, BT709, session("stand_in_vship4", "2-streams"));
+    let backend = backend.unwrap();
+    assert!(backend.describe().contains("Vship 4") && events.len() == 1, "{events:?}");
+    let scene = backend.scene(&[packed(200)]).unwrap();
+    assert_eq!(scene.measure(0, &flat(210)).unwrap(), Measurement::Butteraugli { norm3: 10.0, inf: 10.0 });
+}
+
+#[test]
+fn scenes_are_spread_over_the_gpus_that_are_asked_for() {
+    let devices = Devices { gpus: vec![0, 3], streams: Some(1) };
+    let settings =
+        MetricSettings { devices, ..metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship) };
+    let (backend, _) = open(&settings, BT709, session("stand_in_vship4", "which-gpu"));
+    let backend = backend.unwrap();
+    let on = |_| {
+        let scene = backend.scene(&[packed(200)]).unwrap();
+        let Measurement::Butteraugli { inf, .. } = scene.measure(0, &flat(300)).unwrap() else { panic!() };
+        inf as u32
+    };
+    assert_eq!([0, 1, 2, 3].map(on), [0, 3, 0, 3]);
+    // What is measured does not depend on the device.
+    let usual = metric_settings(Metric::Butteraugli3Norm, MetricBackend::Vship);
+    let (other, _) = open(&usual, BT709, session("stand_in_vship4", "which-gpu"));
+    assert_eq!(other.unwrap().identity(), backend.identity());
 }
 
 #[test]
@@ -151,7 +194,7 @@ fn a_back_end_is_what_its_file_is_and_not_why_or_whence_it_was_taken() {
     assert_ne!(one.describe(), other.describe());
     assert_eq!(one.identity(), other.identity());
     assert_ne!(one.identity(), opened(&asked, "stand_in_vship3").identity());
-    let brighter = MetricSettings { intensity: 123.0, ..asked };
+    let brighter = MetricSettings { intensity: 123.0, ..asked.clone() };
     assert_ne!(one.identity(), opened(&brighter, "stand_in_vship4").identity());
 }
 
@@ -167,7 +210,7 @@ fn auto_falls_back_to_the_cpu_with_vship_s_own_words() {
         let (backend, events) = open(&settings, BT709, session);
         let backend = backend.unwrap();
         let text = backend.describe();
-        assert!(text.contains("native") && text.contains(words), "{text}");
+        assert!(text.contains("native") && text.contains(words) && !text.contains('\n'), "{text}");
         let warned = events.iter().any(|e| matches!(e, Event::Warning { text } if text.contains(words)));
         assert!(warned, "{events:?}");
         let scene = backend.scene(&[packed(300)]).unwrap();

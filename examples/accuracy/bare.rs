@@ -33,26 +33,30 @@ impl Bench {
         }
         let source = source::open(&clip.script, &OpenOptions::default())?;
         let frames = source.info().frames;
-        let zones = self.resolved(&args)?.zones(frames, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, &source, &Events::silent(), &Cancel::new())?;
+        let resolved = self.resolved(&args)?;
+        let zones = resolved.zones(frames, &mut Vec::new())?;
+        let usual = &resolved.base.encoder.program;
+        let encoding = Encoding::open(&zones, usual, &source, &Events::silent(), &Cancel::new())?;
         let ranges: Vec<Range> =
             scenes.iter().map(|scene| Range { start: scene.start, end: scene.end }).collect();
         let luma = unknown_luma(frames);
+        let planned = plan(&ranges, &zones);
+        let forks = encoding.probers(&planned, &luma)?;
         let mut jobs = Vec::new();
-        for scene in plan(&ranges, &zones) {
+        for (scene, fork) in planned.iter().zip(&forks) {
             let path = self.path(&format!("bare-{}.y4m", scene.index));
             write_y4m(&source, &encoding, scene.scene, &path)?;
             for crf in CRFS {
-                jobs.push((scene.scene.frames(), path.clone(), encoding.probe_words(&scene, crf, &luma)?));
+                let words = encoding.probe_words(scene, fork, crf, &luma)?;
+                jobs.push((scene.scene.frames(), path.clone(), fork.encoder.identity.path.clone(), words));
             }
         }
         // The longest are taken first, from the end.
         jobs.sort_unstable();
         let jobs = Mutex::new(jobs);
-        let program = &encoding.encoder.identity.path;
         let work = || -> Result<()> {
-            while let Some((_, input, words)) = jobs.lock().map_or(None, |mut jobs| jobs.pop()) {
-                encode(program, &input, &words, self.path("").as_path())?;
+            while let Some((_, input, program, words)) = jobs.lock().map_or(None, |mut jobs| jobs.pop()) {
+                encode(&program, &input, &words, self.path("").as_path())?;
             }
             Ok(())
         };

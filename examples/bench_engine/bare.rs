@@ -25,7 +25,8 @@ impl Bench {
         let clip = source::open(&self.clip, &OpenOptions::default())?;
         let frames = clip.info().frames;
         let zones = settings.zones(frames, &mut Vec::new())?;
-        let encoding = Encoding::open(&zones, &clip, &Events::silent(), &Cancel::new())?;
+        let encoding =
+            Encoding::open(&zones, &settings.base.encoder.program, &clip, &Events::silent(), &Cancel::new())?;
         let luma = some_luma(frames);
         let scenes: Vec<Scene> = ran
             .of("scene")
@@ -35,10 +36,11 @@ impl Bench {
             write_y4m(&clip, &encoding, scene, &self.path(&format!("{index}.y4m")))?;
         }
         let planned = plan(&scenes, &zones);
+        let forks = encoding.probers(&planned, &luma)?;
         let mut jobs = Vec::new();
         for event in ran.of("probe") {
             let scene = &planned[number(event, "scene") as usize];
-            let words = encoding.probe_words(scene, number(event, "crf"), &luma)?;
+            let words = encoding.probe_words(scene, &forks[scene.index], number(event, "crf"), &luma)?;
             jobs.push((scene.scene.frames(), scene.index, words, number(event, "bytes") as u64));
         }
         ensure!(jobs.len() == 2 * scenes.len(), "{} probes of {} scenes", jobs.len(), scenes.len());
@@ -49,7 +51,7 @@ impl Bench {
         std::thread::scope(|scope| {
             let work = || -> Result<()> {
                 while let Some((_, scene, words, bytes)) = jobs.lock().map_or(None, |mut jobs| jobs.pop()) {
-                    self.encode_bare(&encoding, scene, &words, bytes)?;
+                    self.encode_bare(&forks[scene].encoder.identity.path, scene, &words, bytes)?;
                 }
                 Ok(())
             };
@@ -59,9 +61,9 @@ impl Bench {
         Ok((cpu_seconds() - before, started.elapsed().as_secs_f64()))
     }
 
-    fn encode_bare(&self, encoding: &Encoding, scene: usize, words: &[String], bytes: u64) -> Result<()> {
+    fn encode_bare(&self, program: &Path, scene: usize, words: &[String], bytes: u64) -> Result<()> {
         let output = tempfile::Builder::new().suffix(".ivf").tempfile_in(self.folder.path())?;
-        let mut child = Command::new(&encoding.encoder.identity.path)
+        let mut child = Command::new(program)
             .args(["-i", "stdin", "-b"])
             .arg(output.path())
             .args(["--progress", "0"])

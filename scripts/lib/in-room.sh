@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # in-room.sh ROOM TOOLCHAIN REGISTRY: runs the commands of ROOM/commands in
-# ROOM/root. Called by clean-room.sh as the first process of namespaces of its
+# ROOM/root. Called by room.sh as the first process of namespaces of its
 # own: all mounts and processes end with it.
 set -euo pipefail
 # shellcheck source=scripts/lib/common.sh
@@ -10,7 +10,7 @@ room=$1 tools=$2 registry=$3
 root=$room/root
 
 # Our own mounts must not reach the rest of the machine.
-[ "$$" -eq 1 ] || die "run scripts/clean-room.sh instead"
+[ "$$" -eq 1 ] || die "run scripts/clean-room.sh or scripts/cross-windows.sh instead"
 
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
@@ -34,12 +34,14 @@ if [ -d "$registry" ]; then
     mount -t overlay -o "lowerdir=$registry,upperdir=$room/upper,workdir=$room/work" overlay \
         "$root/root/.cargo/registry" 2>/dev/null || cp -a "$registry/." "$root/root/.cargo/registry/"
 fi
-if [ -e "$room/python" ]; then
-    prefix=$(cat "$room/python")
-    mkdir -p "$root$prefix"
-    mount --bind "$prefix" "$root$prefix"
-    mount -o remount,bind,ro "$root$prefix"
-    path=$path:$prefix/bin
+# Further folders: where each is here and there, and whether it may be written to.
+if [ -e "$room/mounts" ]; then
+    while read -r from to access; do
+        mkdir -p "$root$to"
+        mount --bind "$from" "$root$to"
+        [ "$access" != ro ] || mount -o remount,bind,ro "$root$to"
+        path=$path:$to/bin
+    done <"$room/mounts"
 fi
 
 environment=(HOME=/root PATH="$path" LANG=C.UTF-8 TERM="${TERM:-dumb}")

@@ -1,4 +1,4 @@
-"""Copies the licences of all that is built in into a folder: licences.py FOLDER
+"""Copies the licences of all that is built in into a folder: licences.py FOLDER [TARGET]
 
 One folder a crate, and a list of names, versions and licences. A crate without a
 licence file has its name for the licence in the list alone.
@@ -14,8 +14,11 @@ import sys
 def main() -> None:
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    host = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
-    host = next(line.split()[1] for line in host.splitlines() if line.startswith("host:"))
+    if len(sys.argv) > 2:
+        host = sys.argv[2]
+    else:
+        lines = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout.splitlines()
+        host = next(line.split()[1] for line in lines if line.startswith("host:"))
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", host]
     metadata = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}

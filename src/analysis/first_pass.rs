@@ -64,8 +64,9 @@ impl FirstPass {
         let place = if program.components().count() > 1 { "" } else { " on the PATH" };
         let program = which::which(program).map_err(|_| {
             anyhow!(
-                "there is no x264 `{}`{place} (Debian, Ubuntu: `apt install x264`; scenes.x264 names another)",
-                program.display()
+                "there is no x264 `{}`{place} ({}; scenes.x264 names another)",
+                program.display(),
+                crate::support::install::program("x264")
             )
         })?;
         let answer = capture(Command::new(&program).arg("--version"), ANSWER_LIMIT, cancel)?;
@@ -376,7 +377,7 @@ mod tests {
     fn a_program_that_is_missing_or_is_something_else_is_told_of() {
         let error = FirstPass::open(Path::new("no-such-x264"), &Cancel::new()).unwrap_err().to_string();
         assert!(
-            error.contains("no x264 `no-such-x264` on the PATH") && error.contains("apt install"),
+            error.contains("no x264 `no-such-x264` on the PATH") && error.contains("scenes.x264 names"),
             "{error}"
         );
     }

@@ -37,9 +37,9 @@ pub(super) fn run(
         let first_pass = first_pass.context("the detector x264 needs an x264")?;
         collector.x264 = Some(Watcher::start(first_pass, info.frames, cancel)?);
     }
-    // While one batch is looked at, the next one is rendered; a slow script
-    // needs a frame in flight for every core whatever that takes.
-    let mut frames = clip.frames(0..info.frames, batch.max(rayon::current_num_threads()), cancel);
+    // While one batch is looked at, the next one is rendered: a slow script needs a
+    // frame in flight for every thread that VapourSynth has, as the script may have set it.
+    let mut frames = clip.frames(0..info.frames, clip.ahead(batch), cancel);
     loop {
         let taken = frames.by_ref().take(batch).collect::<Result<Vec<Frame>>>()?;
         cancel.check()?;

@@ -95,7 +95,9 @@ pub(super) fn run(
     let facts = plugin.facts();
     let small = detection_clip(clip)?;
     let stage = events.stage(facts.name, clip.info().frames as u64, "frames");
-    let threads = if options.sequential_plugins { 1 } else { rayon::current_num_threads() };
+    // More would have the source seek back and forth between them.
+    let threads =
+        if options.sequential_plugins { 1 } else { rayon::current_num_threads().min(clip.places()) };
     let parts: Vec<Vec<bool>> = segments(clip.info().frames, threads)
         .into_par_iter()
         .map(|segment| judge(&facts, &small, segment, &stage, cancel))

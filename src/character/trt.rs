@@ -164,7 +164,7 @@ impl Engine<'_> {
                 process::quoted(&command)
             );
         }
-        std::fs::rename(&built, &target).with_context(context)?;
+        crate::support::atomic::rename(&built, &target).with_context(context)?;
         Ok(target)
     }
 }

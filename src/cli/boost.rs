@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
+use super::machine::{DeviceArgs, NiceArgs};
 use super::status::StatusFile;
 use super::words::words;
 use super::{Usage, report, say};
@@ -61,6 +62,12 @@ pub struct Args {
 
     #[command(flatten)]
     run: RunArgs,
+
+    #[command(flatten)]
+    nice: NiceArgs,
+
+    #[command(flatten)]
+    devices: DeviceArgs,
 }
 
 /// Which settings hold.
@@ -101,7 +108,7 @@ pub struct PresetArgs {
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<String>,
 
-    /// Encoders at once [default: CPUs / lp]
+    /// Encoders at once [default: auto, from CPUs / lp on as the machine has room]
     #[arg(long, visible_alias = "max-parallel-encodes", value_name = "N")]
     workers: Option<String>,
 
@@ -149,7 +156,7 @@ struct RunArgs {
     #[arg(long, hide_short_help = true)]
     keep: bool,
 
-    /// Memory for frames that wait to be scored, such as 4GiB [default: a quarter of the RAM]
+    /// Memory that the program may hold, such as 4GiB [default: a quarter of the RAM]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory, hide_short_help = true)]
     memory: Option<u64>,
 
@@ -187,7 +194,8 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<()> {
     let input = args.input.clone().context("an input is required")?;
-    let settings = args.preset.resolve()?;
+    let mut settings = args.preset.resolve()?;
+    args.devices.put(&mut settings);
     for warning in &settings.warnings {
         events.warn(warning);
     }
@@ -216,6 +224,7 @@ pub fn run(
         on_scene_failure: args.run.on_scene_failure,
         stall: (args.run.encoder_timeout > 0).then(|| Duration::from_secs(args.run.encoder_timeout)),
         learned: args.run.learned,
+        nice: args.nice.nice,
         staged: args.run.staged,
     };
     if let Some(path) = &args.report {

@@ -10,6 +10,7 @@ use super::encode_boost::BoostArgs;
 use super::encode_shared::{SharedArgs, Step, merge, share};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
+use super::machine::NiceArgs;
 use super::status::StatusFile;
 use super::verify::AtTheEnd;
 use super::words::words;
@@ -66,6 +67,9 @@ pub struct EncodeArgs {
 
     #[command(flatten)]
     pub(super) result: ResultArgs,
+
+    #[command(flatten)]
+    pub(super) nice: NiceArgs,
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -329,7 +333,7 @@ impl EncodeArgs {
     }
 
     pub(super) fn request(self) -> Result<Request> {
-        let Self { input, output, script, chunks, encoder, boost, result, .. } = self;
+        let Self { input, output, script, chunks, encoder, boost, result, nice, .. } = self;
         let (input, output) =
             (input.context("an input is required")?, output.context("an output is required")?);
         if boost.has_zones() {
@@ -378,6 +382,7 @@ impl EncodeArgs {
             muxer: result.muxer,
             copy_from: result.copy_from,
             share: None,
+            nice: nice.nice,
             input,
         })
     }

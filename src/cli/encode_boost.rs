@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::boost::parse_memory;
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
+use super::machine::DeviceArgs;
 use crate::character::Options;
 use crate::encode;
 use crate::encoder::USUAL_STALL;
@@ -82,6 +83,9 @@ pub struct BoostArgs {
     learned: Option<PathBuf>,
 
     #[command(flatten)]
+    devices: DeviceArgs,
+
+    #[command(flatten)]
     zones: ZoneArgs,
 }
 
@@ -120,7 +124,8 @@ impl BoostArgs {
         counts: [Option<usize>; 2],
         program: Option<PathBuf>,
     ) -> Result<EncodeRequest> {
-        let settings = self.resolve(counts, program)?;
+        let mut settings = self.resolve(counts, program)?;
+        self.devices.put(&mut settings);
         let boost = Request {
             input: encode.input.clone(),
             open: OpenOptions { provider: settings.source.provider, ..open },
@@ -134,6 +139,7 @@ impl BoostArgs {
             earlier: encode.earlier,
             learned: self.learned,
             keep_probes: false,
+            nice: encode.nice,
             memory: self.memory,
             on_scene_failure: OnSceneFailure::Fail,
             stall: Some(USUAL_STALL),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::encode::{ChunkArgs, EncodeArgs, EncoderArgs, ResultArgs};
 use super::encode_boost::BoostArgs;
 use super::input::InputArgs;
+use super::machine::NiceArgs;
 use super::shards::{PathArgs, ShardArgs};
 use super::words::words;
 use super::{Usage, say};
@@ -103,6 +104,7 @@ pub(super) fn merge(args: MergeArgs, events: &Events, cancel: &Cancel) -> Result
         chunks: ChunkArgs::joined(min_chunk_length),
         encoder,
         boost: BoostArgs::default(),
+        nice: NiceArgs::default(),
         result: ResultArgs {
             copy_from: result.copy_from,
             muxer: result.muxer,

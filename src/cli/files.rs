@@ -1,6 +1,7 @@
 //! What a command reads and what it writes: the one must never destroy the
 //! other, nor what somebody else wrote.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -114,6 +115,10 @@ fn is_same(a: &Path, b: &Path) -> bool {
         // Devices are no files that could be lost.
         return a.is_file();
     }
+    // Nothing is kept there, which is what Windows' NUL is asked for.
+    if atomic::is_device(a) {
+        return false;
+    }
     matches!((place(a), place(b)), (Some(a), Some(b)) if a == b)
 }
 
@@ -121,7 +126,17 @@ fn is_same(a: &Path, b: &Path) -> bool {
 fn place(path: &Path) -> Option<PathBuf> {
     let target = atomic::followed(path);
     let folder = atomic::folder_of(&target).canonicalize().ok()?;
-    Some(folder.join(target.file_name()?))
+    let name = target.file_name()?;
+    Some(if cfg!(any(windows, target_os = "macos")) {
+        folder.join(caseless(name))
+    } else {
+        folder.join(name)
+    })
+}
+
+/// As systems compare names that take `EP01.json` for `ep01.json`.
+fn caseless(name: &OsStr) -> String {
+    name.to_string_lossy().to_lowercase()
 }
 
 impl Kind {
@@ -200,4 +215,20 @@ fn is_event(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
     serde_json::from_slice::<Value>(line)
         .is_ok_and(|event| event["time"].is_number() && event["event"].is_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_alone_are_one_where_systems_say_so() {
+        assert_eq!(caseless(OsStr::new("Ep01 ÜBER.Json")), caseless(OsStr::new("EP01 über.JSON")));
+        assert_ne!(caseless(OsStr::new("ep01.json")), caseless(OsStr::new("ep02.json")));
+        let folder = tempfile::tempdir().unwrap();
+        let new = |name: &str| folder.path().join(name);
+        assert!(is_same(&new("a.json"), &new("a.json")));
+        let one = cfg!(any(windows, target_os = "macos"));
+        assert_eq!(is_same(&new("a.json"), &new("A.json")), one);
+    }
 }

@@ -11,6 +11,7 @@ mod files;
 mod generate;
 mod help;
 mod input;
+mod machine;
 mod models;
 mod notify;
 mod out;
@@ -42,6 +43,7 @@ use crate::score;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::Events;
 use crate::support::heap;
+use crate::support::job;
 use crate::support::signals::stop_on_request;
 
 use files::{Files, Kind};
@@ -239,6 +241,7 @@ pub fn main_with(metric: score::Opener) -> ExitCode {
         return code;
     }
     heap::share();
+    job::take_children_along();
     let cli = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let near = cli.script_folder();
     let (began, notify) = (Instant::now(), cli.common.notify.clone());

@@ -99,7 +99,7 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    crate::support::text::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn check(file: &Path, (width, height): (usize, usize), out: &mut dyn Write) -> Result<()> {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::boost::{PresetArgs, beside, parse_memory};
 use super::files::{Files, Kind};
 use super::input::InputArgs;
+use super::machine::{DeviceArgs, NiceArgs};
 use super::words::words;
 use super::{Usage, say};
 use crate::character::Options;
@@ -20,6 +21,7 @@ use crate::settings::Resolved;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::lock::Earlier;
+use crate::support::priority::USUAL_NICENESS;
 use crate::support::shard::Shard;
 
 /// Parts that commands are printed for when nobody says how many.
@@ -116,6 +118,12 @@ pub struct RunArgs {
     /// The plan's encoder, where it lies here [default: as planned]
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<PathBuf>,
+
+    #[command(flatten)]
+    nice: NiceArgs,
+
+    #[command(flatten)]
+    devices: DeviceArgs,
 
     /// Folder of this machine for probes until they are measured [default: the system's]
     #[arg(long, value_name = "DIR")]
@@ -251,6 +259,8 @@ pub fn run(args: RunArgs, out: &mut dyn Write, events: &Events, cancel: &Cancel)
         path_map: args.paths.path_map,
         workers: args.workers,
         memory: args.memory,
+        nice: args.nice.nice,
+        devices: args.devices.devices(),
         encoder: args.encoder_path,
         temp: args.temp,
     };
@@ -307,6 +317,7 @@ impl PlanArgs {
             segmentation: Options { device: self.character_device, ..Options::default() },
             earlier: Earlier::of(self.resume, self.force),
             keep_probes: false,
+            nice: USUAL_NICENESS,
             memory: self.memory,
             on_scene_failure: self.on_scene_failure,
             stall: (self.encoder_timeout > 0).then(|| Duration::from_secs(self.encoder_timeout)),

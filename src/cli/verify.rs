@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::files::{Files, Kind};
 use super::input::{InputArgs, ZoneArgs};
+use super::machine::DeviceArgs;
 use super::{STDOUT, Usage, report, say};
 use crate::encode::{self, SceneSource};
 use crate::output::sidecar::Sidecar;
@@ -46,6 +47,9 @@ pub struct VerifyArgs {
     #[command(flatten)]
     zones: ZoneArgs,
 
+    #[command(flatten)]
+    devices: DeviceArgs,
+
     /// Measure every K-th frame of a scene only, from its first one
     #[arg(long, value_name = "K", default_value_t = 1)]
     every: usize,
@@ -83,7 +87,8 @@ pub fn run(
     cancel: &Cancel,
 ) -> Result<()> {
     args.check()?;
-    let Judging { settings, judged_by, targets } = args.judging(&args.scenes)?;
+    let Judging { mut settings, judged_by, targets } = args.judging(&args.scenes)?;
+    args.devices.put(&mut settings);
     for warning in &settings.warnings {
         events.warn(warning);
     }

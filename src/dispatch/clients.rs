@@ -173,11 +173,11 @@ impl Clients {
             self.metrics.waits.observe(release.waited.as_secs_f64());
             self.answer(token, &Reply::Go);
             self.events.note(format!(
-                "released a worker after {:.1} s; {} running, {} waiting; CPU {:.0} % used, {:.0} % reserved",
+                "released a worker after {:.1} s; {} running, {} waiting; CPU {}, {:.0} % reserved",
                 release.waited.as_secs_f64(),
                 self.running,
                 self.gate.waiting(),
-                reading.cpu,
+                reading.cpu.map_or_else(|| "use unknown".to_owned(), |used| format!("{used:.0} % used")),
                 self.gate.reserved_cpu(now)
             ));
         }
@@ -279,7 +279,7 @@ impl Clients {
             longest_wait_seconds: self.gate.longest_wait(now).map(|wait| wait.as_secs_f64()),
             held_by: reading.and_then(|it| self.gate.obstacle(it, now)).map(|obstacle| obstacle.to_string()),
             cpu: CpuStatus {
-                used: reading.map(|reading| reading.cpu),
+                used: reading.and_then(|reading| reading.cpu),
                 reserved: self.gate.reserved_cpu(now),
                 worker: self.settings.worker_cpu,
                 max: self.settings.max_cpu,

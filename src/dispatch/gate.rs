@@ -38,8 +38,8 @@ pub struct Release {
 /// Why the next client cannot go yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Obstacle {
-    /// Percentages of the whole machine.
-    Cpu { used: f64, reserved: f64, max: f64 },
+    /// Percentages of the whole machine. `used` is unknown where it cannot be read.
+    Cpu { used: Option<f64>, reserved: f64, max: f64 },
     /// Bytes.
     Vram { free: u64, reserved: u64, needed: u64 },
 }
@@ -48,7 +48,8 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Cpu { used, reserved, max } => {
-                write!(f, "CPU: {used:.0} % used and {reserved:.0} % reserved, must be below {max:.0} %")
+                let used = used.map_or_else(|| "unknown use".to_owned(), |used| format!("{used:.0} % used"));
+                write!(f, "CPU: {used} and {reserved:.0} % reserved, must be below {max:.0} %")
             }
             Self::Vram { free, reserved, needed } => write!(
                 f,
@@ -98,7 +99,8 @@ impl Gate {
     /// What keeps the next client from going, whether there is one or not.
     pub fn obstacle(&mut self, reading: &Reading, now: Duration) -> Option<Obstacle> {
         let reserved = self.reserved_cpu(now);
-        if reading.cpu + reserved >= self.max_cpu {
+        // Unknown use counts as none: reservations still bound how fast workers go.
+        if reading.cpu.unwrap_or(0.0) + reserved >= self.max_cpu {
             return Some(Obstacle::Cpu { used: reading.cpu, reserved, max: self.max_cpu });
         }
         let vram = reading.vram.filter(|_| self.worker_vram > 0)?;
@@ -161,7 +163,7 @@ mod tests {
     }
 
     fn cpu(cpu: f64) -> Reading {
-        Reading { cpu, vram: None }
+        Reading { cpu: Some(cpu), vram: None }
     }
 
     fn at(millis: u64) -> Duration {
@@ -202,7 +204,7 @@ mod tests {
     fn vram_is_kept_for_workers_that_have_not_loaded_yet() {
         let settings = Settings { worker_cpu: 1.0, max_cpu: 100.0, ..Settings::default() };
         let mut gate = gate(&settings, 9);
-        let free = |free| Reading { cpu: 0.0, vram: Some(Vram { total: 16 * GIB, free }) };
+        let free = |free| Reading { cpu: Some(0.0), vram: Some(Vram { total: 16 * GIB, free }) };
         // 8 − 0 ≥ 3 and 8 − 3 ≥ 3, but 8 − 6 < 3.
         assert_eq!(released(&mut gate, free(8 * GIB), 0), [0, 1]);
         // Both have loaded and are still reserved.
@@ -218,8 +220,17 @@ mod tests {
     }
 
     #[test]
+    fn with_unknown_cpu_use_reservations_alone_hold_workers_back() {
+        let unknown = Reading { cpu: None, vram: None };
+        let mut gate = gate(&Settings::default(), 9);
+        assert_eq!(released(&mut gate, unknown, 0), [0, 1, 2, 3]);
+        let obstacle = gate.obstacle(&unknown, Duration::ZERO).unwrap().to_string();
+        assert_eq!(obstacle, "CPU: unknown use and 80 % reserved, must be below 80 %");
+    }
+
+    #[test]
     fn without_a_vram_reading_or_need_only_cpu_counts() {
-        let full = Reading { cpu: 0.0, vram: Some(Vram { total: GIB, free: 0 }) };
+        let full = Reading { cpu: Some(0.0), vram: Some(Vram { total: GIB, free: 0 }) };
         let cpu_only = Settings { worker_vram: 0, ..Settings::default() };
         assert_eq!(released(&mut gate(&cpu_only, 1), full, 0), [0]);
         assert_eq!(released(&mut gate(&Settings::default(), 1), full, 0), [0; 0]);

@@ -5,10 +5,12 @@
 //! ([`protocol`]). [`gate`] decides who may go, from readings ([`sensors`]) and
 //! reservations; [`server`] serves all clients from one thread; [`client`] asks
 //! a server for its state or its end; [`snippet`] prints the worker's side.
+//! [`crew`] has the same policy decide how many encoders of our own work at once.
 
 pub mod client;
 mod clients;
 mod connection;
+pub mod crew;
 pub mod framing;
 pub mod gate;
 pub mod metrics;

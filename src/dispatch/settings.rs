@@ -184,7 +184,7 @@ pub fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -
 
 /// The entries of a TOML file: the keys at top level, strings, numbers or booleans.
 pub fn from_file(path: &Path) -> Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = crate::support::text::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     let entry = |(key, value): (String, toml::Value)| {
         let value = match value {

@@ -20,6 +20,7 @@ use crate::source::{
 };
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
+use crate::support::install;
 
 /// Side of the pictures that are tried, in pixels.
 const SIDE: usize = 64;
@@ -130,7 +131,7 @@ impl Teller<'_> {
                 let found = located.ok().filter(|path| path.is_file());
                 let state = if found.is_some() { State::Broken } else { State::Missing };
                 // What to do is told once, for this system.
-                let error = format!("{error:#}").replace(runtime::HOW_TO_INSTALL, "");
+                let error = format!("{error:#}").replace(install::vapoursynth(), "");
                 let error =
                     error.trim_end_matches("; ").trim_end_matches("; otherwise ").trim_end_matches(" or ");
                 let check = Check::of("vapoursynth", state, error);

@@ -14,7 +14,7 @@ use crate::pipeline::input;
 use crate::scenes;
 use crate::score;
 use crate::settings::{self, Zone};
-use crate::source::{Clip, Session};
+use crate::source::{Clip, OpenOptions, Session};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 
@@ -65,7 +65,7 @@ fn attempt(verdict: &mut Verdict, session: Session, cancel: &Cancel) -> Result<(
 
 fn measured(zones: &[Zone], clip: &Clip, bits: u8, events: &Events) -> Result<Vec<String>> {
     let working = input::working(clip, bits, events)?;
-    Ok(Backends::open(score::open, zones, (&working, bits), 0, events)?.describe())
+    Ok(Backends::open(score::open, zones, (&working, bits), &OpenOptions::default(), 0, events)?.describe())
 }
 
 fn found_by(plan: &scenes::Plan) -> Vec<String> {

@@ -47,7 +47,7 @@ impl Grain {
 
     /// A table from a file, as grav1synth and aomenc's noise_model write them.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let text = crate::support::text::read(path)
             .with_context(|| format!("cannot read the grain table {}", path.display()))?;
         Self::table(text).with_context(|| format!("grain table {}", path.display()))
     }

@@ -83,6 +83,8 @@ pub struct Request {
     pub copy_from: Option<PathBuf>,
     /// Where several machines work on it, in a folder that they share.
     pub share: Option<Share>,
+    /// How far encoders give way to other programs, 0 to 19.
+    pub nice: u8,
 }
 
 impl Request {

@@ -74,7 +74,7 @@ pub fn options(coder: Coder, name: Option<&str>, own: Option<&Path>, height: usi
 }
 
 fn read(path: &Path) -> Result<File> {
-    let text = std::fs::read_to_string(path)
+    let text = crate::support::text::read(path)
         .with_context(|| format!("cannot read the encoder presets {}", path.display()))?;
     parse(&text).with_context(|| format!("encoder presets {}", path.display()))
 }

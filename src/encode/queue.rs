@@ -12,6 +12,7 @@ use super::plan::Chunk;
 use super::recipe::Recipe;
 use super::tools::Tools;
 use super::work::{Finished, WorkFolder};
+use crate::dispatch::crew::Crew;
 use crate::encoder::{EncodeError, Encoded, Stream, encode_stream, y4m};
 use crate::source::{Clip, Frames};
 use crate::support::cancel::{Cancel, Interrupted};
@@ -20,8 +21,6 @@ use crate::support::fingerprint::Fingerprint;
 use crate::support::panics::caught;
 use crate::support::space::NoRoom;
 
-/// Frames rendered ahead for each encoder.
-const PREFETCH: usize = 8;
 const ATTEMPTS: u32 = 2;
 /// So many chunks failing before a single one succeeds, in this run or in the
 /// one that it continues, means that all will.
@@ -50,6 +49,9 @@ pub struct Shop<'a> {
     pub fps: (u32, u32),
     /// An encoder that neither reads nor writes for so long is ended.
     pub stall: Option<Duration>,
+    pub nice: u8,
+    /// How many encoders work now, where that depends on the machine.
+    pub crew: Option<Arc<Crew>>,
     /// Opens the clip once more: source plugins are good at reading on from
     /// where they are, so every worker has its own.
     pub open: &'a (dyn Fn() -> Result<Clip> + Sync),
@@ -131,6 +133,7 @@ fn report(jobs: &[Job], mut failed: Vec<(usize, Error)>) -> Result<()> {
 impl Board<'_> {
     fn serve(&self, worker: usize, mut clip: Option<Clip>) {
         loop {
+            self.wait_for_place(worker);
             let index = self.next.fetch_add(1, Ordering::SeqCst);
             let Some(job) = self.jobs.get(index) else { return };
             if self.shop.cancel.is_cancelled() || self.stop.is_cancelled() {
@@ -147,6 +150,21 @@ impl Board<'_> {
             if let Err(error) = result {
                 self.fail(index, error);
             }
+        }
+    }
+
+    /// Waits while fewer encoders than this worker's number are to be at work, and there
+    /// is work left.
+    fn wait_for_place(&self, worker: usize) {
+        let Some(crew) = &self.shop.crew else { return };
+        while worker >= crew.allowed()
+            && self.next.load(Ordering::SeqCst) < self.jobs.len()
+            && !self.shop.cancel.is_cancelled()
+            && !self.stop.is_cancelled()
+        {
+            // All that are allowed have work.
+            crew.tell(crew.allowed());
+            thread::sleep(Duration::from_millis(200));
         }
     }
 
@@ -177,9 +195,9 @@ impl Board<'_> {
         let words = words(recipe, &job.chunk, shop.work, shop.fps)?;
         let output = shop.work.encode_to(&job.file);
         let plain = tool.stream(&words, shop.format, &output);
-        let stream = Stream { full_range: shop.full_range, stall: shop.stall, ..plain };
+        let stream = Stream { full_range: shop.full_range, stall: shop.stall, nice: shop.nice, ..plain };
         let frames = Counted {
-            frames: clip.frames(job.chunk.frames.clone(), PREFETCH, shop.cancel),
+            frames: clip.frames_of(job.chunk.frames.clone(), shop.cancel),
             sent: 0,
             high_water: counted,
             stage: &self.stage,

@@ -1,6 +1,7 @@
 //! A run from the input to the checked Matroska file.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
@@ -14,6 +15,7 @@ use super::share::{self, Part, Share, ShareOutcome};
 use super::tools::Tools;
 use super::work::WorkFolder;
 use super::{Outcome, Request};
+use crate::dispatch::crew::{self, Crew};
 use crate::encoder::y4m;
 use crate::formats::matroska::Contents;
 use crate::formats::scenes_json::SceneEntry;
@@ -22,10 +24,6 @@ use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine;
-
-/// VapourSynth's own cache in every worker's session: chunks are read in order,
-/// so it only serves filters that look back and ahead.
-const CACHE_LIMIT: u64 = 1 << 30;
 
 /// Encodes as `request` says. On failure and interruption the finished chunks
 /// are kept for a run that resumes; the output appears checked or not at all.
@@ -55,16 +53,20 @@ struct Input {
     options: OpenOptions,
     key: Fingerprint,
     fps: (u32, u32),
+    /// Bytes that VapourSynth may keep in the session of each worker.
+    memory: u64,
 }
 
 impl Input {
     fn open(request: &Request, work: &WorkFolder, events: &Events) -> Result<Self> {
         let mut options = request.open.clone();
-        options.cache_limit = Some(CACHE_LIMIT);
+        // All workers' sessions together have half of what a run may hold.
+        let sessions = request.parallel.unwrap_or_else(machine::cpus).max(1);
+        let memory = machine::memory(None) / 2 / sessions as u64;
         // Machines that share a folder would write one another's index; that of the plan
         // lies beside the source.
         options.index_folder = request.share.is_none().then(|| work.index());
-        let clip = source::open(&request.input, &options)?;
+        let clip = source::open_within(&request.input, &options, memory)?;
         let key = match &request.share {
             Some(share) => share.clip.clone(),
             None => source::fingerprint(&request.input, &options, &clip)?,
@@ -79,7 +81,7 @@ impl Input {
                 from.format, from.width, from.height, to.format, to.width, to.height
             ));
         }
-        Ok(Self { clip, working, options, key, fps })
+        Ok(Self { clip, working, options, key, fps, memory })
     }
 
     fn info(&self) -> &ClipInfo {
@@ -92,7 +94,7 @@ impl Input {
 
     /// The same clip in a session of its own.
     fn again(&self, path: &Path, bits: u8) -> Result<Clip> {
-        let clip = source::open(path, &self.options)?.working(bits)?.clip;
+        let clip = source::open_within(path, &self.options, self.memory)?.working(bits)?.clip;
         ensure!(
             clip.facts()? == self.working.facts()?,
             "{} became another clip when it was opened again; a script must not depend on the time",
@@ -216,7 +218,7 @@ impl<'a> Run<'a> {
                 parallel.min(open.len())
             ));
             let again = || self.input.again(&self.request.input, self.request.bits);
-            queue::run(&open, parallel, self.input.working.clone(), done, &self.shop(&again)?)?;
+            queue::run(&open, self.most(parallel), self.input.working.clone(), done, &self.shop(&again)?)?;
         }
         ready.append(&mut open);
         ready.sort_by_key(|job| job.number);
@@ -242,6 +244,22 @@ impl<'a> Run<'a> {
         self.request.parallel.unwrap_or(machine::cpus() / recipe::threads(recipes)).max(1)
     }
 
+    /// Workers that there may be: others wait until the machine has room for them.
+    fn most(&self, parallel: usize) -> usize {
+        if self.request.parallel.is_some() { parallel } else { parallel.max(machine::cpus()) }
+    }
+
+    /// Who decides how many work, unless the user did.
+    fn crew(&self) -> Option<Arc<Crew>> {
+        if self.request.parallel.is_some() {
+            return None;
+        }
+        let (recipes, info) = (&self.resolved.recipes, self.input.info());
+        let share = crew::Share::of(recipe::threads(recipes), (info.width, info.height));
+        let usual = self.parallel(recipes);
+        Some(Crew::start(usual, self.most(usual), share, self.events))
+    }
+
     fn shop<'s>(&'s self, open: &'s (dyn Fn() -> Result<Clip> + Sync)) -> Result<Shop<'s>> {
         let info = self.input.info();
         Ok(Shop {
@@ -257,6 +275,8 @@ impl<'a> Run<'a> {
             full_range: self.input.color()?.is_full_range(),
             fps: y4m::frame_rate(info.fps),
             stall: self.request.stall,
+            nice: self.request.nice,
+            crew: self.crew(),
             open,
             events: self.events,
             cancel: self.cancel,

@@ -131,7 +131,7 @@ impl WorkFolder {
         if encoded == file {
             return Ok(());
         }
-        std::fs::rename(encoded, file)
+        atomic::rename(encoded, file)
             .with_context(|| format!("cannot rename {} to {}", encoded.display(), file.display()))
     }
 

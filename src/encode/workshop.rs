@@ -146,7 +146,7 @@ impl Workshop {
         let tool = self.tools.of(&order.recipe)?;
         let plain = tool.stream(&words, format, &order.file);
         let full_range = self.color.is_full_range();
-        let stream = Stream { full_range, stall: self.request.stall, ..plain };
+        let stream = Stream { full_range, stall: self.request.stall, nice: self.request.nice, ..plain };
         let encoded = encode_stream(&stream, frames, cancel, on_line)?;
         let &Encoded { frames, bytes, seconds, .. } = &encoded;
         ensure!(frames == order.frames(), "the source gave {frames} of {} frames", order.frames());

@@ -40,9 +40,9 @@ impl Aomenc {
     pub fn open(program: &Path, cancel: &Cancel) -> Result<Self> {
         let path = which::which(program).map_err(|_| {
             anyhow!(
-                "there is no encoder `{}`; install aomenc (Debian, Ubuntu: `apt install aom-tools`), \
-                 name yours with --encoder-path, or choose --encoder svt-av1",
-                program.display()
+                "there is no encoder `{}`; {}, name yours with --encoder-path, or choose --encoder svt-av1",
+                program.display(),
+                crate::support::install::program("aomenc")
             )
         })?;
         let help = capture(Command::new(&path).arg("--help"), ANSWER_LIMIT, cancel)

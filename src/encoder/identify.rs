@@ -77,9 +77,9 @@ fn find(program: &Path) -> Result<PathBuf> {
     which::which(program).map_err(|_| {
         let place = if program.components().count() > 1 { "" } else { " on the PATH" };
         let text = format!(
-            "there is no encoder `{}`{place}; install SvtAv1EncApp (Debian, Ubuntu: `apt install svt-av1`) \
-             or name yours with --encoder-path",
-            program.display()
+            "there is no encoder `{}`{place}; {} or name yours with --encoder-path",
+            program.display(),
+            crate::support::install::program("SvtAv1EncApp")
         );
         Error::new(Lacks { item: "encoder.svt-av1", text })
     })

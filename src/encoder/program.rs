@@ -178,6 +178,7 @@ impl Program {
             format,
             output,
             stall: None,
+            nice: 0,
         }
     }
 

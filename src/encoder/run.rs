@@ -38,6 +38,8 @@ pub struct EncodeJob {
     /// The process is ended when it takes no input and writes no output for
     /// this long, usually [`USUAL_STALL`]; `None`: never.
     pub stall: Option<Duration>,
+    /// How far it gives way to other programs, 0 to 19.
+    pub nice: u8,
 }
 
 /// A finished encode.
@@ -94,6 +96,7 @@ pub fn encode(
         format: job.format,
         output: &job.output,
         stall: job.stall,
+        nice: job.nice,
     };
     encode_stream(&stream, frames, cancel, on_line)
 }
@@ -111,6 +114,8 @@ pub struct Stream<'a> {
     pub format: y4m::Format,
     pub output: &'a Path,
     pub stall: Option<Duration>,
+    /// As in [`EncodeJob`].
+    pub nice: u8,
 }
 
 impl Stream<'_> {
@@ -152,7 +157,7 @@ pub fn encode_stream(
     let partial = PartialFile::beside(stream.output)?;
     let mut command = stream.command(&partial.path);
     command.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut process = Process::spawn(&mut command, on_line)?;
+    let mut process = Process::spawn_nice(&mut command, stream.nice, on_line)?;
     let stdin = process.take_stdin().context("the encoder has no standard input")?;
     let gauge = Arc::new(Gauge::default());
     process.watch(cancel, stream.stall, {
@@ -313,7 +318,7 @@ impl PartialFile {
     }
 
     fn finish(self, output: &Path) -> Result<()> {
-        std::fs::rename(&self.path, output)
+        crate::support::atomic::rename(&self.path, output)
             .with_context(|| format!("cannot rename {} to {}", self.path.display(), output.display()))
     }
 }

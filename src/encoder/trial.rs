@@ -73,6 +73,7 @@ impl<'a> Trial<'a> {
             format: Format { width: SIDE, height: SIDE, bits: self.blank.bits, fps: (24, 1) },
             output: &self.file("trial.ivf"),
             stall: Some(self.limit),
+            nice: 0,
         };
         let frames = (0..FRAMES).map(|_| Ok(Arc::clone(&self.blank)));
         encode_stream(&stream, frames, self.cancel, |_| {})

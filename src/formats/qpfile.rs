@@ -17,7 +17,7 @@ const MAX_FOLDERS: usize = 2_000;
 /// The scenes of a QP file for a clip of `frames` frames; the first starts at 0
 /// in any case. Errors name the file and the line.
 pub fn read(path: &Path, frames: usize) -> Result<Vec<Range<usize>>> {
-    let text = std::fs::read_to_string(path)
+    let text = crate::support::text::read(path)
         .with_context(|| format!("cannot read the QP file {}", path.display()))?;
     parse(&text, frames).with_context(|| format!("QP file {}", path.display()))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::score::{self, Backend};
-use crate::settings::Zone;
-use crate::source::{Clip, ResolvedColor};
+use crate::settings::{MetricBackend, Zone};
+use crate::source::{Clip, OpenOptions, ResolvedColor, Session};
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
 use crate::support::machine::cpus;
@@ -24,6 +24,7 @@ impl Backends {
         open: score::Opener,
         zones: &[Zone],
         (working, bits): (&Clip, u8),
+        options: &OpenOptions,
         memory: u64,
         events: &Events,
     ) -> Result<Self> {
@@ -41,7 +42,13 @@ impl Backends {
             let key = Fingerprint::of(&(metric.metric, metric.backend, metric.intensity, metric.crop));
             let backend = match opened.get(&key) {
                 Some(backend) => Arc::clone(backend),
-                None => open(metric, format, working.session(), memory, events)?,
+                None => open(
+                    metric,
+                    format,
+                    session_for(metric.backend, working.session(), options),
+                    memory,
+                    events,
+                )?,
             };
             opened.insert(key, Arc::clone(&backend));
             by_zone.push(Some(backend));
@@ -67,6 +74,21 @@ impl Backends {
         let zones: Vec<_> = self.by_zone.iter().map(|b| b.as_ref().map(|b| b.identity())).collect();
         Fingerprint::of(&zones)
     }
+}
+
+/// A session of the metric's own where a plugin may measure, so that its frames do not
+/// wait behind those that the script renders; the script's where only that has the plugin.
+fn session_for(backend: MetricBackend, script: Session, options: &OpenOptions) -> Session {
+    let plugin = match backend {
+        MetricBackend::Auto | MetricBackend::Vship => "vship",
+        MetricBackend::Vszip => "vszip",
+        MetricBackend::Native | MetricBackend::Ffvship => return script,
+    };
+    if !script.has_plugin(plugin) {
+        return script;
+    }
+    let options = OpenOptions { plugins: options.plugins.clone(), ..OpenOptions::default() };
+    Session::empty(None, &options).ok().filter(|own| own.has_plugin(plugin)).unwrap_or(script)
 }
 
 /// The threads that measure frames side by side.

@@ -1,9 +1,9 @@
 //! The probe chains of all scenes: made from the plan, run by the scheduler,
 //! collected.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, ensure};
 
 use super::backends::{Backends, scoring_pool};
 use super::candidate::{Candidate, PictureFacts, Take};
@@ -15,13 +15,16 @@ use super::learning::Learning;
 use super::memory::Memory;
 use super::plan::PlannedScene;
 use super::probing::Probing;
+use super::readers::{self, Readers};
 use super::scheduler::{self, Chain, Limits, Step, Work};
+use super::shares::Shares;
 use super::store::Store;
 use super::{Request, modelling};
 use crate::analysis::LumaStats;
+use crate::dispatch::crew::{self, Crew};
 use crate::encoder::{Purpose, y4m};
 use crate::settings::Resolved;
-use crate::source::{Clip, LumaGrid};
+use crate::source::{self, Clip, LumaGrid};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
@@ -38,8 +41,7 @@ pub struct Chains<'a> {
     pub encoding: &'a Encoding,
     pub backends: &'a Backends,
     pub store: &'a Store,
-    /// Bytes for frames that wait to be measured and for prepared references.
-    pub memory: u64,
+    pub shares: Shares,
     /// What earlier titles taught.
     pub memory_of_others: &'a Memory,
     pub task: Task<'a>,
@@ -53,7 +55,7 @@ pub struct Task<'a> {
     /// The plan for which finished scenes are recorded, if for any.
     pub plan: Option<&'a Fingerprint>,
     /// Encoders at once, where other titles are probed at the same time.
-    pub slots: Option<&'a Mutex<Permits>>,
+    pub slots: Option<&'a Permits>,
 }
 
 impl Task<'_> {
@@ -136,6 +138,11 @@ impl Chains<'_> {
         let stage = self.events.stage("Probing", expected, "frames");
         let chains: Vec<_> = candidates.iter().map(|c| c.chain(&picture)).collect();
         let pool = scoring_pool()?;
+        let limits = self.limits(picture.bytes);
+        let sessions = limits.workers.div_ceil(self.working.places()).min(readers::MOST);
+        self.working.bound(self.shares.source() / sessions as u64);
+        let open = || self.another(self.shares.source() / sessions as u64);
+        let readers = Readers::new(self.working.clone(), self.working.places(), Box::new(open), self.events);
         let params = |scene: &PlannedScene<'_>, take: Take| {
             let fork = &forks[scene.index];
             match take.purpose {
@@ -144,7 +151,7 @@ impl Chains<'_> {
             }
         };
         let probing = Probing {
-            clip: self.working,
+            readers: &readers,
             format: format(self.working, self.encoding.bits),
             forks: &forks,
             params: &params,
@@ -153,14 +160,29 @@ impl Chains<'_> {
             store: self.store,
             probe_key: Fingerprint::of(&(self.source_key, self.encoding.feed())),
             pool: &pool,
+            decoded: self.shares.decoded(picture.bytes),
             keep_probes: self.request.keep_probes,
             stall: self.request.stall,
+            nice: self.request.nice,
             slots: self.task.slots,
             events: self.events,
             stage: &stage,
             cancel,
         };
-        work(probing, &chains, &self.limits())
+        work(probing, &chains, &limits)
+    }
+
+    /// The working clip in another session, which may keep so many bytes.
+    fn another(&self, memory: u64) -> Result<Clip> {
+        let Request { input, probe_input, open, .. } = self.request;
+        let path = probe_input.as_ref().unwrap_or(input);
+        let clip = source::open_within(path, open, memory)?.working(self.encoding.bits)?.clip;
+        ensure!(
+            clip.facts()? == self.working.facts()?,
+            "{} became another clip when it was opened again",
+            path.display()
+        );
+        Ok(clip)
     }
 
     /// The scenes to probe.
@@ -175,7 +197,7 @@ impl Chains<'_> {
             let backend = self.backends.of_zone(scene.zone)?;
             let diff = &luma.diff[scene.scene.range()];
             let model = modelling::model(scene.settings, &forks[scene.index], diff);
-            Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.memory / 2, picture))
+            Some(Candidate::new(*scene, model, Arc::clone(backend), luma, self.shares.kept(), picture))
         };
         planned.iter().filter_map(measured).collect()
     }
@@ -186,13 +208,31 @@ impl Chains<'_> {
         PictureFacts { bytes: picture_bytes(self.working), grid }
     }
 
-    fn limits(&self) -> Limits {
+    /// Encoders that there may be; more than usual only where the machine decides.
+    fn most_workers(&self) -> usize {
+        let settings = &self.request.settings;
+        let usual = workers(settings);
+        if settings.base.encoder.workers.is_some() { usual } else { usual.max(cpus()) }
+    }
+
+    /// Who decides how many of `most` encoders work, unless the user did.
+    fn crew(&self, most: usize) -> Option<Arc<Crew>> {
+        let settings = &self.request.settings;
+        if settings.base.encoder.workers.is_some() || self.request.staged {
+            return None;
+        }
+        let info = self.working.info();
+        let share = crew::Share::of(settings.base.encoder.lp, (info.width, info.height));
+        Some(Crew::start(workers(settings).min(most), most, share, self.events))
+    }
+
+    fn limits(&self, picture: usize) -> Limits {
+        let workers = self.shares.workers(self.most_workers(), picture);
         Limits {
-            workers: workers(&self.request.settings),
-            // Scorers decode and wait; the measuring itself runs in the pool.
-            scorers: (cpus() / 2).max(1),
-            // The other half is for prepared references.
-            memory: self.memory / 2,
+            workers,
+            crew: self.crew(workers),
+            scorers: self.shares.scorers(picture),
+            memory: self.shares.kept(),
             staged: self.request.staged,
         }
     }

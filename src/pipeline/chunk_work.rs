@@ -8,7 +8,6 @@ use super::chunks::{self, Chunks, FIRST_CHUNK, STAGE, scored};
 use super::frames::{self, Keep};
 use super::measuring::Measuring;
 use super::plan::PlannedScene;
-use super::probing::Probing;
 use super::scheduler::{Step, Work};
 use super::store::MeasuredRecord;
 use crate::encode::Order;
@@ -67,7 +66,7 @@ impl Chunks<'_> {
     /// `counted` are the frames that the stage knows of.
     fn encode(&self, number: usize, order: &Order, counted: &mut usize) -> Result<Encoded> {
         let PlannedScene { index, scene, .. } = *self.planned(number);
-        let (clip, cancel) = (self.clip, self.probing.cancel);
+        let (reader, cancel) = (self.readers().take(), self.probing.cancel);
         let nothing = frames::Kept::default();
         // What a scene kept for its probes is gone if it had to wait.
         let (keep, grid, kept) = match self.candidate(number) {
@@ -75,7 +74,7 @@ impl Chunks<'_> {
             None => (Keep::Nothing, None, &nothing),
         };
         let mut sent = 0;
-        let frames = frames::pass_by(clip, scene, &keep, grid, kept, cancel).inspect(|_| {
+        let frames = frames::pass_by(&reader.clip, scene, &keep, grid, kept, cancel).inspect(|_| {
             sent += 1;
             if sent > *counted {
                 *counted = sent;
@@ -92,8 +91,8 @@ impl Chunks<'_> {
     fn measure_chunk(&self, number: usize, take: usize) -> Result<()> {
         let mut chunk = self.slot(number).planned.clone().context("a chunk that was never planned")?;
         if let Some(candidate) = self.candidate(number) {
-            let Probing { pool, cancel, store, .. } = self.probing;
-            let measuring = Measuring { clip: self.clip, pool, cancel };
+            let store = self.probing.store;
+            let measuring = Measuring { readers: self.readers(), ..self.probing.measuring() };
             let measured = measuring.measure(candidate, chunk.order.file(), Purpose::Final)?;
             let key = chunk.measured_key.clone().context("a measured chunk has a key")?;
             let record = MeasuredRecord { key, crf: chunk.crf(), measured };

@@ -16,6 +16,7 @@ use super::finish::{Finisher, SceneOutcome, Settled};
 use super::forks::Fork;
 use super::plan::PlannedScene;
 use super::probing::Probing;
+use super::readers::Readers;
 use super::redo::{Miss, Tolerance};
 use super::scheduler::{Chain, Step, Work};
 use super::store::MeasuredRecord;
@@ -24,7 +25,6 @@ use crate::encoder::Purpose;
 use crate::formats::ivf;
 use crate::model::{self, Learned, Pair, Ratios, Scored};
 use crate::settings::Settings;
-use crate::source::Clip;
 use crate::support::events::{Events, Stage};
 use crate::support::fingerprint::Fingerprint;
 
@@ -97,10 +97,9 @@ pub struct Chunks<'a> {
     plain: Vec<PlannedScene<'a>>,
     pub workshop: &'a Workshop,
     finisher: &'a Finisher<'a>,
-    /// What chunks are made from and measured against.
-    pub clip: &'a Clip,
-    /// Probes are made from another clip, so that what was kept of it is no use for chunks.
-    pub stand_in: bool,
+    /// What chunks are made from and measured against, where probes are made from
+    /// another clip; what was kept of that is no use for chunks.
+    pub apart: Option<Readers<'a>>,
     slots: Vec<Mutex<Slot>>,
     /// By number: what the first chunk scored, for those made again.
     pub again: HashMap<usize, Scored>,
@@ -119,7 +118,7 @@ impl<'a> Chunks<'a> {
         planned: &[PlannedScene<'a>],
         workshop: &'a Workshop,
         finisher: &'a Finisher<'a>,
-        clip: &'a Clip,
+        apart: Option<Readers<'a>>,
     ) -> Self {
         let measured: Vec<usize> = probing.candidates.iter().map(|c| c.planned.index).collect();
         let plain: Vec<_> =
@@ -137,10 +136,14 @@ impl<'a> Chunks<'a> {
             plain,
             workshop,
             finisher,
-            clip,
-            stand_in: false,
+            apart,
             events,
         }
+    }
+
+    /// What chunks are made from and measured against.
+    pub fn readers(&self) -> &Readers<'a> {
+        self.apart.as_ref().unwrap_or(self.probing.readers)
     }
 
     /// The chains of all scenes by number, after those of the measured ones.
@@ -231,7 +234,7 @@ impl<'a> Chunks<'a> {
                 _ => return Ok(Step::Done),
             };
             let mut chunk = self.chunk(number, self.settle(number, learned)?)?;
-            if self.stand_in && made == 0 && self.candidate(number).is_some() {
+            if self.apart.is_some() && made == 0 && self.candidate(number).is_some() {
                 self.probing.release(number);
             }
             let (take, crf) = (FIRST_CHUNK + made, chunk.crf());

@@ -15,6 +15,7 @@ use super::chunks::{Chunk, Chunks};
 use super::curves::{Curves, GroupRecord, Taken};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
+use super::readers::Readers;
 use super::ready::{Place, Ready};
 use super::redo::{self, Miss, Tolerance};
 use super::scheduler;
@@ -142,8 +143,9 @@ impl Parts<'_> {
     ) -> Result<MadeChunks> {
         let ends = Loop::Closed { redoes: self.request.max_redo > 0.0 };
         chains.with_probing(planned, luma, ends, cancel, |probing, measured, limits| {
-            let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher, self.clip);
-            chunks.stand_in = self.request.boost.probe_input.is_some();
+            let one_session = || Readers::one(self.clip.clone(), self.events);
+            let apart = self.request.boost.probe_input.as_ref().map(|_| one_session());
+            let mut chunks = Chunks::new(probing, planned, self.workshop, self.finisher, apart);
             chunks.probing.stage.weigh(1.0);
             chunks.stage.weigh(chains.encoding.usual_work());
             let all = chunks.chains(measured);

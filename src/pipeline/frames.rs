@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use crate::scenes::Scene;
 use crate::source::{Clip, LumaGrid, LumaSample, PackedPicture, Picture};
 use crate::support::cancel::Cancel;
-use crate::support::machine;
 
 /// Which frames of a scene to keep while they pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +103,7 @@ pub fn pass_by<'a>(
     kept: &'a Kept,
     cancel: &Cancel,
 ) -> impl Iterator<Item = Result<Arc<Picture>>> + use<'a> {
-    let frames = clip.frames(scene.start..scene.end, machine::prefetch(), cancel);
+    let frames = clip.frames_of(scene.start..scene.end, cancel);
     frames.enumerate().map(move |(offset, frame)| {
         let picture = Arc::new(frame?.to_picture());
         if let Some(grid) = grid {
@@ -129,7 +128,7 @@ pub fn collect(
     for range in runs(offsets, &pictures) {
         let first = scene.start + offsets[range.start];
         let end = first + range.len();
-        let frames = clip.frames(first..end, machine::prefetch(), cancel);
+        let frames = clip.frames_of(first..end, cancel);
         for (slot, frame) in pictures[range].iter_mut().zip(frames) {
             *slot = Some(Arc::new(frame?.to_picture().pack()));
         }

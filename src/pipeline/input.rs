@@ -5,20 +5,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::Request;
-use crate::source::{self, Clip, OpenOptions};
+use crate::source::{self, Clip};
 use crate::support::events::Events;
 use crate::support::fingerprint::Fingerprint;
-
-/// Frames of the clip's size that VapourSynth may keep: what filters that look
-/// some frames around need. For a reader in order more is of no use.
-const CACHED_FRAMES: usize = 12;
-
-/// VapourSynth's cache beyond this helps no sequential reader.
-const LARGEST_CACHE: u64 = 1 << 30;
-
-/// Small clips come from larger ones often enough. With 64 MiB, glibc's heap grew
-/// to 450 MiB over 14,400 frames of 320x180; with this it stays at 320.
-pub const SMALLEST_CACHE: u64 = 24 << 20;
 
 /// The clips of a boosting run.
 pub struct Input {
@@ -35,14 +24,15 @@ pub struct Input {
 }
 
 impl Input {
+    /// `memory` are the bytes that VapourSynth may keep for each of the clips.
     pub fn open(request: &Request, memory: u64, events: &Events) -> Result<Self> {
         let options = &request.open;
-        let clip = open(&request.input, options, memory)?;
+        let clip = source::open_within(&request.input, options, memory)?;
         let key = source::fingerprint(&request.input, options, &clip)?;
         let (analysed, analysed_key) = match &request.analysis_input {
             None => (clip.clone(), key.clone()),
             Some(path) => {
-                let other = open(path, options, memory)?;
+                let other = source::open_within(path, options, memory)?;
                 let (ours, theirs) = (clip.info().frames, other.info().frames);
                 if ours != theirs {
                     bail!(
@@ -58,7 +48,7 @@ impl Input {
         let (probed, probed_key) = match &request.probe_input {
             None => (clip.clone(), key.clone()),
             Some(path) => {
-                let other = open(path, options, memory)?;
+                let other = source::open_within(path, options, memory)?;
                 check_stand_in((path, &other), (&request.input, &clip))?;
                 let key = source::fingerprint(path, options, &other)?;
                 introduce(path, &other, events);
@@ -97,17 +87,6 @@ fn check_stand_in((path, stand_in): (&Path, &Clip), (input, clip): (&Path, &Clip
         return Err(differ("its colour", format!("{their_color:?}"), format!("{our_color:?}")));
     }
     Ok(())
-}
-
-/// Opens a clip that is read in order. Frames that VapourSynth caches are in
-/// nobody's budget but its own, which is a part of `memory`, in bytes.
-pub fn open(path: &Path, options: &OpenOptions, memory: u64) -> Result<Clip> {
-    let most = (memory / 4).min(LARGEST_CACHE);
-    let clip = source::open(path, &OpenOptions { cache_limit: Some(most), ..options.clone() })?;
-    let frames = (CACHED_FRAMES * picture_bytes(&clip)) as u64;
-    let bytes = frames.clamp(SMALLEST_CACHE, LARGEST_CACHE);
-    clip.session().limit_cache(bytes.min(memory / 4))?;
-    Ok(clip)
 }
 
 /// Says what was opened.

@@ -8,11 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::candidate::Candidate;
 use super::frames::{self, Keep};
+use super::readers::Readers;
 use super::selection::{FrameScores, Measured, Sample, Selection};
 use crate::encoder::Purpose;
 use crate::probe::decode::{ProbeFrames, Undecodable};
 use crate::score::{Measurement, SceneReference, select};
-use crate::source::{Clip, LumaGrid, LumaSample, Picture};
+use crate::source::{LumaGrid, LumaSample, Picture};
 use crate::support::cancel::Cancel;
 use crate::support::permits::Permits;
 
@@ -20,9 +21,11 @@ use crate::support::permits::Permits;
 #[derive(Clone, Copy)]
 pub struct Measuring<'a> {
     /// The clip as the encoder takes it.
-    pub clip: &'a Clip,
+    pub readers: &'a Readers<'a>,
     /// Measures frames side by side.
     pub pool: &'a rayon::ThreadPool,
+    /// Bounds the pictures that are decoded and wait, of all scenes together.
+    pub decoded: &'a Permits,
     pub cancel: &'a Cancel,
 }
 
@@ -81,7 +84,9 @@ impl Measuring<'_> {
         }
         let grid = Some(&*candidate.grid);
         let scene = candidate.planned.scene;
-        for frame in frames::pass_by(self.clip, scene, &Keep::Nothing, grid, &candidate.kept, self.cancel) {
+        let reader = self.readers.take();
+        for frame in frames::pass_by(&reader.clip, scene, &Keep::Nothing, grid, &candidate.kept, self.cancel)
+        {
             frame?;
         }
         candidate.kept.luma(frames).context("the source is shorter than its scene")
@@ -111,7 +116,7 @@ impl Measuring<'_> {
         let mut decoded = ProbeFrames::open(path, all.clone(), 1).context(Undecodable)?;
         let mut diffs = Vec::with_capacity(all.len());
         let nothing = Keep::Nothing;
-        let mut again = None;
+        let (mut again, mut reader) = (None, None);
         for offset in all {
             let probe = decoded.next().context("the probe is shorter than its scene").flatten();
             let (_, probe) = probe.context(Undecodable)?;
@@ -120,7 +125,8 @@ impl Measuring<'_> {
                 None => again
                     .get_or_insert_with(|| {
                         let rest = crate::scenes::Scene { start: scene.start + offset, end: scene.end };
-                        frames::pass_by(self.clip, rest, &nothing, None, &candidate.kept, self.cancel)
+                        let reader = reader.insert(self.readers.take());
+                        frames::pass_by(&reader.clip, rest, &nothing, None, &candidate.kept, self.cancel)
                     })
                     .next()
                     .context("the source is shorter than its scene")??,
@@ -139,8 +145,14 @@ impl Measuring<'_> {
         let mut missing = candidate.progress().references.missing(offsets);
         if !missing.is_empty() {
             missing.sort_unstable();
-            let pictures =
-                frames::collect(self.clip, candidate.planned.scene, &missing, &candidate.kept, self.cancel)?;
+            let reader = self.readers.take();
+            let pictures = frames::collect(
+                &reader.clip,
+                candidate.planned.scene,
+                &missing,
+                &candidate.kept,
+                self.cancel,
+            )?;
             candidate.kept.remove(&missing);
             let prepared: Arc<dyn SceneReference> = Arc::from(candidate.backend.scene(&pictures)?);
             candidate.progress().references.add(missing, prepared);
@@ -167,8 +179,6 @@ impl Measuring<'_> {
             None => offsets.to_vec(),
         };
         let decoded = ProbeFrames::open(path, decode, 1).context(Undecodable)?;
-        // Decoding is faster than measuring, so what waits is bounded.
-        let permits = Permits::new(self.pool.current_num_threads() + 1);
         self.pool.in_place_scope(|scope| -> Result<()> {
             for item in decoded {
                 self.cancel.check()?;
@@ -178,7 +188,7 @@ impl Measuring<'_> {
                     errors.push(luma.samples[offset].mean_squared_error(&seen)? as f32);
                 }
                 let Some(index) = offsets.iter().position(|wanted| *wanted == offset) else { continue };
-                let permit = permits.acquire()?;
+                let permit = self.decoded.acquire();
                 let (slot, (reference, at)) = (&results[index], &references[index]);
                 scope.spawn(move |_| {
                     let _permit = permit;

@@ -15,7 +15,7 @@ pub mod curves;
 pub mod encoding;
 mod finish;
 mod forecast;
-mod forks;
+pub mod forks;
 mod frames;
 pub mod input;
 pub mod learning;
@@ -25,6 +25,7 @@ pub mod modelling;
 pub mod outlook;
 pub mod plan;
 pub mod probing;
+pub mod readers;
 mod ready;
 mod redo;
 pub mod remembered;
@@ -33,6 +34,7 @@ pub mod scheduler;
 mod segmentation;
 pub mod selection;
 pub mod shards;
+mod shares;
 mod solving;
 pub mod store;
 
@@ -72,8 +74,10 @@ pub struct Request {
     /// What becomes of probes that an earlier run left in the work folder.
     pub earlier: Earlier,
     pub keep_probes: bool,
-    /// Bytes for frames that wait to be scored; `None`: a quarter of the RAM.
+    /// Bytes that the run may hold; `None`: a quarter of the RAM.
     pub memory: Option<u64>,
+    /// How far encoders give way to other programs, 0 to 19.
+    pub nice: u8,
     pub on_scene_failure: OnSceneFailure,
     /// After this long without input or output an encoder counts as hung.
     pub stall: Option<Duration>,

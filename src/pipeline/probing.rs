@@ -1,7 +1,7 @@
 //! A scene's chain for real: encode a probe while the frames to measure are
 //! kept, decode it, measure it, decide what comes next.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
@@ -13,13 +13,13 @@ use super::frames;
 use super::learning::Learning;
 use super::measuring::Measuring;
 use super::plan::PlannedScene;
+use super::readers::Readers;
 use super::scheduler::{Step, Work};
 use super::selection::Scores;
 use super::store::{MeasuredRecord, ProbeRecord, SceneRecord, Store, TakeRecord};
 use crate::encoder::{EncodeError, EncodeJob, Purpose, encode, y4m};
 use crate::formats::ivf;
 use crate::probe::decode::Undecodable;
-use crate::source::Clip;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::events::{Event, Events, Stage};
 use crate::support::fingerprint::Fingerprint;
@@ -30,7 +30,7 @@ use crate::support::space::NoRoom;
 /// What all chains of a run share.
 pub struct Probing<'a> {
     /// The clip as the encoder takes it.
-    pub clip: &'a Clip,
+    pub readers: &'a Readers<'a>,
     pub format: y4m::Format,
     /// What makes the probes of every scene of the clip.
     pub forks: &'a [Arc<Fork>],
@@ -43,10 +43,14 @@ pub struct Probing<'a> {
     pub probe_key: Fingerprint,
     /// Measures the frames of a probe side by side.
     pub pool: &'a rayon::ThreadPool,
+    /// Bounds the pictures that are decoded and wait, of all scenes together.
+    pub decoded: Arc<Permits>,
     pub keep_probes: bool,
     pub stall: Option<Duration>,
+    /// How far encoders give way, 0 to 19.
+    pub nice: u8,
     /// Encoders at once, where other titles have theirs at the same time.
-    pub slots: Option<&'a Mutex<Permits>>,
+    pub slots: Option<&'a Permits>,
     pub events: &'a Events,
     pub stage: &'a Stage,
     pub cancel: &'a Cancel,
@@ -101,6 +105,10 @@ impl Probing<'_> {
         }
         candidate.give_up();
         Ok(())
+    }
+
+    pub fn measuring(&self) -> Measuring<'_> {
+        Measuring { readers: self.readers, pool: self.pool, decoded: &self.decoded, cancel: self.cancel }
     }
 
     /// The next step of a scene.
@@ -164,7 +172,8 @@ impl Probing<'_> {
         let index = candidate.planned.index;
         let attempt = || {
             let (scene, grid) = (candidate.planned.scene, candidate.luma_grid());
-            let frames = frames::pass_by(self.clip, scene, &keep, grid, &candidate.kept, self.cancel);
+            let reader = self.readers.take();
+            let frames = frames::pass_by(&reader.clip, scene, &keep, grid, &candidate.kept, self.cancel);
             let events = self.events.clone();
             encode(job, frames, self.cancel, move |line| {
                 events.emit(&Event::EncoderLine { scene: index, line: line.to_owned() });
@@ -188,10 +197,10 @@ impl Probing<'_> {
             output: self.store.probe_path(candidate.planned.index, take, &key),
             format: self.format,
             stall: self.stall,
+            nice: self.nice,
         };
         let encoded = {
-            let slots = self.slots.map(|slots| slots.lock().unwrap_or_else(PoisonError::into_inner));
-            let _slot = slots.map(|slots| slots.acquire()).transpose()?;
+            let _slot = self.slots.map(Permits::acquire);
             self.encode_once_more(candidate, planned.purpose, &job)?
         };
         let (crf, bytes, seconds) = (planned.crf, encoded.bytes, encoded.seconds);
@@ -204,8 +213,7 @@ impl Probing<'_> {
     fn score_take(&self, candidate: &Candidate<'_>, take: usize, planned: Take) -> Result<()> {
         let scene = candidate.planned.index;
         let path = self.store.probe_path(scene, take, &self.encode_key(candidate, planned)?);
-        let measuring = Measuring { clip: self.clip, pool: self.pool, cancel: self.cancel };
-        let measured = measuring.measure(candidate, &path, planned.purpose)?;
+        let measured = self.measuring().measure(candidate, &path, planned.purpose)?;
         // What cannot be pooled must not be found again by a resumed run.
         let Scores { pooled, error } = candidate.scores(&measured)?;
         let score = pooled.score;

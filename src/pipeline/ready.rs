@@ -17,6 +17,7 @@ use super::memory::{Memory, Now};
 use super::plan::{PlannedScene, plan};
 use super::segmentation::{self, Segmentation};
 use super::shards::{Origin, Plan};
+use super::shares::Shares;
 use super::store::{ANALYSIS, Manifest, Store};
 use crate::analysis::{Analysis, AnalysisOptions, analyse};
 use crate::character::SceneMasks;
@@ -33,7 +34,7 @@ use crate::support::machine;
 /// Everything that a run settles before its first probe.
 pub struct Ready {
     clock: Clock,
-    memory: u64,
+    shares: Shares,
     pub input: Input,
     /// Those of the request, with what only the clip could tell.
     pub settings: Resolved,
@@ -110,10 +111,10 @@ impl Ready {
     pub fn open(request: &Request, place: Place<'_>, events: &Events, cancel: &Cancel) -> Result<Self> {
         let plan = place.plan();
         let mut clock = Clock::default();
-        let memory = machine::memory(request.memory);
+        let shares = Shares(machine::memory(request.memory));
         // What a script does elsewhere is no matter where it is another one.
         let mut origin = Origin::of_files(&request.input, &request.open, plan)?;
-        let mut input = clock.time("opening", || Input::open(request, memory, events))?;
+        let mut input = clock.time("opening", || Input::open(request, shares.source(), events))?;
         origin.add_clip(&input.clip, &request.input, plan)?;
         if let Some(plan) = plan {
             (input.key, input.analysed_key, input.probed_key) = plan.keys.clone();
@@ -151,7 +152,8 @@ impl Ready {
             settings.each(|settings| bars::settle(settings, crop));
         }
         let pictures = (&working, encoding.bits);
-        let open_backends = || Backends::open(request.metric, &zones, pictures, memory / 2, events);
+        let open_backends =
+            || Backends::open(request.metric, &zones, pictures, &request.open, shares.metric(), events);
         let backends = clock.time("opening the metric", open_backends)?;
         origin.add_metric(&backends, plan)?;
         let has_roi = encoding.have_roi();
@@ -172,7 +174,7 @@ impl Ready {
         }
         Ok(Self {
             clock,
-            memory,
+            shares,
             input,
             settings,
             zones,
@@ -253,7 +255,7 @@ impl Ready {
             encoding: &self.encoding,
             backends: &self.backends,
             store: &self.store,
-            memory: self.memory,
+            shares: self.shares,
             memory_of_others: &self.remembered,
             task: Task::WHOLE,
             events,

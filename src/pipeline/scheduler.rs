@@ -2,20 +2,23 @@
 //!
 //! Each scene is a chain of its own and there is no barrier between phases:
 //! while one scene is scored, others encode. Encoder slots take second probes
-//! before first ones, because they free the frames kept for their scene, and
-//! longer scenes before shorter ones, so that no long one runs alone at the end.
+//! before first ones, because they free the frames kept for their scene. Scenes are
+//! taken in the order of the clip, so that those at work lie beside each other and a
+//! source plugin reads on where it is, and the last ones the longest first, so that
+//! no long one runs alone at the end.
 //!
 //! A scene may have to wait for what others find out. It then holds neither a
 //! thread nor memory, so that it stands in nobody's way, and is asked again
 //! whenever another one has got further.
 
 use std::collections::BinaryHeap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
 
+use crate::dispatch::crew::Crew;
 use crate::support::cancel::{Cancel, Interrupted};
 use crate::support::panics::caught;
 use crate::support::space::NoRoom;
@@ -67,10 +70,12 @@ pub trait Work: Sync {
     fn give_up(&self, scene: usize);
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Encoder processes at once.
     pub workers: usize,
+    /// How many of them work now, where that depends on the machine.
+    pub crew: Option<Arc<Crew>>,
     /// Scoring threads.
     pub scorers: usize,
     /// Bytes that the scenes in flight may keep; one scene is always let in.
@@ -96,7 +101,7 @@ pub fn run(
     work: &impl Work,
     cancel: &Cancel,
 ) -> Result<Vec<(usize, Error)>> {
-    let board = Board::new(chains, *limits, work)?;
+    let board = Board::new(chains, limits.clone(), work)?;
     thread::scope(|scope| {
         for _ in 0..limits.workers.max(1) {
             scope.spawn(|| board.serve(Kind::Encode, work, cancel));
@@ -126,7 +131,8 @@ enum Kind {
 struct Task {
     take: usize,
     urgent: bool,
-    weight: u64,
+    /// The place among first encodes, the highest first.
+    rank: u64,
     scene: usize,
     crf: f64,
 }
@@ -136,9 +142,8 @@ impl Eq for Task {}
 impl Ord for Task {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         // Those of scenes in flight before first ones, which may have to wait for
-        // them; then those that others wait for, later probes, longer scenes,
-        // earlier ones.
-        let rank = |task: &Self| (task.take > 0, task.urgent, task.take, task.weight);
+        // them; then those that others wait for, later probes, and the order above.
+        let rank = |task: &Self| (task.take > 0, task.urgent, task.take, task.rank);
         rank(self).cmp(&rank(other)).then(other.scene.cmp(&self.scene))
     }
 }
@@ -152,6 +157,8 @@ impl PartialOrd for Task {
 struct State {
     encode: BinaryHeap<Task>,
     score: BinaryHeap<Task>,
+    /// By scene.
+    ranks: Vec<u64>,
     /// Tasks being worked on, by their phase.
     running: Vec<(Kind, usize)>,
     /// Whether a scene's memory is counted.
@@ -181,6 +188,7 @@ impl<'a> Board<'a> {
         let mut state = State {
             encode: BinaryHeap::new(),
             score: BinaryHeap::new(),
+            ranks: ranks(chains, limits.workers),
             running: Vec::new(),
             admitted: vec![false; chains.len()],
             memory: 0,
@@ -267,8 +275,8 @@ impl<'a> Board<'a> {
 
 impl State {
     fn enqueue(&mut self, scene: usize, chains: &[Chain], step: Step) {
-        let Chain { weight, urgent, .. } = chains[scene];
-        let task = |take, crf| Task { take, urgent, weight, scene, crf };
+        let (urgent, rank) = (chains[scene].urgent, self.ranks[scene]);
+        let task = |take, crf| Task { take, urgent, rank, scene, crf };
         match step {
             Step::Encode { take, crf } => self.encode.push(task(take, crf)),
             Step::Score { take, crf } => self.score.push(task(take, crf)),
@@ -320,6 +328,13 @@ impl State {
     fn take(&mut self, kind: Kind, limits: &Limits, chains: &[Chain]) -> Option<Task> {
         if limits.staged && self.phase() < self.first_of(kind)? {
             return None;
+        }
+        let encoding = self.running.iter().filter(|(kind, _)| *kind == Kind::Encode).count();
+        if let Some(crew) = limits.crew.as_ref().filter(|_| kind == Kind::Encode) {
+            crew.tell(encoding);
+            if encoding >= crew.allowed() {
+                return None;
+            }
         }
         let queue = match kind {
             Kind::Encode => &mut self.encode,
@@ -375,6 +390,28 @@ impl State {
         let (_, last) = failed.into_iter().next_back().expect("called after a failure");
         last.context(format!("the first scenes all failed ({}), so the run stops here", scenes.join(", ")))
     }
+}
+
+/// The order of scenes, the highest first: that of the clip until a quarter of the
+/// work is left, or what keeps all workers busy for three scenes, then the longest.
+fn ranks(chains: &[Chain], workers: usize) -> Vec<u64> {
+    let quarter = chains.iter().map(|chain| chain.weight).sum::<u64>() / 4;
+    let (mut left, mut tail) = (0, 0);
+    for chain in chains.iter().rev() {
+        if left >= quarter && tail >= 3 * workers.max(1) {
+            break;
+        }
+        left += chain.weight;
+        tail += 1;
+    }
+    let first = chains.len() - tail;
+    let mut last: Vec<usize> = (first..chains.len()).collect();
+    last.sort_by_key(|&scene| (std::cmp::Reverse(chains[scene].weight), scene));
+    let mut ranks = vec![0; chains.len()];
+    for (place, scene) in (0..first).chain(last).enumerate() {
+        ranks[scene] = (chains.len() - place) as u64;
+    }
+    ranks
 }
 
 #[cfg(test)]

@@ -59,19 +59,35 @@ fn chains(weights: &[u64]) -> Vec<Chain> {
 }
 
 fn limits(workers: usize, memory: u64) -> Limits {
-    Limits { workers, scorers: 2, memory, staged: false }
+    Limits { workers, crew: None, scorers: 2, memory, staged: false }
 }
 
 #[test]
-fn every_scene_is_probed_twice_and_the_longest_starts_first() {
+fn every_scene_is_probed_twice_and_the_last_ones_the_longest_first() {
     let work = Script::default();
     let failed = run(&chains(&[5, 50, 20, 40]), &limits(1, u64::MAX), &work, &Cancel::new()).unwrap();
     assert!(failed.is_empty());
     let log = work.log.into_inner().unwrap();
     assert_eq!(log.len(), 16);
-    assert_eq!(log[0], (Kind::Encode, 1, 0));
+    assert_eq!(log[0], (Kind::Encode, 0, 0));
     let firsts: Vec<usize> = log.iter().filter(|l| l.0 == Kind::Encode && l.2 == 0).map(|l| l.1).collect();
-    assert_eq!(firsts, [1, 3, 2, 0]);
+    assert_eq!(firsts, [0, 1, 3, 2]);
+}
+
+#[test]
+fn scenes_follow_the_clip_and_the_last_quarter_goes_the_longest_first() {
+    let weights = [5, 9, 1, 8, 2, 7, 3, 6, 4, 3];
+    let order = |workers| {
+        let ranks = ranks(&chains(&weights), workers);
+        let mut scenes: Vec<usize> = (0..weights.len()).collect();
+        scenes.sort_by_key(|&scene| std::cmp::Reverse(ranks[scene]));
+        scenes
+    };
+    // 12 of 48 are in the last three: 6, 4 and 3.
+    assert_eq!(order(1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    // Two workers have six scenes at the end.
+    assert_eq!(order(2), [0, 1, 2, 3, 5, 7, 8, 6, 9, 4]);
+    assert_eq!(order(9), [1, 3, 5, 7, 0, 8, 6, 9, 4, 2]);
 }
 
 #[test]
@@ -252,8 +268,8 @@ fn pilots_come_first_and_those_that_wait_hold_no_memory() {
     school.run(&limits(1, 10));
     let log = school.log.lock().unwrap();
     let firsts: Vec<usize> = log.iter().filter(|l| l.0 == Kind::Encode && l.2 == 0).map(|l| l.1).collect();
-    // Pilots by weight, then the others by weight.
-    assert_eq!(firsts, [2, 1, 0, 8, 7, 6, 5, 4, 3]);
+    // Pilots in order, then the others, the last three the longest first.
+    assert_eq!(firsts, [0, 1, 2, 3, 4, 5, 8, 7, 6]);
     // Memory for one scene: the next starts only when the one before let go of it.
     assert_eq!(school.most_holding.load(SeqCst), 1);
 }
@@ -384,7 +400,7 @@ impl Work for Faulty {
 
 #[test]
 fn a_panic_costs_its_scene_and_ends_no_thread() {
-    let limits = Limits { workers: 1, scorers: 1, memory: 1000, staged: false };
+    let limits = Limits { workers: 1, crew: None, scorers: 1, memory: 1000, staged: false };
     let work = Faulty { encode: 1, score: 3, wakes: 5 };
     let failed = run(&chains(&[9, 8, 7, 6, 5, 4, 3]), &limits, &work, &Cancel::new()).unwrap();
     let told: Vec<(usize, String)> =

@@ -23,16 +23,21 @@ struct Transfer {
 
 /// BT.709 and its relatives are decoded as they are displayed, by the pure 2.4
 /// power of BT.1886, as Vship does.
-const TRANSFERS: [Transfer; 8] = [
+const TRANSFERS: [Transfer; 10] = [
     Transfer { codes: &[1, 6, 7, 11, 14, 15], to_linear: |v| v.powf(2.4), end: HEADROOM },
     Transfer { codes: &[4], to_linear: |v| v.powf(2.2), end: HEADROOM },
     Transfer { codes: &[5], to_linear: |v| v.powf(2.8), end: HEADROOM },
     Transfer { codes: &[8], to_linear: |v| v, end: HEADROOM },
+    Transfer { codes: &[9], to_linear: |v| 100.0_f64.powf(v.max(0.0) - 1.0), end: HEADROOM },
+    Transfer { codes: &[10], to_linear: |v| 100_000.0_f64.sqrt().powf(v.max(0.0) - 1.0), end: HEADROOM },
     Transfer { codes: &[13], to_linear: srgb, end: HEADROOM },
-    Transfer { codes: &[16], to_linear: pq, end: 1.0 },
+    Transfer { codes: &[PQ], to_linear: pq, end: 1.0 },
     Transfer { codes: &[17], to_linear: |v| v.powf(2.6) * 52.37 / 48.0, end: HEADROOM },
     Transfer { codes: &[HLG], to_linear: hlg_scene, end: 1.0 },
 ];
+
+/// SMPTE ST 2084.
+pub(super) const PQ: i64 = 16;
 
 /// ARIB STD-B67. Its display light depends on the pixel's luminance, see [`hlg_display`].
 pub(super) const HLG: i64 = 18;

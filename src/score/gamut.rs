@@ -60,15 +60,18 @@ const D65: (f64, f64) = (0.3127, 0.3290);
 const C: (f64, f64) = (0.310, 0.316);
 
 /// H.273 table 2.
-const PRIMARIES: [Primaries; 8] = [
+const PRIMARIES: [Primaries; 10] = [
     Primaries { codes: &[1], rgbw: [(0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65] },
     Primaries { codes: &[4], rgbw: [(0.67, 0.33), (0.21, 0.71), (0.14, 0.08), C] },
     Primaries { codes: &[5], rgbw: [(0.64, 0.33), (0.29, 0.60), (0.15, 0.06), D65] },
     Primaries { codes: &[6, 7], rgbw: [(0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65] },
     Primaries { codes: &[8], rgbw: [(0.681, 0.319), (0.243, 0.692), (0.145, 0.049), C] },
     Primaries { codes: &[9], rgbw: [(0.708, 0.292), (0.170, 0.797), (0.131, 0.046), D65] },
+    // XYZ itself, whose white is that of equal energy.
+    Primaries { codes: &[10], rgbw: [(1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1.0 / 3.0, 1.0 / 3.0)] },
     Primaries { codes: &[11], rgbw: [(0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)] },
     Primaries { codes: &[12], rgbw: [(0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65] },
+    Primaries { codes: &[22], rgbw: [(0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65] },
 ];
 
 /// What turns linear RGB of these primaries into linear RGB of BT.709, the

@@ -6,6 +6,7 @@
 //! the colour of its stream can change a score.
 
 mod blur;
+mod budget;
 mod curve;
 pub mod estimate;
 mod feeder;
@@ -36,7 +37,8 @@ pub use identity::Identity;
 pub use pool::{check_finite, pool};
 pub use preview::srgb;
 
-use self::native::{Budget, Native};
+use self::budget::Budget;
+use self::native::Native;
 use self::plugin::{Pictures, Plugin};
 use self::window::Window;
 use crate::settings::{Crop, Metric, MetricBackend, MetricSettings, MixCoefficients};

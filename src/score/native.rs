@@ -1,12 +1,12 @@
 //! The CPU back ends: Butteraugli and SSIMULACRA2 with the reference side of a
 //! frame prepared once and used by every probe, as far as memory allows.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use butteraugli::{ButteraugliParams, ButteraugliReference};
 
+use super::budget::{Budget, Share};
 use super::identity::{By, Identity};
 use super::linear::Linear;
 use super::ssimulacra2::{self, Against};
@@ -53,10 +53,6 @@ enum Metric {
     Ssimulacra2,
 }
 
-/// Bytes that may still be spent on prepared references; those that do not fit
-/// are prepared again for every probe, with the same result.
-pub(super) struct Budget(AtomicUsize);
-
 struct Scene {
     shared: Arc<Shared>,
     frames: Vec<Mutex<Reference>>,
@@ -73,12 +69,6 @@ enum Reference {
 struct Kept {
     prepared: Prepared,
     _share: Share,
-}
-
-/// A part of the budget, given back on drop.
-struct Share {
-    bytes: usize,
-    budget: Arc<Budget>,
 }
 
 enum Prepared {
@@ -102,7 +92,8 @@ impl Native {
                 .with_intensity_target(settings.intensity as f32)
                 .with_hf_asymmetry(HF_ASYMMETRY);
             params.validate().map_err(|e| anyhow!("metric.intensity {}: {e}", settings.intensity))?;
-            (Metric::Butteraugli(params), budget)
+            // Frames without a prepared reference need as much while they are compared.
+            (Metric::Butteraugli(params), budget.half_for_work())
         };
         let linear = Linear::new(color, window)?;
         let identity = Identity::new(settings, By::Native(REVISION), color, window.bits());
@@ -151,6 +142,7 @@ impl Shared {
         match (self.reference(frame)?, &self.metric) {
             (Reference::Prepared(kept), _) => self.compare(&kept.prepared, distorted),
             (Reference::Picture(picture), Metric::Butteraugli(_)) => {
+                let _share = Budget::wait(&self.budget, self.prepared_bytes());
                 self.compare(&self.prepare(&picture)?, distorted)
             }
             (Reference::Picture(picture), Metric::Ssimulacra2) => {
@@ -161,18 +153,21 @@ impl Shared {
     }
 
     /// The reference side of a frame, prepared if it may be kept. Threads that
-    /// need the same frame wait for the one that prepares it.
+    /// need the same frame wait for the one that prepares it, on this thread alone.
     fn reference(&self, frame: &Mutex<Reference>) -> Result<Reference> {
         let mut frame = frame.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Reference::Picture(picture) = &*frame {
-            let window = self.linear.window();
-            let bytes = window.width * window.height * self.metric.bytes_per_pixel();
-            if let Some(share) = Budget::take(&self.budget, bytes) {
-                let prepared = self.prepare(picture)?;
-                *frame = Reference::Prepared(Arc::new(Kept { prepared, _share: share }));
-            }
+        if let Reference::Picture(picture) = &*frame
+            && let Some(share) = Budget::keep(&self.budget, self.prepared_bytes())
+        {
+            let prepared = self.prepare(picture)?;
+            *frame = Reference::Prepared(Arc::new(Kept { prepared, _share: share }));
         }
         Ok(frame.clone())
+    }
+
+    fn prepared_bytes(&self) -> usize {
+        let window = self.linear.window();
+        window.width * window.height * self.metric.bytes_per_pixel()
     }
 
     fn prepare(&self, picture: &PackedPicture) -> Result<Prepared> {
@@ -237,31 +232,6 @@ impl Metric {
     }
 }
 
-impl Budget {
-    pub fn new(bytes: u64) -> Self {
-        Self(AtomicUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX)))
-    }
-
-    fn at_most(self, bytes: usize) -> Self {
-        Self(AtomicUsize::new(self.0.into_inner().min(bytes)))
-    }
-
-    /// `bytes` of what is left, if that much is.
-    fn take(budget: &Arc<Self>, bytes: usize) -> Option<Share> {
-        budget
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
-            .ok()
-            .map(|_| Share { bytes, budget: Arc::clone(budget) })
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.0.fetch_add(self.bytes, Ordering::Relaxed);
-    }
-}
-
 /// Pure 3-norm `(mean d³)^⅓` and maximum of a distortion map.
 fn norms(map: &[f32]) -> Measurement {
     let cubes: f64 = map.iter().map(|&d| f64::from(d).powi(3)).sum();
@@ -282,15 +252,6 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_given_back_when_its_share_is_dropped() {
-        let budget = Arc::new(Budget(AtomicUsize::new(100)));
-        let share = Budget::take(&budget, 60).unwrap();
-        assert!(Budget::take(&budget, 60).is_none());
-        drop(share);
-        assert!(Budget::take(&budget, 60).is_some());
-    }
-
-    #[test]
     fn without_memory_references_are_prepared_anew_with_the_same_result() {
         let color =
             ResolvedColor { primaries: 1, transfer: 1, matrix: 1, full_range: false, chroma_location: 0 };
@@ -299,14 +260,14 @@ mod tests {
             let shared = Arc::new(Shared {
                 metric: Metric::Ssimulacra2,
                 linear: Linear::new(color, window).unwrap(),
-                budget: Arc::new(Budget(AtomicUsize::new(bytes))),
+                budget: Arc::new(Budget::new(bytes as u64)),
             });
             let mut distorted = Picture::filled(48, 32, 10, 300, 512);
             distorted.planes[0].iter_mut().step_by(7).for_each(|s| *s += 90);
             let reference = Reference::Picture(Arc::new(Picture::filled(48, 32, 10, 300, 512).pack()));
             let scene = Scene { shared: Arc::clone(&shared), frames: vec![Mutex::new(reference)] };
             let scores = [(), ()].map(|()| scene.measure(0, &Arc::new(distorted.clone())).unwrap());
-            (scores, bytes - shared.budget.0.load(Ordering::Relaxed))
+            (scores, bytes - shared.budget.left())
         };
         let (kept, taken) = score(1 << 20);
         let (anew, none) = score(0);

@@ -1,19 +1,20 @@
 //! The back ends that are VapourSynth plugins: Vship (GPU) and vszip (CPU).
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use vapoursynth::frame::FrameRef;
 use vapoursynth::node::Node;
 
+use super::curve::{HLG, PQ};
 use super::feeder::{Feeder, do_not_cache};
 use super::identity::{By, Identity};
 use super::window::Window;
 use super::{Backend, Measurement, SceneReference};
 use crate::settings::{MetricBackend, MetricSettings};
-use crate::source::{Arg, PackedPicture, Picture, ResolvedColor, Session};
+use crate::source::{Arg, PackedPicture, Picture, ResolvedColor, Session, format};
 use crate::support::fingerprint::Fingerprint;
 
 /// A plugin's filter for one metric: `function(reference, distorted, …)`
@@ -58,11 +59,11 @@ const FILTERS: [Filter; 3] = [
     },
 ];
 
-/// Frames that Vship works on at once.
-const STREAMS: i64 = 4;
+/// Frames that Vship works on at once, where nobody says otherwise and its memory lets it.
+const STREAMS: usize = 4;
 
-/// Sides of the clip on which a plugin is tried.
-const TRIAL: usize = 64;
+/// Begins Vship's words when a GPU's memory is full.
+const OUT_OF_MEMORY: &str = "OutOfVRAM";
 
 /// What every picture of a run has in common.
 #[derive(Debug, Clone, Copy)]
@@ -73,16 +74,34 @@ pub(super) struct Pictures {
     pub session: Session,
 }
 
-/// A plugin that measures; one filter serves all scenes, each measurement is a
-/// frame of its own.
+/// A plugin that measures; a filter on every device serves the scenes in turn, each
+/// measurement is a frame of its own.
 pub(super) struct Plugin {
-    shared: Arc<Shared>,
+    devices: Vec<Arc<Device>>,
+    next: AtomicUsize,
     identity: Identity,
     description: String,
 }
 
+/// A device with its filter, which another one with fewer streams takes the place of
+/// when the device's memory is full.
+struct Device {
+    make: Make,
+    filter: RwLock<Arc<Shared>>,
+}
+
+/// All that a filter is made of, but its streams.
+#[derive(Clone)]
+struct Make {
+    filter: &'static Filter,
+    settings: MetricSettings,
+    pictures: Pictures,
+    gpu: u32,
+}
+
 struct Shared {
     filter: &'static Filter,
+    streams: usize,
     reference: Feeder,
     distorted: Feeder,
     output: Node<'static>,
@@ -91,7 +110,7 @@ struct Shared {
 }
 
 struct Scene {
-    shared: Arc<Shared>,
+    device: Arc<Device>,
     references: Vec<Arc<PackedPicture>>,
 }
 
@@ -118,14 +137,20 @@ impl Plugin {
             );
         }
         let what = format!("{name}.{}", filter.function);
-        try_it(settings, filter, pictures).with_context(|| format!("{what} does not work"))?;
-        let shared = Shared::new(settings, filter, pictures).with_context(|| what.clone())?;
+        let device = |gpu: &u32| {
+            let (settings, pictures) = (settings.clone(), *pictures);
+            Device::open(Make { filter, settings, pictures, gpu: *gpu }).map(Arc::new)
+        };
+        // Others know no devices.
+        let gpus = if backend == MetricBackend::Vship { &settings.devices.gpus[..] } else { &[0] };
+        let opened: Result<Vec<_>> = gpus.iter().map(device).collect();
+        let devices = opened.with_context(|| format!("{what} does not work"))?;
         let path = session.plugin_path(name).unwrap_or_default();
         let file = Fingerprint::of_file(&path).with_context(|| format!("the file of the plugin `{name}`"))?;
         let by = By::Plugin { function: filter.function, file };
         let identity = Identity::new(settings, by, pictures.color, pictures.window.bits());
         let description = describe(settings, filter, session, &path, reason);
-        Ok(Self { shared: Arc::new(shared), identity, description })
+        Ok(Self { devices, next: AtomicUsize::new(0), identity, description })
     }
 }
 
@@ -139,8 +164,10 @@ impl Backend for Plugin {
     }
 
     fn scene(&self, references: &[Arc<PackedPicture>]) -> Result<Box<dyn SceneReference>> {
-        self.shared.window.check_packed(references)?;
-        Ok(Box::new(Scene { shared: Arc::clone(&self.shared), references: references.to_vec() }))
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let device = &self.devices[turn % self.devices.len()];
+        device.make.pictures.window.check_packed(references)?;
+        Ok(Box::new(Scene { device: Arc::clone(device), references: references.to_vec() }))
     }
 }
 
@@ -150,28 +177,101 @@ impl SceneReference for Scene {
             .references
             .get(index)
             .with_context(|| format!("reference {index} of a scene with {}", self.references.len()))?;
-        self.shared.measure(&Arc::new(reference.unpack()), distorted)
+        self.device.measure(&Arc::new(reference.unpack()), distorted)
     }
 }
 
+impl Device {
+    /// Tries the filter with as many frames of full size at once as it will get.
+    fn open(make: Make) -> Result<Self> {
+        let mut streams = make.settings.devices.streams.unwrap_or(STREAMS).max(1);
+        loop {
+            let opened = Shared::new(&make, streams).and_then(Shared::tried);
+            match opened {
+                Ok(shared) => return Ok(Self { make, filter: RwLock::new(Arc::new(shared)) }),
+                Err(error) if streams > 1 && is_out_of_memory(&error) => streams /= 2,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn measure(&self, reference: &Arc<Picture>, distorted: &Arc<Picture>) -> Result<Measurement> {
+        loop {
+            let shared = Arc::clone(&self.filter.read().unwrap_or_else(PoisonError::into_inner));
+            match shared.measure(reference, distorted) {
+                Err(error) if shared.streams > 1 && is_out_of_memory(&error) => self.make_do(&shared)?,
+                measured => return measured,
+            }
+        }
+    }
+
+    /// Goes on with half of the streams of `full`, which ran out of memory.
+    fn make_do(&self, full: &Arc<Shared>) -> Result<()> {
+        let mut filter = self.filter.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&filter, full) {
+            *filter = Arc::new(Shared::new(&self.make, full.streams / 2)?);
+        }
+        Ok(())
+    }
+}
+
+fn is_out_of_memory(error: &Error) -> bool {
+    format!("{error:#}").contains(OUT_OF_MEMORY)
+}
+
 impl Shared {
-    fn new(settings: &MetricSettings, filter: &'static Filter, pictures: &Pictures) -> Result<Self> {
+    fn new(make: &Make, streams: usize) -> Result<Self> {
+        let Make { filter, settings, pictures, gpu } = make;
         let Pictures { window, color, fps, session } = *pictures;
         let reference = Feeder::new(session, window, color, fps)?;
         let distorted = Feeder::new(session, window, color, fps)?;
         let takes = arguments(session, filter)?;
-        let mut args =
-            vec![("reference", Arg::Node(reference.node())), ("distorted", Arg::Node(distorted.node()))];
+        let sides = [&reference, &distorted].map(|side| match filter.backend {
+            MetricBackend::Vship if is_bright(color) => unclipped(session, side.node()),
+            _ => Ok(side.node().clone()),
+        });
+        let [first, second] = sides;
+        let (first, second) = (first?, second?);
+        let mut args = vec![("reference", Arg::Node(&first)), ("distorted", Arg::Node(&second))];
         if takes.iter().any(|a| a == "intensity_multiplier") {
             args.push(("intensity_multiplier", Arg::Float(settings.intensity)));
         }
         if takes.iter().any(|a| a == "numStream") {
-            args.push(("numStream", Arg::Int(STREAMS)));
+            args.push(("numStream", Arg::Int(streams as i64)));
         }
-        let output = session.invoke(filter.namespace, filter.function, &args)?;
+        if takes.iter().any(|a| a == "gpu_id") {
+            args.push(("gpu_id", Arg::Int(i64::from(*gpu))));
+        }
+        let output = session
+            .invoke(filter.namespace, filter.function, &args)
+            .map_err(|error| anyhow::anyhow!(one_line(&format!("{error:#}"))))?;
         drop(args);
         do_not_cache(session, &output)?;
-        Ok(Self { filter, reference, distorted, output, next: AtomicUsize::new(0), window })
+        Ok(Self { filter, streams, reference, distorted, output, next: AtomicUsize::new(0), window })
+    }
+
+    /// Itself, once all of its streams have measured a picture against itself at the
+    /// same time: creation shows whether the GPU is there, this whether it computes
+    /// and has the memory.
+    fn tried(self) -> Result<Self> {
+        let picture = Arc::new(trial_picture(self.window));
+        let measured: Vec<Result<Measurement>> = std::thread::scope(|threads| {
+            let work = || self.measure(&picture, &picture);
+            let threads: Vec<_> = (0..self.streams).map(|_| threads.spawn(work)).collect();
+            let panicked = || Err(anyhow::anyhow!("the trial failed"));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| panicked())).collect()
+        });
+        for same in measured {
+            let same = same?;
+            let right = match same {
+                Measurement::Butteraugli { norm3, inf } => norm3.abs() < 0.01 && inf.abs() < 0.01,
+                Measurement::Ssimulacra2(score) => (99.0..=100.1).contains(&score),
+            };
+            if !right {
+                bail!("it finds a picture different from itself ({same:?})");
+            }
+        }
+        Ok(self)
     }
 
     fn measure(&self, reference: &Arc<Picture>, distorted: &Arc<Picture>) -> Result<Measurement> {
@@ -182,7 +282,7 @@ impl Shared {
         let Filter { namespace, function, .. } = self.filter;
         match self.output.get_frame(number) {
             Ok(frame) => self.read(&frame),
-            Err(error) => bail!("{namespace}.{function}: {error}"),
+            Err(error) => bail!("{namespace}.{function}: {}", one_line(&error.to_string())),
         }
     }
 
@@ -234,27 +334,43 @@ fn arguments(session: Session, filter: &Filter) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Measures a picture against itself: creation shows whether the GPU is there,
-/// the score whether it computes.
-fn try_it(settings: &MetricSettings, filter: &'static Filter, pictures: &Pictures) -> Result<()> {
-    let bits = pictures.window.bits();
-    let window = Window::new((TRIAL, TRIAL), bits, [0; 4])?;
-    let trial = Shared::new(settings, filter, &Pictures { window, ..*pictures })?;
-    let mut picture = Picture::filled(TRIAL, TRIAL, bits, 0, 1 << (bits - 1));
+/// What a plugin says, in one line: Vship's errors have three.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether light beyond the usual white is told apart, PQ and HLG (H.273).
+fn is_bright(color: ResolvedColor) -> bool {
+    [PQ, HLG].contains(&color.transfer)
+}
+
+/// `clip` in the RGB that Vship takes as it is. Its own conversion approximates curves,
+/// which ends at twice the usual white; the metrics would not see what is brighter.
+fn unclipped(session: Session, clip: &Node<'static>) -> Result<Node<'static>> {
+    let converted = [
+        ("clip", Arg::Node(clip)),
+        ("format", Arg::Int(format::RGBS)),
+        ("matrix", Arg::Int(0)),
+        ("transfer", Arg::Int(1)),
+        ("primaries", Arg::Int(1)),
+        ("range", Arg::Int(1)),
+        ("approximate_gamma", Arg::Int(0)),
+    ];
+    let node = session.invoke("resize", "Bicubic", &converted)?;
+    do_not_cache(session, &node)?;
+    Ok(node)
+}
+
+/// A picture with something in it.
+fn trial_picture(window: Window) -> Picture {
+    let bits = window.bits();
+    let (width, height) = window.picture();
+    let mut picture = Picture::filled(width, height, bits, 0, 1 << (bits - 1));
     let (black, range) = (16_usize << (bits - 8), 219_usize << (bits - 8));
     for (i, sample) in picture.planes[0].iter_mut().enumerate() {
         *sample = (black + (i * 7) % range) as u16;
     }
-    let picture = Arc::new(picture);
-    let same = trial.measure(&picture, &picture)?;
-    let right = match same {
-        Measurement::Butteraugli { norm3, inf } => norm3.abs() < 0.01 && inf.abs() < 0.01,
-        Measurement::Ssimulacra2(score) => (99.0..=100.1).contains(&score),
-    };
-    if !right {
-        bail!("it finds a picture different from itself ({same:?})");
-    }
-    Ok(())
+    picture
 }
 
 fn describe(

@@ -87,6 +87,11 @@ impl Window {
         Ok(())
     }
 
+    /// Width and height of whole pictures.
+    pub fn picture(&self) -> (usize, usize) {
+        self.picture
+    }
+
     pub fn bits(&self) -> u8 {
         self.bits
     }

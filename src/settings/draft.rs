@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::problem::{Origin, Place};
 use super::{
-    CharacterBackend, CharacterSettings, Crop, DynamicRules, EncoderSettings, FinalSettings, FrameSelection,
-    Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings, Pooling,
-    ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
+    CharacterBackend, CharacterSettings, Crop, Devices, DynamicRules, EncoderSettings, FinalSettings,
+    FrameSelection, Metric, MetricBackend, MetricSettings, MixCoefficients, ModelKind, ModelSettings,
+    Pooling, ProgressiveLengths, Repeats, Sampling, SceneMethod, SceneSettings, Settings, SourceProvider,
     SourceSettings, Tail,
 };
 
@@ -141,6 +141,7 @@ fn blank_metric() -> MetricSettings {
         mix: MixCoefficients::default(),
         tail: Tail { weight: 0.0, share: 0.0 },
         sample: Sampling { frames: 0, most_frames: 0, precision: None, repeats: Repeats::Count },
+        devices: Devices::default(),
         frames: FrameSelection {
             peak_frames: 0,
             highest_diff_frames: 0,

@@ -188,7 +188,7 @@ fn read(path: PathBuf) -> Result<Source, String> {
     if bytes.len() as u64 > LARGEST {
         return Err(cannot(&"it is larger than 256 KiB, which no preset is"));
     }
-    let text = String::from_utf8(bytes).map_err(|e| cannot(&e))?;
+    let text = crate::support::text::decode(bytes).map_err(|e| cannot(&e))?;
     Ok(Source { origin: Origin::File(Arc::new(path)), text })
 }
 

@@ -139,6 +139,24 @@ pub struct MetricSettings {
     pub sample: Sampling,
     /// For the other poolings.
     pub frames: FrameSelection,
+    /// A matter of the machine, not of what is measured.
+    #[serde(skip)]
+    pub devices: Devices,
+}
+
+/// What a metric on GPUs works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// By the numbers that the plugin gives them; scenes are spread over them.
+    pub gpus: Vec<u32>,
+    /// Frames at once on each, at most; `None`: as many as usual.
+    pub streams: Option<usize>,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self { gpus: vec![0], streams: None }
+    }
 }
 
 impl MetricSettings {

@@ -42,7 +42,7 @@ pub fn read(list: Option<&ZoneList>, problems: &mut Problems) -> Vec<Listed> {
     let (text, origin) = match list {
         None => return Vec::new(),
         Some(ZoneList::Text(text)) => (text.clone(), Origin::Flag("--zones-string".to_owned())),
-        Some(ZoneList::File(path)) => match std::fs::read_to_string(path) {
+        Some(ZoneList::File(path)) => match crate::support::text::read(path) {
             Ok(text) => (text, Origin::File(Arc::new(path.clone()))),
             Err(e) => {
                 let text = format!("cannot read the zones: {e}");

@@ -11,6 +11,7 @@ use vapoursynth::video_info::Property;
 use super::color::ColorInfo;
 use super::format::yuv420;
 use super::frame::Frame;
+use super::picture::chroma_size;
 use super::pump::Frames;
 use super::session::{Arg, Session};
 use crate::support::cancel::Cancel;
@@ -57,9 +58,20 @@ pub struct Clip {
     session: Session,
     node: Node<'static>,
     info: ClipInfo,
+    places: usize,
     /// Shared by all clones.
     first: Arc<OnceLock<FirstFrame>>,
 }
+
+/// Frames that filters which look some frames around need, for each of VapourSynth's threads.
+const KEPT_FOR_THREAD: u64 = 6;
+
+/// Small clips come from larger ones often enough. With 64 MiB, glibc's heap grew
+/// to 450 MiB over 14,400 frames of 320x180; with this it stays at 320.
+pub const SMALLEST_CACHE: u64 = 24 << 20;
+
+/// Places of BestSource, which has four decoders; others have one.
+const USUAL_PLACES: usize = 4;
 
 /// What only a rendered frame says of a clip.
 #[derive(Debug)]
@@ -110,6 +122,7 @@ impl Clip {
                 subsampling: (video.format.sub_sampling_w(), video.format.sub_sampling_h()),
             },
             node,
+            places: USUAL_PLACES,
             first: Arc::default(),
         })
     }
@@ -170,24 +183,69 @@ impl Clip {
     /// # Panics
     /// When the range reaches beyond the clip.
     pub fn frames(&self, range: std::ops::Range<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
-        self.frames_at(range.collect(), prefetch, cancel)
+        self.read(range.collect(), prefetch, cancel)
     }
 
-    /// The frames `wanted`, in that order, otherwise like [`Clip::frames`].
+    /// The frames `wanted`, in that order, with as many of them requested ahead as
+    /// VapourSynth has threads, as far as memory and other readers of the session let it.
     ///
     /// # Panics
     /// When one of them is beyond the clip.
-    pub fn frames_at(&self, wanted: Vec<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
+    pub fn frames_at(&self, wanted: Vec<usize>, cancel: &Cancel) -> Frames {
+        let prefetch = self.session.threads() + 2;
+        self.read(wanted, prefetch, cancel).sharing()
+    }
+
+    /// [`Clip::frames_at`] for a range.
+    ///
+    /// # Panics
+    /// When the range reaches beyond the clip.
+    pub fn frames_of(&self, range: std::ops::Range<usize>, cancel: &Cancel) -> Frames {
+        self.frames_at(range.collect(), cancel)
+    }
+
+    /// Makes room for frames by the clip's size and VapourSynth's threads, up to `memory`
+    /// bytes for what VapourSynth keeps and half of it for frames that readers have
+    /// requested. A script's own `core.max_cache_size` stays as it is.
+    pub fn bound(&self, memory: u64) {
+        let (info, room) = (&self.info, self.session.room());
+        let (cw, ch) = chroma_size(info.width, info.height);
+        let picture = 2 * (info.width * info.height + 2 * cw * ch) as u64;
+        let first = (KEPT_FOR_THREAD * room.threads() as u64 * picture).max(SMALLEST_CACHE);
+        room.limit(first.min(memory), memory);
+        room.limit_requests((2 * room.threads()).min((memory / 2 / picture.max(1)) as usize));
+    }
+
+    /// Places at which its source reads on without a seek, as far as that is known.
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// The same, read by a source with so many places.
+    pub(super) fn with_places(self, places: usize) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Frames that a single reader of the session may have requested so that all of
+    /// VapourSynth's threads are at work while `looked_at` of them wait or are read.
+    pub fn ahead(&self, looked_at: usize) -> usize {
+        let wanted = self.session.threads() + looked_at;
+        let most = self.session.room().most().map_or(usize::MAX, |most| (most / 2) as usize);
+        wanted.min(most / self.info.frame_bytes().max(1)).max(looked_at.max(2))
+    }
+
+    fn read(&self, wanted: Vec<usize>, prefetch: usize, cancel: &Cancel) -> Frames {
         let frames = self.info.frames;
         assert!(wanted.iter().all(|&frame| frame < frames), "a frame beyond the clip's {frames} is wanted");
-        Frames::new(self.node.clone(), wanted, prefetch, cancel.clone())
+        Frames::new(self.node.clone(), self.session.room(), wanted, prefetch, cancel.clone())
     }
 
     /// The result of a filter on this clip; the colour is read anew.
     pub fn filtered(&self, namespace: &str, function: &str, args: &[(&str, Arg<'_>)]) -> Result<Self> {
         let mut all = vec![("clip", Arg::Node(&self.node))];
         all.extend_from_slice(args);
-        Self::new(self.session, self.session.invoke(namespace, function, &all)?)
+        let node = self.session.invoke(namespace, function, &all)?;
+        Ok(Self::new(self.session, node)?.with_places(self.places))
     }
 
     /// YUV 4:2:0 integer of `bits` with even sides: what encoders and metrics

@@ -35,7 +35,7 @@ pub fn files(path: &Path, options: &OpenOptions) -> Result<Vec<PathBuf>> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    crate::support::text::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// The strings of a script and the values of its variables that are existing

@@ -15,6 +15,7 @@ mod open;
 mod picture;
 mod places;
 mod pump;
+mod room;
 pub mod runtime;
 mod session;
 
@@ -24,7 +25,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 pub use about::{About, PluginFile, about};
-pub use clip::{Clip, ClipInfo, Family, Working};
+pub use clip::{Clip, ClipInfo, Family, SMALLEST_CACHE, Working};
 pub use color::{ColorInfo, MasteringDisplay, ResolvedColor, UNSPECIFIED};
 pub use frame::{Frame, Row};
 pub use identity::{files, fingerprint};
@@ -47,6 +48,13 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Clip> {
         bail!("--vpy-arg is for scripts, {} is opened as a video", path.display());
     }
     open::video(path, options)
+}
+
+/// [`open`] within `memory` bytes, see [`Clip::bound`].
+pub fn open_within(path: &Path, options: &OpenOptions, memory: u64) -> Result<Clip> {
+    let clip = open(path, &OpenOptions { cache_limit: Some(memory), ..options.clone() })?;
+    clip.bound(memory);
+    Ok(clip)
 }
 
 /// Whether [`open`] takes `path` for a script.

@@ -63,6 +63,7 @@ pub fn script(path: &Path, options: &OpenOptions) -> Result<Clip> {
         }
         environment.set_variables(&map).context("VapourSynth refused the --vpy-arg variables")?;
     }
+    let usual = environment.get_core().context("VapourSynth has no core")?.info().max_framebuffer_size;
     let absolute = std::path::absolute(path)?;
     // The working directory is that of the process.
     let _alone = EVALUATING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,14 +76,21 @@ pub fn script(path: &Path, options: &OpenOptions) -> Result<Clip> {
     environment
         .eval_script(DESCRIBE_OUTPUTS)
         .map_err(|e| anyhow!("{}: its outputs could not be read: {}", path.display(), explain(&e)))?;
-    let session = Session::of(environment, api, options)?;
-    output(session, options.output_index).with_context(|| path.display().to_string())
+    let session = Session::of(environment, api, Some(usual), options)?;
+    let clip = output(session, options.output_index).with_context(|| path.display().to_string())?;
+    Ok(clip.with_places(places_of(&std::fs::read_to_string(&absolute).unwrap_or_default())))
+}
+
+/// Places at which the sources that a script names read on: the fewest of any.
+fn places_of(script: &str) -> usize {
+    let named = SOURCE_PLUGINS.iter().filter(|plugin| script.contains(&format!(".{}.", plugin.namespace)));
+    named.map(|plugin| plugin.places).min().unwrap_or(SOURCE_PLUGINS[0].places)
 }
 
 /// A script that runs the one at `path` in its folder as [`OpenOptions::here`] reads it.
 fn elsewhere(path: &Path, options: &OpenOptions) -> Result<String> {
     let context = || format!("cannot read {}", path.display());
-    let text = options.here(&std::fs::read_to_string(path).with_context(context)?);
+    let text = options.here(&crate::support::text::read(path).with_context(context)?);
     let folder = path.parent().unwrap_or(Path::new("."));
     // JSON's strings are Python's.
     let quoted = |text: &str| serde_json::to_string(text);
@@ -121,7 +129,7 @@ pub fn video(path: &Path, options: &OpenOptions) -> Result<Clip> {
             // A plugin that opens a file and cannot decode it gives way to the next.
             .and_then(|clip| clip.color().map(drop).map(|()| clip));
         match opened {
-            Ok(clip) => return Ok(clip),
+            Ok(clip) => return Ok(clip.with_places(provider.places)),
             Err(error) => tried.push(format!("{error:#}")),
         }
     }
@@ -173,6 +181,8 @@ struct SourcePlugin {
     cache: CacheArgument,
     /// The argument that bounds the decoded frames it keeps, in MiB.
     frame_cache: Option<&'static str>,
+    /// Its decoders: places of a video at which it reads on without a seek.
+    places: usize,
 }
 
 enum CacheArgument {
@@ -190,6 +200,7 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         package: "vapoursynth-bestsource",
         cache: CacheArgument::Folder("cachepath"),
         frame_cache: Some("cachesize"),
+        places: 4,
     },
     SourcePlugin {
         provider: SourceProvider::Lsmash,
@@ -198,6 +209,7 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         package: "vapoursynth-lsmas",
         cache: CacheArgument::File("cachefile", "lwi"),
         frame_cache: None,
+        places: 1,
     },
     SourcePlugin {
         provider: SourceProvider::Ffms2,
@@ -206,6 +218,7 @@ const SOURCE_PLUGINS: [SourcePlugin; 3] = [
         package: "vapoursynth-ffms2",
         cache: CacheArgument::File("cachefile", "ffindex"),
         frame_cache: None,
+        places: 1,
     },
 ];
 

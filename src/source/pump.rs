@@ -10,6 +10,7 @@ use vapoursynth::frame::FrameRef;
 use vapoursynth::node::Node;
 
 use super::frame::Frame;
+use super::room::{Room, Share};
 use crate::support::cancel::Cancel;
 
 /// A frame, or why it could not be rendered.
@@ -77,6 +78,9 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub struct Frames {
     in_flight: InFlight,
+    room: &'static Room,
+    /// Of the requests that the session's readers have together, where it takes part in that.
+    share: Option<Share>,
     cancel: Cancel,
     /// Rendered before their turn.
     waiting: BTreeMap<usize, Rendered>,
@@ -91,9 +95,17 @@ pub struct Frames {
 }
 
 impl Frames {
-    pub(super) fn new(node: Node<'static>, wanted: Vec<usize>, prefetch: usize, cancel: Cancel) -> Self {
+    pub(super) fn new(
+        node: Node<'static>,
+        room: &'static Room,
+        wanted: Vec<usize>,
+        prefetch: usize,
+        cancel: Cancel,
+    ) -> Self {
         Self {
             in_flight: InFlight::new(node),
+            room,
+            share: None,
             cancel,
             waiting: BTreeMap::new(),
             next: 0,
@@ -104,8 +116,17 @@ impl Frames {
         }
     }
 
+    /// Requests no more than what the session's other readers leave.
+    pub(super) fn sharing(self) -> Self {
+        Self { share: Some(self.room.share()), ..self }
+    }
+
     fn request_ahead(&mut self) {
         while self.ahead < self.end && self.ahead < self.next + self.prefetch {
+            let requested = self.ahead - self.next;
+            if self.share.as_mut().is_some_and(|share| !share.allows(requested)) {
+                break;
+            }
             self.in_flight.request(self.wanted[self.ahead], self.ahead);
             self.ahead += 1;
         }
@@ -139,6 +160,10 @@ impl Iterator for Frames {
         let frame = self.wait();
         if frame.is_ok() {
             self.next += 1;
+            if let Some(share) = &mut self.share {
+                share.returned(self.ahead - self.next);
+            }
+            self.room.relieve();
         } else {
             self.end = self.next;
         }

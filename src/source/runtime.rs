@@ -11,12 +11,8 @@ use vapoursynth::api::API;
 use vapoursynth_sys as ffi;
 
 use super::places::{self, Os, Surroundings};
+use crate::support::install;
 use crate::support::lacks::Lacks;
-
-/// What every error here ends with.
-pub const HOW_TO_INSTALL: &str = "install VapourSynth R74 or later into a Python 3.12+ environment \
-     (`pip install vapoursynth`, then `vapoursynth config`; on Windows also `vapoursynth register-install`), \
-     or run scripts/setup.sh; VSSCRIPT_PATH may name the library file directly";
 
 /// Loads VSScript once per process; later calls return the first outcome.
 ///
@@ -34,7 +30,8 @@ fn load_now(near: Option<&Path>) -> Result<API> {
     announce(&path);
     // The checks above are those the bindings turn into panics.
     API::get().with_context(|| {
-        format!("the VapourSynth library beside {} does not offer API 4; {HOW_TO_INSTALL}", path.display())
+        let way_out = install::vapoursynth();
+        format!("the VapourSynth library beside {} does not offer API 4; {way_out}", path.display())
     })
 }
 
@@ -47,7 +44,8 @@ pub fn locate(near: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(ffi::VSSCRIPT_PATH_VARIABLE) {
         let path = PathBuf::from(path);
         if !path.is_file() {
-            bail!("VSSCRIPT_PATH is {}, which is not a file; unset it or {HOW_TO_INSTALL}", path.display());
+            let way_out = install::vapoursynth();
+            bail!("VSSCRIPT_PATH is {}, which is not a file; unset it or {way_out}", path.display());
         }
         return Ok(path);
     }
@@ -124,16 +122,16 @@ fn in_installation(folder: &Path) -> Option<PathBuf> {
 /// Opens the library and asks for its script interface, as the bindings will.
 #[allow(unsafe_code)]
 fn check(path: &Path) -> Result<()> {
+    let way_out = install::vapoursynth();
     // SAFETY: loading VSScript runs its initialisers, which the bindings do a
     // moment later in any case; `getVSScriptAPI` is called with the version
     // number that it documents and its result is read only when not null.
     let version = unsafe {
-        let library = open_library(path).map_err(|e| {
-            anyhow!("VapourSynth was not found ({:#}); {HOW_TO_INSTALL}", anyhow::Error::new(e))
-        })?;
+        let library = open_library(path)
+            .map_err(|e| anyhow!("VapourSynth was not found ({:#}); {way_out}", anyhow::Error::new(e)))?;
         let loader = ffi::VSScriptAPILoader::from_library(library)?;
         if loader.getVSScriptAPI.is_err() {
-            bail!("{} is too old (VSScript API 3); {HOW_TO_INSTALL}", path.display());
+            bail!("{} is too old (VSScript API 3); {way_out}", path.display());
         }
         let wanted = (ffi::VSSCRIPT_API_MAJOR << 16 | ffi::VSSCRIPT_API_MINOR) as c_int;
         let api = loader.getVSScriptAPI(wanted);
@@ -142,7 +140,7 @@ fn check(path: &Path) -> Result<()> {
         let Some(api) = api.as_ref() else {
             bail!(
                 "{} did not start: run `vapoursynth config` once with that environment's \
-                 Python, then try again; otherwise {HOW_TO_INSTALL}",
+                 Python, then try again; otherwise {way_out}",
                 path.display()
             );
         };
@@ -151,7 +149,7 @@ fn check(path: &Path) -> Result<()> {
     let (major, minor) = ((version >> 16) as u32, (version & 0xffff) as u32);
     if major != ffi::VSSCRIPT_API_MAJOR || minor < ffi::VSSCRIPT_API_MINOR {
         bail!(
-            "{} has VSScript API {major}.{minor}, {}.{} or later is needed; {HOW_TO_INSTALL}",
+            "{} has VSScript API {major}.{minor}, {}.{} or later is needed; {way_out}",
             path.display(),
             ffi::VSSCRIPT_API_MAJOR,
             ffi::VSSCRIPT_API_MINOR,

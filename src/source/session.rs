@@ -10,6 +10,7 @@ use vapoursynth::map::{Map, OwnedMap};
 use vapoursynth::node::Node;
 use vapoursynth::vsscript::Environment;
 
+use super::room::Room;
 use super::runtime;
 use crate::settings::SourceProvider;
 
@@ -23,7 +24,7 @@ pub struct OpenOptions {
     pub provider: SourceProvider,
     /// Plugin files loaded besides the auto-loaded ones.
     pub plugins: Vec<PathBuf>,
-    /// Limit of VapourSynth's own frame cache in bytes.
+    /// Limit of VapourSynth's own frame cache in bytes, unless a script sets one.
     #[serde(skip)]
     pub cache_limit: Option<u64>,
     /// Folder for the index files of source plugins; beside the input otherwise.
@@ -84,6 +85,8 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 pub struct Session {
     environment: &'static Environment,
     api: API,
+    core: CoreRef<'static>,
+    room: &'static Room,
 }
 
 /// An argument of a plugin function.
@@ -104,12 +107,21 @@ impl Session {
         let api = runtime::load(near)?;
         let environment = Environment::from_script("import vapoursynth\n")
             .map_err(|e| anyhow!("VapourSynth's Python did not start: {}", explain(&e)))?;
-        Self::of(environment, api, options)
+        Self::of(environment, api, None, options)
     }
 
-    /// The session of an environment, with the plugins that `options` load.
-    pub(super) fn of(environment: Environment, api: API, options: &OpenOptions) -> Result<Self> {
-        let session = Self { environment: Box::leak(Box::new(environment)), api };
+    /// The session of an environment, with the plugins that `options` load. `usual` is
+    /// VapourSynth's own limit for frames, as it was before a script ran.
+    pub(super) fn of(
+        environment: Environment,
+        api: API,
+        usual: Option<u64>,
+        options: &OpenOptions,
+    ) -> Result<Self> {
+        let environment: &'static Environment = Box::leak(Box::new(environment));
+        let core = environment.get_core()?;
+        let own = usual.is_some_and(|usual| core.info().max_framebuffer_size != usual);
+        let session = Self { environment, api, core, room: Box::leak(Box::new(Room::new(core, own))) };
         session.prepare(options)?;
         Ok(session)
     }
@@ -118,15 +130,18 @@ impl Session {
         self.environment
     }
 
-    /// Limits the frames that VapourSynth keeps to `bytes`.
-    pub fn limit_cache(self, bytes: u64) -> Result<()> {
-        self.core()?.set_max_cache_size(bytes as i64);
-        Ok(())
+    pub(super) fn room(self) -> &'static Room {
+        self.room
+    }
+
+    /// VapourSynth's threads, as many frames as it can have in work at once.
+    pub fn threads(self) -> usize {
+        self.room.threads()
     }
 
     fn prepare(self, options: &OpenOptions) -> Result<()> {
         if let Some(limit) = options.cache_limit {
-            self.limit_cache(limit)?;
+            self.room.limit(limit, limit);
         }
         for plugin in &options.plugins {
             self.load_plugin(plugin)?;
@@ -136,7 +151,7 @@ impl Session {
 
     /// VapourSynth's core, for plugins and functions.
     pub fn core(self) -> Result<CoreRef<'static>> {
-        Ok(self.environment.get_core()?)
+        Ok(self.core)
     }
 
     pub fn api(self) -> API {
@@ -171,9 +186,12 @@ impl Session {
     pub fn load_plugin(self, path: &Path) -> Result<()> {
         let absolute = std::path::absolute(path)?;
         let text = utf8(&absolute)?;
-        self.call("std", "LoadPlugin", &[("path", Arg::Text(text))])
-            .map(drop)
-            .with_context(|| format!("plugin {} does not load", path.display()))
+        let loaded = self.call("std", "LoadPlugin", &[("path", Arg::Text(text))]);
+        match loaded {
+            // It is in the auto-load folder, or the script has loaded it.
+            Err(error) if error.to_string().contains("already loaded") => Ok(()),
+            loaded => loaded.map(drop).with_context(|| format!("plugin {} does not load", path.display())),
+        }
     }
 
     /// Calls `namespace.function(args)` and returns the clip it makes.

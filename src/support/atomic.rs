@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -34,8 +35,8 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) 
     let file = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     as_before(file.as_file(), &target).with_context(context)?;
-    file.persist(&target).map_err(|e| e.error).with_context(context)?;
-    Ok(())
+    // Closed before it is renamed, which Windows may refuse otherwise.
+    persist(file.into_temp_path(), &target).with_context(context)
 }
 
 /// An error now, and not after hours of work, when `path` cannot be written.
@@ -58,7 +59,56 @@ pub fn keep(file: tempfile::TempPath, path: &Path) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     let target = followed(path);
     as_before(&File::open(&file).with_context(context)?, &target).with_context(context)?;
-    file.persist(&target).map_err(|e| e.error).with_context(context)
+    persist(file, &target).with_context(context)
+}
+
+fn persist(file: tempfile::TempPath, target: &Path) -> std::io::Result<()> {
+    let mut file = Some(file);
+    retried(PAUSES, is_held, || match file.take().map(|file| file.persist(target)) {
+        Some(Err(failed)) => {
+            file = Some(failed.path);
+            Err(failed.error)
+        }
+        _ => Ok(()),
+    })
+}
+
+/// Renames a file over another one that may be there. On Windows one that a virus
+/// scanner or an indexer is looking at cannot be renamed, which passes.
+pub fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    retried(PAUSES, is_held, || std::fs::rename(from, to))
+}
+
+/// What is waited between attempts, two seconds together.
+const PAUSES: [Duration; 7] = [
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+    Duration::from_millis(70),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(500),
+    Duration::from_millis(800),
+];
+
+/// `attempt` again after each of the pauses, as long as it fails in a way that may pass.
+fn retried(
+    pauses: impl IntoIterator<Item = Duration>,
+    may_pass: impl Fn(&std::io::Error) -> bool,
+    mut attempt: impl FnMut() -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    for pause in pauses {
+        match attempt() {
+            Err(error) if may_pass(&error) => std::thread::sleep(pause),
+            other => return other,
+        }
+    }
+    attempt()
+}
+
+/// Whether another program has the file open: Windows' access denied, sharing
+/// and lock violation. Elsewhere an open file can be renamed.
+fn is_held(error: &std::io::Error) -> bool {
+    cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
 
 /// The folder a file lies in, `.` for a bare name.
@@ -82,8 +132,17 @@ pub fn followed(path: &Path) -> PathBuf {
     path.to_path_buf()
 }
 
-fn is_device(path: &Path) -> bool {
+/// Whether `path` is a device or a pipe, where nothing is kept.
+pub fn is_device(path: &Path) -> bool {
+    if cfg!(windows) && is_nul(&path.to_string_lossy()) {
+        return true;
+    }
     std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
+/// Whether Windows takes this name for its null device, of which it tells no metadata.
+fn is_nul(path: &str) -> bool {
+    path.rsplit(['/', '\\']).next().is_some_and(|name| name.eq_ignore_ascii_case("nul"))
 }
 
 /// Temporary files are private; results are files as others are: who may read
@@ -132,6 +191,34 @@ mod tests {
         let path = folder.path().join("no/such/out.json");
         let error = format!("{:#}", write(&path, b"x").unwrap_err());
         assert!(error.contains("out.json"), "{error}");
+    }
+
+    #[test]
+    fn what_another_program_holds_is_tried_again_and_other_errors_are_told_at_once() {
+        use std::io::{Error, ErrorKind};
+        let run = |kinds: &[ErrorKind]| {
+            let mut left = kinds.iter();
+            let result = retried(
+                [Duration::ZERO; 2],
+                |error| error.kind() == ErrorKind::PermissionDenied,
+                || left.next().map_or(Ok(()), |&kind| Err(Error::from(kind))),
+            );
+            (result.map_err(|error| error.kind()), left.len())
+        };
+        let (held, full) = (ErrorKind::PermissionDenied, ErrorKind::StorageFull);
+        assert_eq!(run(&[held, held]), (Ok(()), 0));
+        assert_eq!(run(&[held, held, held, held]), (Err(held), 1));
+        assert_eq!(run(&[full, held]), (Err(full), 1));
+    }
+
+    #[test]
+    fn windows_null_device_is_known_by_its_names() {
+        for nul in ["NUL", "nul", r"\\.\NUL", r"C:\films\Nul", "films/nul"] {
+            assert!(is_nul(nul), "{nul}");
+        }
+        for file in ["null", "annul", "nul/file", r"C:\nul\", ""] {
+            assert!(!is_nul(file), "{file}");
+        }
     }
 
     #[cfg(unix)]

@@ -2,10 +2,13 @@
 
 pub mod atomic;
 pub mod cancel;
+mod cgroup;
 pub mod descriptors;
 pub mod events;
 pub mod fingerprint;
 pub mod heap;
+pub mod install;
+pub mod job;
 pub mod journal;
 pub mod lacks;
 pub mod lines;
@@ -20,4 +23,5 @@ pub mod shard;
 pub mod signals;
 pub mod space;
 pub mod statistics;
+pub mod text;
 pub mod units;

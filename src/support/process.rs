@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 
 use super::cancel::Cancel;
 use super::lines::{LineSplitter, Tail};
+use super::priority;
 
 /// How often a watched child is looked at.
 const POLL: Duration = Duration::from_millis(25);
@@ -90,14 +91,24 @@ impl Process {
     /// Starts `command`; its standard error is always piped and each of its
     /// lines goes to `on_line`, which is called from a thread of its own.
     pub fn spawn(command: &mut Command, on_line: impl FnMut(&str) + Send + 'static) -> Result<Self> {
+        Self::spawn_nice(command, 0, on_line)
+    }
+
+    /// [`Process::spawn`] for one that gives way to other programs as far as `nice` says, 0 to 19.
+    pub fn spawn_nice(
+        command: &mut Command,
+        nice: u8,
+        on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Self> {
         let command_line = quoted(command);
         let name = name_of(command);
-        own_group(command);
+        own_group(command, nice);
         let mut child = {
             let _one_at_a_time = guard(&SPAWNING);
             command.stderr(Stdio::piped()).spawn()
         }
         .with_context(|| format!("cannot start {name}\n  command: {command_line}"))?;
+        priority::lower(&child, nice);
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
@@ -325,14 +336,17 @@ fn read_bounded(mut pipe: impl Read) -> Vec<u8> {
 }
 
 #[cfg(unix)]
-fn own_group(command: &mut Command) {
+fn own_group(command: &mut Command, _: u8) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
 #[cfg(windows)]
-fn own_group(command: &mut Command) {
+fn own_group(command: &mut Command, nice: u8) {
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
-    std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+    std::os::windows::process::CommandExt::creation_flags(
+        command,
+        CREATE_NEW_PROCESS_GROUP | priority::creation_flags(nice),
+    );
 }
 
 /// Ends what the child started, too: a wrapper script may run the real encoder

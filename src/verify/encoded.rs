@@ -14,7 +14,6 @@ use super::BITS;
 use crate::formats::ivf;
 use crate::formats::matroska::{self, Track};
 use crate::formats::sequence::Sequence;
-use crate::pipeline::input;
 use crate::probe::ProbeFrames;
 use crate::source::{self, Arg, Clip, ColorInfo, OpenOptions, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
@@ -108,7 +107,7 @@ impl Encoded {
         let options = OpenOptions {
             provider,
             plugins,
-            cache_limit: Some(input::SMALLEST_CACHE),
+            cache_limit: Some(source::SMALLEST_CACHE),
             ..OpenOptions::default()
         };
         let clip = source::open(path, &options)?;
@@ -151,7 +150,7 @@ impl Encoded {
                 ProbeFrames::of(&self.path, packets, wanted, threads)?
             }
             Stream::Clip(clip) => {
-                let frames = read_as(clip, color)?.frames_at(wanted, machine::prefetch(), cancel);
+                let frames = read_as(clip, color)?.frames_at(wanted, cancel);
                 return Ok(Box::new(frames.map(move |frame| fit(frame?.to_picture(), size, false))));
             }
         };

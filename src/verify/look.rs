@@ -10,7 +10,7 @@ use super::report::Verification;
 use crate::output::page::{Page, Pair, Side, pair};
 use crate::pipeline::input;
 use crate::score::srgb;
-use crate::source::{Clip, OpenOptions, Picture, ResolvedColor};
+use crate::source::{self, Clip, OpenOptions, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::machine;
@@ -82,7 +82,7 @@ impl Opened {
     fn open(look: Look<'_>, open: &OpenOptions, events: &Events) -> Result<Self> {
         Ok(match look {
             Look::Source(path) => {
-                let clip = input::open(path, open, machine::memory(None))?;
+                let clip = source::open_within(path, open, machine::memory(None) / 4)?;
                 Self::Clip(input::working(&clip, BITS, events)?)
             }
             Look::Encode(path) => Self::Encoded(Box::new(Encoded::open(path, open, events)?)),
@@ -106,7 +106,7 @@ impl Opened {
     ) -> Result<Box<dyn Iterator<Item = Result<Picture>> + '_>> {
         Ok(match self {
             Self::Clip(clip) => {
-                let frames = clip.frames_at(frames, machine::prefetch(), cancel);
+                let frames = clip.frames_at(frames, cancel);
                 Box::new(frames.map(|frame| Ok(frame?.to_picture())))
             }
             Self::Encoded(encoded) => encoded.pictures(frames, size, color, cancel)?,

@@ -13,7 +13,6 @@ use crate::score::{self, Backend};
 use crate::source::{Clip, PackedPicture, Picture, ResolvedColor};
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
-use crate::support::machine;
 use crate::support::panics::caught;
 use crate::support::permits::Permits;
 
@@ -52,7 +51,7 @@ impl Measuring<'_> {
         let pool = backends::scoring_pool()?;
         let stage = events.stage("Measuring", order.len() as u64, "frames");
         let info = self.source.info();
-        let mut references = self.source.frames_at(numbers(), machine::prefetch(), cancel);
+        let mut references = self.source.frames_at(numbers(), cancel);
         let mut distorted =
             self.encoded.pictures(numbers(), (info.width, info.height), self.color, cancel)?;
         // The first error ends the loop below as well.
@@ -64,7 +63,7 @@ impl Measuring<'_> {
         let mut before = Before::new(self.every == 1);
         pool.in_place_scope(|scope| -> Result<()> {
             for &(index, frame) in &order {
-                let permit = permits.acquire()?;
+                let permit = permits.acquire();
                 cancel.check()?;
                 if failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                     break;

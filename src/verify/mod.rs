@@ -32,7 +32,7 @@ use crate::pipeline::{bars, input};
 use crate::scenes::Scene;
 use crate::score;
 use crate::settings::{Pooling, Repeats, Resolved, Zone};
-use crate::source::{Clip, OpenOptions};
+use crate::source::{self, Clip, OpenOptions};
 use crate::support::cancel::Cancel;
 use crate::support::events::{Event, Events};
 use crate::support::machine;
@@ -70,7 +70,7 @@ pub struct Request {
 /// measure nothing.
 pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verification> {
     ensure!(request.every > 0, "every 0th frame: must be at least 1");
-    let source = input::open(&request.source, &request.open, machine::memory(None))?;
+    let source = source::open_within(&request.source, &request.open, machine::memory(None) / 4)?;
     input::introduce(&request.source, &source, events);
     let frames = source.info().frames;
     let mut warnings = Vec::new();
@@ -101,7 +101,14 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Verifi
             bars::settle(&mut zone.settings, crop);
         }
     }
-    let backends = Backends::open(request.metric, &zones, (&working, BITS), 0, events)?;
+    let backends = Backends::open(
+        request.metric,
+        &zones,
+        (&working, BITS),
+        &request.open,
+        machine::memory(None) / 2,
+        events,
+    )?;
 
     let ranges: Vec<Scene> = listed.iter().map(|scene| scene.frames().into()).collect();
     let planned = plan(&ranges, &zones);

@@ -50,12 +50,12 @@ impl OwnLoad {
 
 #[cfg(target_os = "linux")]
 impl CpuMeter for OwnLoad {
-    fn sample(&mut self) -> Option<f64> {
+    fn sample(&mut self) -> anyhow::Result<Option<f64>> {
         let now = (Instant::now(), Self::ticks());
-        let (then, ticks) = self.before.replace(now)?;
+        let Some((then, ticks)) = self.before.replace(now) else { return Ok(None) };
         let logical = std::thread::available_parallelism().unwrap().get() as f64;
         let seconds = now.1.saturating_sub(ticks) as f64 / 100.0;
-        Some(100.0 * seconds / (now.0 - then).as_secs_f64() / logical)
+        Ok(Some(100.0 * seconds / (now.0 - then).as_secs_f64() / logical))
     }
 }
 
@@ -68,8 +68,8 @@ impl OwnLoad {
 
 #[cfg(not(target_os = "linux"))]
 impl CpuMeter for OwnLoad {
-    fn sample(&mut self) -> Option<f64> {
+    fn sample(&mut self) -> anyhow::Result<Option<f64>> {
         self.system.refresh_cpu_usage();
-        Some(f64::from(self.system.global_cpu_usage()))
+        Ok(Some(f64::from(self.system.global_cpu_usage())))
     }
 }

@@ -40,8 +40,8 @@ impl ScriptedCpu {
 }
 
 impl CpuMeter for ScriptedCpu {
-    fn sample(&mut self) -> Option<f64> {
-        Some(*self.0.lock().unwrap())
+    fn sample(&mut self) -> anyhow::Result<Option<f64>> {
+        Ok(Some(*self.0.lock().unwrap()))
     }
 }
 

@@ -14,6 +14,11 @@
 //! | `garbage` | every score is 42 |
 //! | `crash` | the first frame ends the process |
 //! | `echo` | of frames that differ, the 3-norm is the intensity and the maximum the properties |
+//! | `2-streams` | with more than two of them no frame can be computed |
+//! | `which-gpu` | of frames that differ, the maximum is the number of the GPU |
+//!
+//! Of frames in RGBS the maximum is the highest value of red, and their properties are
+//! those that RGB has.
 #![allow(unsafe_code, reason = "VapourSynth's plugin interface is C")]
 
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -44,12 +49,18 @@ const REPLACE: c_int = ffi::VSMapAppendMode_maReplace as c_int;
 const PROPERTIES: [&CStr; 6] =
     [c"_ChromaLocation", c"_ColorRange", c"_Range", c"_Primaries", c"_Transfer", c"_Matrix"];
 
+/// In several lines, as Vship's own.
+const OUT_OF_MEMORY: &str = "VshipException\nOutOfVRAM: Vship was not able to perform GPU memory allocation. (Advice) \
+                             Reduce or Set numStream argument\n - At line 1 of main.hpp\n";
+
 struct Instance {
     reference: *mut ffi::VSNode,
     distorted: *mut ffi::VSNode,
     version: &'static Version,
     butteraugli: bool,
     intensity: f64,
+    streams: i64,
+    gpu: i64,
     plugin: String,
 }
 
@@ -160,7 +171,14 @@ unsafe fn create(
         let (reference, distorted) = (node(c"reference"), node(c"distorted"));
         let mut missing = 0;
         let intensity = call!(api, mapGetFloat, input, c"intensity_multiplier".as_ptr(), 0, &raw mut missing);
+        let int = |key: &CStr| {
+            let mut missing = 0;
+            let value = call!(api, mapGetInt, input, key.as_ptr(), 0, &raw mut missing);
+            if missing == 0 { value } else { 0 }
+        };
         let instance = Box::new(Instance {
+            streams: int(c"numStream"),
+            gpu: int(c"gpu_id"),
             reference,
             distorted,
             version: &*data.cast_const().cast::<Version>(),
@@ -266,7 +284,14 @@ impl Instance {
         api: *const ffi::VSAPI,
     ) -> Result<(f64, f64), String> {
         // SAFETY: the frames are valid for this call.
-        let (a, b) = unsafe { (properties(reference, api)?, properties(distorted, api)?) };
+        let format = unsafe { &*call!(api, getVideoFrameFormat, reference) };
+        let keys = if format.sampleType == ffi::VSSampleType_stFloat as c_int {
+            &PROPERTIES[3..]
+        } else {
+            &PROPERTIES
+        };
+        // SAFETY: the frames are valid for this call.
+        let (a, b) = unsafe { (properties(reference, keys, api)?, properties(distorted, keys, api)?) };
         if a != b {
             return Err(format!("the sides' properties differ: {a:?} and {b:?}"));
         }
@@ -274,16 +299,29 @@ impl Instance {
             std::process::abort();
         }
         if self.is("bad-frame") {
-            return Err("OutOfVRAM: Vship was not able to perform GPU memory allocation".to_owned());
+            return Err(OUT_OF_MEMORY.to_owned());
+        }
+        if self.is("2-streams") && self.streams > 2 {
+            return Err(OUT_OF_MEMORY.to_owned());
         }
         if self.is("garbage") {
             return Ok((42.0, 42.0));
+        }
+        if keys.len() < PROPERTIES.len() {
+            // SAFETY: as above.
+            let (a_red, b_red) = unsafe { (red(reference, api), red(distorted, api)) };
+            let sum: f64 = a_red.iter().zip(&b_red).map(|(a, b)| f64::from((a - b).abs())).sum();
+            let highest = b_red.iter().fold(0.0_f32, |highest, value| highest.max(*value));
+            return Ok((sum / a_red.len() as f64, if sum > 0.0 { f64::from(highest) } else { 0.0 }));
         }
         // SAFETY: as above.
         let (a_luma, b_luma) = unsafe { (luma(reference, api), luma(distorted, api)) };
         let differences: Vec<u16> = a_luma.iter().zip(&b_luma).map(|(a, b)| a.abs_diff(*b)).collect();
         let highest = f64::from(differences.iter().copied().max().unwrap_or(0));
         let sum: f64 = differences.iter().map(|&d| f64::from(d)).sum();
+        if self.is("which-gpu") && highest > 0.0 {
+            return Ok((sum / differences.len() as f64, self.gpu as f64));
+        }
         if self.is("echo") && highest > 0.0 {
             let digits = a.iter().fold(0, |number, value| number * 100 + value);
             return Ok((self.intensity, digits as f64));
@@ -322,13 +360,17 @@ impl Instance {
     }
 }
 
-/// The values of [`PROPERTIES`], or which is missing.
+/// The values of `keys`, or which is missing.
 ///
 /// # Safety
 /// The frame belongs to `api` and is valid while this runs.
-unsafe fn properties(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Result<[i64; 6], String> {
+unsafe fn properties(
+    frame: *const ffi::VSFrame,
+    keys: &[&CStr],
+    api: *const ffi::VSAPI,
+) -> Result<[i64; 6], String> {
     let mut found = [0; 6];
-    for (value, key) in found.iter_mut().zip(PROPERTIES) {
+    for (value, key) in found.iter_mut().zip(keys) {
         let mut error = 0;
         // SAFETY: the frame is valid and the key is static.
         *value = unsafe {
@@ -362,5 +404,22 @@ unsafe fn luma(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Vec<u16> {
             }
         }
         samples
+    }
+}
+
+/// The first plane of a frame of floats, row by row.
+///
+/// # Safety
+/// The frame belongs to `api`, is valid while this runs and has samples of 32 bits.
+// Planes begin at, and rows are apart by, multiples of 32 bytes.
+#[allow(clippy::cast_ptr_alignment)]
+unsafe fn red(frame: *const ffi::VSFrame, api: *const ffi::VSAPI) -> Vec<f32> {
+    // SAFETY: a plane has `height` rows of `width` samples, `stride` bytes apart and aligned for them.
+    unsafe {
+        let (width, height) = (call!(api, getFrameWidth, frame, 0), call!(api, getFrameHeight, frame, 0));
+        let (stride, start) = (call!(api, getStride, frame, 0), call!(api, getReadPtr, frame, 0));
+        let row =
+            |y: isize| std::slice::from_raw_parts(start.offset(y * stride).cast::<f32>(), width as usize);
+        (0..height as isize).flat_map(row).copied().collect()
     }
 }

@@ -26,8 +26,8 @@ const WINDOW: usize = 4;
 /// One look at the machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
-    /// CPU in use, percent of the whole machine.
-    pub cpu: f64,
+    /// CPU in use, percent of the whole machine. `None`: it cannot be read.
+    pub cpu: Option<f64>,
     /// `None`: no GPU is watched.
     pub vram: Option<Vram>,
 }
@@ -43,7 +43,7 @@ pub struct Vram {
 pub trait CpuMeter: Send {
     /// Percent of the whole machine since the call before; `None` on the first
     /// call when there is nothing to compare with.
-    fn sample(&mut self) -> Option<f64>;
+    fn sample(&mut self) -> Result<Option<f64>>;
 }
 
 /// Measures the memory of one GPU.
@@ -66,6 +66,7 @@ pub struct Machine {
     cpu: Box<dyn CpuMeter>,
     gpu: Option<Box<dyn VramMeter>>,
     window: VecDeque<f64>,
+    cpu_failing: bool,
     gpu_failing: bool,
 }
 
@@ -78,13 +79,13 @@ impl std::fmt::Debug for Machine {
 impl Machine {
     /// Any meters; [`Machine::detect`] finds this machine's.
     pub fn new(cpu: Box<dyn CpuMeter>, gpu: Option<Box<dyn VramMeter>>) -> Self {
-        Self { cpu, gpu, window: VecDeque::with_capacity(WINDOW), gpu_failing: false }
+        Self { cpu, gpu, window: VecDeque::with_capacity(WINDOW), cpu_failing: false, gpu_failing: false }
     }
 
     /// The CPU, and the GPU that the settings ask for. Without any GPU a warning
     /// is emitted and only the CPU counts; an index beyond those found is an error.
     pub fn detect(settings: &Settings, events: &Events) -> Result<Self> {
-        let cpu = Box::new(cpu::SystemCpu::new()?);
+        let cpu = Box::new(cpu::SystemCpu::new());
         if settings.worker_vram == 0 {
             return Ok(Self::new(cpu, None));
         }
@@ -97,18 +98,37 @@ impl Machine {
     }
 
     /// Asks the meters; to be called every [`INTERVAL`]. `None` until there is
-    /// a first CPU sample. While the GPU cannot be read only the CPU counts,
-    /// which is said once for each such time.
+    /// a first CPU sample. What cannot be read is left out of account, which is
+    /// said once for each such time.
     pub fn read(&mut self, events: &Events) -> Option<Reading> {
-        if let Some(sample) = self.cpu.sample() {
-            if self.window.len() == WINDOW {
-                self.window.pop_front();
-            }
-            self.window.push_back(sample);
-        }
+        self.read_cpu(events);
         let vram = self.read_gpu(events);
-        let cpu = self.window.iter().sum::<f64>() / self.window.len() as f64;
-        (!self.window.is_empty()).then_some(Reading { cpu, vram })
+        let mean = self.window.iter().sum::<f64>() / self.window.len() as f64;
+        let cpu = (!self.window.is_empty()).then_some(mean);
+        (cpu.is_some() || self.cpu_failing).then_some(Reading { cpu, vram })
+    }
+
+    fn read_cpu(&mut self, events: &Events) {
+        match self.cpu.sample() {
+            Ok(sample) => {
+                if std::mem::take(&mut self.cpu_failing) {
+                    events.note("CPU use can be read again");
+                }
+                if self.window.len() == WINDOW {
+                    self.window.pop_front();
+                }
+                self.window.extend(sample);
+            }
+            Err(error) => {
+                self.window.clear();
+                if !std::mem::replace(&mut self.cpu_failing, true) {
+                    events.warn(format!(
+                        "CPU use cannot be read ({error:#}); until it can, workers are released as if nothing else \
+                         used the CPU, a few in each time of --reserve"
+                    ));
+                }
+            }
+        }
     }
 
     fn read_gpu(&mut self, events: &Events) -> Option<Vram> {
@@ -173,8 +193,8 @@ mod tests {
     struct Script(std::vec::IntoIter<Option<f64>>);
 
     impl CpuMeter for Script {
-        fn sample(&mut self) -> Option<f64> {
-            self.0.next().flatten()
+        fn sample(&mut self) -> Result<Option<f64>> {
+            Ok(self.0.next().flatten())
         }
     }
 
@@ -208,7 +228,7 @@ mod tests {
         let samples = vec![None, Some(10.0), Some(30.0), Some(50.0), Some(70.0), Some(90.0)];
         let mut machine = Machine::new(Box::new(Script(samples.into_iter())), None);
         let readings: Vec<_> =
-            (0..6).map(|_| machine.read(&Events::silent()).map(|reading| reading.cpu)).collect();
+            (0..6).map(|_| machine.read(&Events::silent()).and_then(|reading| reading.cpu)).collect();
         assert_eq!(readings, [None, Some(10.0), Some(20.0), Some(30.0), Some(40.0), Some(60.0)]);
     }
 
@@ -226,6 +246,23 @@ mod tests {
         assert_eq!(seen.len(), 2, "{seen:?}");
         assert!(seen[0].contains("Warning") && seen[0].contains("GPU is lost"), "{seen:?}");
         assert!(seen[1].contains("can be read again"), "{seen:?}");
+    }
+
+    #[test]
+    fn a_cpu_that_fails_is_reported_once_and_unknown_until_it_works() {
+        struct Faulty(u32);
+        impl CpuMeter for Faulty {
+            fn sample(&mut self) -> Result<Option<f64>> {
+                self.0 += 1;
+                if self.0 < 3 { bail!("no counters") } else { Ok(Some(30.0)) }
+            }
+        }
+        let (events, seen) = collecting();
+        let mut machine = Machine::new(Box::new(Faulty(0)), None);
+        let readings: Vec<_> = (0..3).map(|_| machine.read(&events).unwrap().cpu).collect();
+        assert_eq!(readings, [None, None, Some(30.0)]);
+        let seen = seen.lock().unwrap();
+        assert!(seen.len() == 2 && seen[0].contains("no counters") && seen[1].contains("again"), "{seen:?}");
     }
 
     #[test]

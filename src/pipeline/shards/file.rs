@@ -20,6 +20,7 @@ use crate::source::OpenOptions;
 use crate::support::atomic;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
 use crate::support::lock::Earlier;
+use crate::support::priority::USUAL_NICENESS;
 
 /// Its name in the folder.
 const FILE: &str = "plan.json";
@@ -137,6 +138,7 @@ impl Plan {
             earlier: Earlier::Resume,
             keep_probes: false,
             memory: None,
+            nice: USUAL_NICENESS,
             on_scene_failure: self.on_scene_failure,
             stall: self.stall,
             metric: score::open,
@@ -162,8 +164,7 @@ pub struct PathMap {
 impl PathMap {
     /// Where `path` is found here; that of the first folder that it lies in.
     pub fn path(map: &[Self], path: &Path) -> PathBuf {
-        let found =
-            map.iter().find_map(|Self { from, to }| Some(Path::new(to).join(path.strip_prefix(from).ok()?)));
+        let found = map.iter().find_map(|Self { from, to }| Some(Path::new(to).join(below(path, from)?)));
         // `join` of nothing would leave a slash at the end.
         found.map_or_else(|| path.to_path_buf(), |path| path.components().collect())
     }
@@ -171,6 +172,31 @@ impl PathMap {
     fn text(map: &[Self], text: &str) -> String {
         Self::path(map, Path::new(text)).to_str().unwrap_or(text).to_owned()
     }
+}
+
+/// What of `path` lies below the folder `from`. Folders of Windows are understood
+/// on every system: a plan made there may be run elsewhere.
+fn below(path: &Path, from: &str) -> Option<PathBuf> {
+    if !of_windows(from) {
+        return path.strip_prefix(from).ok().map(Path::to_path_buf);
+    }
+    // `canonicalize` puts the mark of long paths before them.
+    let parts = |path: &str| -> Vec<String> {
+        let plain = path.strip_prefix(r"\\?\UNC\").map(|rest| format!(r"\\{rest}"));
+        let plain = plain.as_deref().unwrap_or(path.strip_prefix(r"\\?\").unwrap_or(path));
+        plain.split(['/', '\\']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let (from, path) = (parts(from), parts(path.to_str().filter(|path| of_windows(path))?));
+    let (head, rest) = path.split_at_checked(from.len())?;
+    let same = |(a, b): (&String, &String)| a.to_lowercase() == b.to_lowercase();
+    head.iter().zip(&from).all(same).then(|| rest.iter().collect())
+}
+
+/// Whether a path begins as only Windows' do: with a drive, or with two backslashes.
+fn of_windows(path: &str) -> bool {
+    path.starts_with(r"\\")
+        || matches!(path.as_bytes(), [drive, b':', rest @ ..]
+            if drive.is_ascii_alphabetic() && matches!(rest.first(), None | Some(b'/' | b'\\')))
 }
 
 impl FromStr for PathMap {
@@ -181,6 +207,8 @@ impl FromStr for PathMap {
             Some((from, to)) if !from.is_empty() && !to.is_empty() => {
                 let trimmed = |path: &str| match path.trim_end_matches('/') {
                     "" => "/".to_owned(),
+                    // `D:` alone is where the program happens to be on that drive.
+                    drive if of_windows(drive) && drive.len() == 2 => format!("{drive}\\"),
                     path => path.to_owned(),
                 };
                 Ok(Self { from: trimmed(from), to: trimmed(to) })
@@ -202,8 +230,35 @@ mod tests {
         assert_eq!(mapped("/mnt/nas"), Path::new("/home/u/nas"));
         assert_eq!(mapped("/mnt/nas2/ep01.vpy"), Path::new("/mnt/nas2/ep01.vpy"));
         assert_eq!(PathMap::text(&map, "a text of /mnt/nas"), "a text of /mnt/nas");
-        for wrong in ["/mnt/nas", "=/a", "/a="] {
+        for wrong in ["/mnt/nas", "=/a", "/a=", r"C:\films", r"C:\films="] {
             assert!(wrong.parse::<PathMap>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn folders_of_windows_are_mapped_on_every_system() {
+        let mapped = |map: &str, path: &str| PathMap::path(&[map.parse().unwrap()], Path::new(path));
+        for map in [
+            r"C:\films=/mnt/films",
+            r"c:\Films\=/mnt/films",
+            "C:/films/=/mnt/films",
+            r"\\?\C:\films=/mnt/films",
+        ] {
+            for path in
+                [r"C:\films\show 1\ep=01.vpy", r"\\?\C:\Films\show 1\ep=01.vpy", "C:/films/show 1/ep=01.vpy"]
+            {
+                assert_eq!(mapped(map, path), Path::new("/mnt/films/show 1/ep=01.vpy"), "{map} {path}");
+            }
+            for other in [r"C:\films2\a.vpy", r"D:\films\a.vpy", r"C:\", "/films/a.vpy", "C:films"] {
+                assert_eq!(mapped(map, other), Path::new(other), "{map}");
+            }
+        }
+        let share = r"\\nas\films=/mnt/films";
+        assert_eq!(mapped(share, r"\\NAS\films\a.vpy"), Path::new("/mnt/films/a.vpy"));
+        assert_eq!(mapped(share, r"\\?\UNC\nas\films\a.vpy"), Path::new("/mnt/films/a.vpy"));
+        // A drive alone means its root.
+        assert_eq!("/srv=D:".parse::<PathMap>().unwrap().to, r"D:\");
+        assert_eq!("C:=/mnt/c".parse::<PathMap>().unwrap().from, r"C:\");
+        assert_eq!(mapped("C:=/mnt/c", r"C:\a.vpy"), Path::new("/mnt/c/a.vpy"));
     }
 }

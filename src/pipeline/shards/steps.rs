@@ -1,7 +1,6 @@
 //! The steps of boosting by several machines.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
@@ -25,6 +24,7 @@ use crate::pipeline::ready::{Place, Probed, Ready};
 use crate::pipeline::solving;
 use crate::pipeline::store::{ANALYSIS, SceneRecord, Store};
 use crate::pipeline::{OnSceneFailure, Request};
+use crate::settings::Devices;
 use crate::support::cancel::Cancel;
 use crate::support::events::Events;
 use crate::support::fingerprint::{Fingerprint, PROGRAM};
@@ -132,6 +132,9 @@ pub struct Here {
     pub workers: Option<usize>,
     /// Bytes for frames that wait to be scored.
     pub memory: Option<u64>,
+    /// How far encoders give way to other programs, 0 to 19.
+    pub nice: u8,
+    pub devices: Devices,
     /// Where the plan's encoder lies.
     pub encoder: Option<PathBuf>,
     /// For encodes until they are measured; `None`: the system's.
@@ -152,7 +155,7 @@ pub struct Shared {
 pub struct Mine<'a> {
     pub shard: Shard,
     pub scenes: &'a [bool],
-    pub slots: Option<&'a Mutex<Permits>>,
+    pub slots: Option<&'a Permits>,
 }
 
 /// Does a share of one title.
@@ -186,8 +189,10 @@ fn probe(title: &Title, mine: Mine<'_>, here: &Here, events: &Events, cancel: &C
         Some(_) => Some(machine::memory(here.memory) / 2),
         None => here.memory,
     };
+    request.nice = here.nice;
     let usual = request.settings.base.encoder.program.clone();
     request.settings.each(|settings| {
+        settings.metric.devices = here.devices.clone();
         for known in settings.every_encoder().filter(|known| known.program == usual) {
             known.program = here.encoder.clone().unwrap_or_else(|| usual.clone());
         }
