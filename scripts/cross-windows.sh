@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# cross-windows.sh [build|check|test]: the program for Windows, made on Linux.
+# cross-windows.sh [build|check|test|room]: the program for Windows, made on Linux.
 #
 #   build   the release program and a zip of what a user needs, under target/windows
 #   check   only whether everything compiles for Windows
 #   test    build, then scripts/test-windows.sh with the program under wine
+#   room    only the room, which the others make as well
 #
 # It happens in a room of Debian unstable, whose Rust is new enough and comes with
 # the sources of the standard library, which is built for Windows with the program;
@@ -23,8 +24,8 @@ triple=x86_64-pc-windows-gnu
 
 step=${1:-build}
 case $step in
-build | check | test) ;;
-*) die "\`$step\`: give build, check or test" ;;
+build | check | test | room) ;;
+*) die "\`$step\`: give build, check, test or room" ;;
 esac
 folder=$(test_cache)/cross-windows
 if [ "$step" = check ] && [ ! -s "$folder/sid.tar" ]; then
@@ -52,10 +53,12 @@ tools=$(rustc --print sysroot)
 if [ ! -s "$folder/sid.tar" ]; then
     base_system sid "$folder/base.tar"
     new_room "$folder/base.tar"
+    # Kept until the room is there, so that an interrupted download goes on.
+    mkdir -p "$folder/debs/partial"
+    printf '%s /var/cache/apt/archives rw\n' "$folder/debs" >"$room/mounts"
     # shellcheck disable=SC2016 # dpkg-query expands these
     printf '%s\n' 'apt-get -q update' \
         "DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $packages" \
-        'apt-get -q clean' \
         "dpkg-query -W -f '\${Package} \${Version}\n' >/root/packages" >"$room/commands"
     say "Adding $packages to Debian unstable (kept as $folder/sid.tar)"
     quietly run_in_room "$room" "$tools" || die "the room could not be made; see above"
@@ -63,11 +66,14 @@ if [ ! -s "$folder/sid.tar" ]; then
     rm -rf "$room/root/var/lib/apt/lists" "$room/root/root/.cargo"
     tar -C "$room/root" --one-file-system -cf "$folder/sid.tar.new" .
     mv "$folder/sid.tar.new" "$folder/sid.tar"
-    rm -f "$folder/base.tar"
-    rm -rf --one-file-system "$room"
+    rm -rf --one-file-system "$folder/base.tar" "$folder/debs" "$room"
     room=
 fi
 
+if [ "$step" = room ]; then
+    ls -l "$folder/sid.tar"
+    exit 0
+fi
 [ -z "$(git status --porcelain)" ] || say "What is not committed here is not in the room"
 new_room "$folder/sid.tar"
 rm -rf "$room/root/root/progression-boost"
