@@ -177,8 +177,8 @@ fn entries_of_encoders_are_the_encoder_of_their_zone_but_for_what_they_say() {
         assert_eq!(settings.encoder_named("/opt/x").program, std::path::Path::new("/opt/x"));
     }
     for (text, says) in [
-        ("[encoders]\ndeep = 3\n", "2:8 encoders.deep must be a table: write [encoders.deep]"),
-        ("encoders = 3\n", "1:12 encoders holds tables: write [encoders.NAME]"),
+        ("[encoders]\ndeep = 3\n", "2:8: encoders.deep must be a table: write [encoders.deep]"),
+        ("encoders = 3\n", "1:12: encoders holds tables: write [encoders.NAME]"),
         ("[encoders.x265]\nprogram = \"x\"\n", "encoder name \"x265\": must be no path and none of av1an's"),
         ("[encoders.deep]\nworkers = 3\n", "encoder.workers cannot differ"),
         ("[encoders.deep]\nprogramm = \"x\"\n", "did you mean encoder.program"),
