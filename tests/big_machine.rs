@@ -17,6 +17,7 @@ const THREADS: i64 = 8;
 fn script(folder: &Path, name: &str, before: &str, format: &str) -> PathBuf {
     let path = folder.join("slow.vpy");
     let plugin = common::example_library("stand_in_filter");
+    let plugin = plugin.to_str().unwrap();
     let (width, height) = SIZE;
     let text = format!(
         "import vapoursynth as vs\ncore = vs.core\ncore.num_threads = {THREADS}\n{before}\n\

@@ -178,7 +178,7 @@ fn presets_and_lists_of_zones_may_have_marks_and_be_utf_16() {
     let (folder, mut request) = request(&format!("\u{feff}{}", PRESET.replace('\n', "\r\n")), "");
     let list = folder.path().join("zones.txt");
     let utf_16: Vec<u8> =
-        "\u{feff}0 10 dark\r\n".encode_utf16().flat_map(|unit| unit.to_le_bytes()).collect();
+        "\u{feff}0 10 dark\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in ["\u{feff}0 10 dark\r\n".as_bytes(), &utf_16] {
         std::fs::write(&list, bytes).unwrap();
         request.zones = Some(ZoneList::File(list.clone()));
