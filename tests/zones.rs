@@ -177,8 +177,7 @@ fn bad_lists_are_refused_with_their_places() {
 fn presets_and_lists_of_zones_may_have_marks_and_be_utf_16() {
     let (folder, mut request) = request(&format!("\u{feff}{}", PRESET.replace('\n', "\r\n")), "");
     let list = folder.path().join("zones.txt");
-    let utf_16: Vec<u8> =
-        "\u{feff}0 10 dark\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_16: Vec<u8> = "\u{feff}0 10 dark\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for bytes in ["\u{feff}0 10 dark\r\n".as_bytes(), &utf_16] {
         std::fs::write(&list, bytes).unwrap();
         request.zones = Some(ZoneList::File(list.clone()));
