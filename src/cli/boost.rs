@@ -108,7 +108,7 @@ pub struct PresetArgs {
     #[arg(long, value_name = "FILE")]
     encoder_path: Option<String>,
 
-    /// Encoders at once [default: auto, about CPUs / lp]
+    /// Encoders at once [default: auto]
     #[arg(long, visible_alias = "max-parallel-encodes", value_name = "N")]
     workers: Option<String>,
 

@@ -3,11 +3,13 @@
 use crate::settings::{Devices, Resolved};
 use crate::support::priority::USUAL_NICENESS;
 
+/// Of each option, because that of a whole list goes on after it.
+const HEADING: &str = "Machine";
+
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Machine")]
 pub struct NiceArgs {
     /// How far encoders give way to other programs, 0 (a machine of their own) to 19
-    #[arg(long, value_name = "N", default_value_t = USUAL_NICENESS,
+    #[arg(long, value_name = "N", default_value_t = USUAL_NICENESS, help_heading = HEADING,
           value_parser = clap::value_parser!(u8).range(..=19), hide_short_help = true)]
     pub nice: u8,
 }
@@ -19,14 +21,14 @@ impl Default for NiceArgs {
 }
 
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Machine")]
 pub struct DeviceArgs {
     /// GPUs that measure, such as 0,1; scenes are spread over them [default: 0]
-    #[arg(long, value_name = "N[,N]", value_delimiter = ',', hide_short_help = true)]
+    #[arg(long, value_name = "N[,N]", value_delimiter = ',', help_heading = HEADING, hide_short_help = true)]
     gpu: Vec<u32>,
 
     /// Frames that each GPU measures at once [default: 4, or as many as its memory holds]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64), hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64),
+          help_heading = HEADING, hide_short_help = true)]
     gpu_streams: Option<u8>,
 }
 

@@ -27,8 +27,9 @@ use crate::support::shard::Shard;
 /// Parts that commands are printed for when nobody says how many.
 const SHARDS: usize = 8;
 
-/// Do what must happen once before several machines boost a clip: analysis, scenes, pilots, calibration
+/// Do what must happen once before several machines boost a clip
 ///
+/// Analysis, scenes, pilots, calibration.
 /// Writes a folder that every machine must see. `run` takes a share of it, `merge` writes the scenes file.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = super::help::PLAN)]
