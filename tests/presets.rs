@@ -285,7 +285,7 @@ fn the_examples_of_the_documentation_are_presets() {
     let text = include_str!("../docs/presets.md");
     let examples: Vec<&str> =
         text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 4);
+    assert_eq!(examples.len(), 5);
     let folder = tempfile::tempdir().unwrap();
     for example in examples {
         let file = folder.path().join("mine.toml");
