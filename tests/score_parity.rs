@@ -127,7 +127,8 @@ fn vszip_fed_from_memory_gives_its_own_scores() {
             for truth in truths {
                 let Measurement::Ssimulacra2(score) = got[truth.frame] else { panic!() };
                 let wanted = truth.vszip_ssimulacra2;
-                assert!((score - wanted).abs() < 2e-3, "{pair} {}: {score}, not {wanted}", truth.frame);
+                // The wheel has a build for each kind of CPU; those differ by up to 0.004 among themselves.
+                assert!((score - wanted).abs() < 5e-3, "{pair} {}: {score}, not {wanted}", truth.frame);
             }
         }
     }

@@ -63,6 +63,9 @@ const FILTERS: [Filter; 3] = [
 /// Frames that Vship works on at once, where nobody says otherwise and its memory lets it.
 const STREAMS: usize = 4;
 
+/// Sides of the picture on which a plugin for CPUs is tried.
+const TRIAL: usize = 64;
+
 /// Begins Vship's words when a GPU's memory is full.
 const OUT_OF_MEMORY: &str = "OutOfVRAM";
 
@@ -184,8 +187,16 @@ impl SceneReference for Scene {
 }
 
 impl Device {
-    /// Tries the filter with as many frames of full size at once as it will get.
+    /// Tries the filter: on a GPU with as many frames of full size at once as it will
+    /// get, on the CPU, whose memory is not the question, with a small one.
     fn open(make: Make) -> Result<Self> {
+        if make.filter.backend != MetricBackend::Vship {
+            let window = Window::new((TRIAL, TRIAL), make.pictures.window.bits(), [0; 4])?;
+            let small = Make { pictures: Pictures { window, ..make.pictures }, ..make.clone() };
+            Shared::new(&small, 1)?.tried()?;
+            let filter = RwLock::new(Some(Arc::new(Shared::new(&make, 1)?)));
+            return Ok(Self { make, filter });
+        }
         let mut streams = make.settings.devices.streams.unwrap_or(STREAMS).max(1);
         loop {
             let opened = Shared::new(&make, streams).and_then(Shared::tried);
