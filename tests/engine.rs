@@ -259,8 +259,8 @@ fn adaptive_and_calibrated_runs_do_not_depend_on_order_nor_on_a_kill() {
     // What the stage expected is what it was told of in the end.
     let of_probing = |kind: &str, key: &str| {
         let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let found = events.filter(|event| event["event"] == kind && event["stage"] == "Probing");
-        found.last().unwrap()[key].as_u64().unwrap()
+        let mut found = events.filter(|event| event["event"] == kind && event["stage"] == "Probing");
+        found.next_back().unwrap()[key].as_u64().unwrap()
     };
     let (expected, told) = (of_probing("stage_started", "total"), of_probing("stage_progress", "done"));
     assert!(expected == told && expected > 160, "{told} of {expected} frames of encodes");

@@ -274,7 +274,13 @@ fn a_machine_that_is_otherwise_is_told_both_and_does_nothing() {
     let other = common::svt(Svt::V4_2);
     refused(
         &["--encoder-path", other.to_str().unwrap()],
-        &["the encoder is not that of the plan", "the plan: ", "here: encoder: SVT-AV1", "v4.2.0", "fingerprint"],
+        &[
+            "the encoder is not that of the plan",
+            "the plan: ",
+            "here: encoder: SVT-AV1",
+            "v4.2.0",
+            "fingerprint",
+        ],
     );
 
     let script = std::fs::read_to_string(share.path("clip.vpy")).unwrap();
