@@ -43,6 +43,12 @@ pub struct Crew {
     busy: AtomicUsize,
 }
 
+/// Encoders that there may be: as many as usual where the user chose that, else up to
+/// one for each CPU, of whom those work that the machine has room for.
+pub fn most(usual: usize, chosen: bool) -> usize {
+    if chosen { usual } else { usual.max(machine::cpus()) }
+}
+
 impl Crew {
     /// Begins with `usual` encoders and has `most` at the highest.
     pub fn start(usual: usize, most: usize, share: Share, events: &Events) -> Arc<Self> {

@@ -246,7 +246,7 @@ impl<'a> Run<'a> {
 
     /// Workers that there may be: others wait until the machine has room for them.
     fn most(&self, parallel: usize) -> usize {
-        if self.request.parallel.is_some() { parallel } else { parallel.max(machine::cpus()) }
+        crew::most(parallel, self.request.parallel.is_some())
     }
 
     /// Who decides how many work, unless the user did.

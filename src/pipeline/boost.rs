@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Request;
 use super::chains::Task;
-use super::curves::{Curves, SceneCurve, Taken};
+use super::curves::{SceneCurve, Taken};
 use super::plan::PlannedScene;
 use super::ready::{Place, Probed, Ready};
 use super::solving::Title;
@@ -34,16 +34,8 @@ pub fn run(request: &Request, events: &Events, cancel: &Cancel) -> Result<Summar
     let Probed { probings, masks: found } =
         clock.time("probing", || ready.probe(request, &planned, Task::WHOLE, events, cancel))?;
     let failed: Vec<usize> = probings.failed.iter().map(|(scene, _)| *scene).collect();
-    let curves = Curves {
-        input: std::path::absolute(&request.input)?,
-        output: std::path::absolute(&request.output)?,
-        frames: ready.input.clip.info().frames,
-        settings: ready.settings.clone(),
-        encoding: ready.encoding.record(),
-        analysis: ready.analysis_key(),
-        scenes: scene_curves(&planned, probings.taken, masks, &failed),
-        groups: probings.groups,
-    };
+    let scenes = scene_curves(&planned, probings.taken, masks, &failed);
+    let curves = ready.curves(request, scenes, probings.groups)?;
     let title = Title {
         planned: &planned,
         curves: &curves,

@@ -208,13 +208,6 @@ impl Chains<'_> {
         PictureFacts { bytes: picture_bytes(self.working), grid }
     }
 
-    /// Encoders that there may be; more than usual only where the machine decides.
-    fn most_workers(&self) -> usize {
-        let settings = &self.request.settings;
-        let usual = workers(settings);
-        if settings.base.encoder.workers.is_some() { usual } else { usual.max(cpus()) }
-    }
-
     /// Who decides how many of `most` encoders work, unless the user did.
     fn crew(&self, most: usize) -> Option<Arc<Crew>> {
         let settings = &self.request.settings;
@@ -227,7 +220,9 @@ impl Chains<'_> {
     }
 
     fn limits(&self, picture: usize) -> Limits {
-        let workers = self.shares.workers(self.most_workers(), picture);
+        let settings = &self.request.settings;
+        let most = crew::most(workers(settings), settings.base.encoder.workers.is_some());
+        let workers = self.shares.workers(most, picture);
         Limits {
             workers,
             crew: self.crew(workers),

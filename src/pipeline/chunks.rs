@@ -190,9 +190,7 @@ impl<'a> Chunks<'a> {
                 None => return Taught::Later,
             }
         }
-        let ratios =
-            Ratios::new(pairs, &candidates[number].model.goal).after(learning.remembered_offset(number));
-        Taught::Now(Learned { lessons, ratios, finals: Vec::new() })
+        Taught::Now(learning.learned_from(candidates, number, pairs))
     }
 
     /// What a teacher's chunk shows. One at a limit is far from its target, and
@@ -203,15 +201,12 @@ impl<'a> Chunks<'a> {
 
     /// What all but the teachers of a candidate's group learned.
     fn learned(&self, number: usize) -> Learned {
-        let (candidates, learning) = (&self.probing.candidates, &self.probing.learning);
-        let pairs: Vec<Pair> = learning
+        let learning = &self.probing.learning;
+        let pairs = learning
             .teachers(number)
             .iter()
-            .filter_map(|&teacher| self.lesson(teacher, self.slot(teacher).made.first()?))
-            .collect();
-        let ratios =
-            Ratios::new(pairs, &candidates[number].model.goal).after(learning.remembered_offset(number));
-        Learned { lessons: learning.lessons(candidates, number), ratios, finals: Vec::new() }
+            .filter_map(|&teacher| self.lesson(teacher, self.slot(teacher).made.first()?));
+        learning.learned_from(&self.probing.candidates, number, pairs)
     }
 
     /// Sentences about what scenes taught each other.

@@ -12,7 +12,7 @@ use super::Request;
 use super::boost::{Clock, roi_folder, scene_curves, writable};
 use super::chains::{Chains, Loop};
 use super::chunks::{Chunk, Chunks};
-use super::curves::{Curves, GroupRecord, Taken};
+use super::curves::{GroupRecord, Taken};
 use super::finish::Finisher;
 use super::plan::PlannedScene;
 use super::readers::Readers;
@@ -76,16 +76,8 @@ pub fn run(request: &EncodeRequest, events: &Events, cancel: &Cancel) -> Result<
     }
     scenes_json::write(&boost.output, &entries)?;
     let results: Vec<SceneResult> = made.kept.iter().map(|chunk| chunk.settled.result.clone()).collect();
-    let curves = Curves {
-        input: std::path::absolute(&boost.input)?,
-        output: std::path::absolute(&boost.output)?,
-        frames: ready.working.info().frames,
-        settings: ready.settings.clone(),
-        encoding: ready.encoding.record(),
-        analysis: ready.analysis_key(),
-        scenes: scene_curves(&planned, made.taken, ready.masks_keys(&planned, &Events::silent())?, &[]),
-        groups: made.groups,
-    };
+    let masks_keys = ready.masks_keys(&planned, &Events::silent())?;
+    let curves = ready.curves(boost, scene_curves(&planned, made.taken, masks_keys, &[]), made.groups)?;
     curves.save(&ready.store)?;
     record(&curves, &boost.folder, &planned, &results)?;
     let mut learned = made.learned;

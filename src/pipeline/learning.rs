@@ -12,7 +12,7 @@ use super::curves::GroupRecord;
 use super::forks::Fork;
 use super::memory::Memory;
 use super::remembered::Remembered;
-use crate::model::{Learned, Lessons, Offset, Presets, Ratios, Role};
+use crate::model::{Learned, Lessons, Offset, Pair, Presets, Ratios, Role};
 use crate::settings::Settings;
 use crate::support::fingerprint::Fingerprint;
 
@@ -173,9 +173,17 @@ impl Learning {
         Some(*group.lessons.get_or_init(|| lessons))
     }
 
-    /// Where the final encode was against the probes in an earlier title.
-    pub fn remembered_offset(&self, number: usize) -> Option<Offset> {
-        self.groups[self.of[number]].remembered.and_then(|remembered| remembered.offset)
+    /// What a candidate's group learned from the pilots, from `pairs` of a probe and a
+    /// final encode, and from an earlier title.
+    pub fn learned_from(
+        &self,
+        candidates: &[Candidate<'_>],
+        number: usize,
+        pairs: impl IntoIterator<Item = Pair>,
+    ) -> Learned {
+        let before = self.groups[self.of[number]].remembered.and_then(|remembered| remembered.offset);
+        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(before);
+        Learned { lessons: self.lessons(candidates, number), ratios, finals: Vec::new() }
     }
 
     /// All that a candidate and its group learned, when probing has ended.
@@ -184,8 +192,7 @@ impl Learning {
         let lessons = self.lessons(candidates, number);
         let of = |&number: &usize| candidates[number].exemplary_pair(lessons.as_ref());
         let pairs = group.members.iter().filter_map(of);
-        let ratios = Ratios::new(pairs, &candidates[number].model.goal).after(self.remembered_offset(number));
-        Learned { lessons, ratios, finals: candidates[number].finals() }
+        Learned { finals: candidates[number].finals(), ..self.learned_from(candidates, number, pairs) }
     }
 
     /// The same in the closed loop, where `learned` says what a group's scenes

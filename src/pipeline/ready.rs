@@ -11,6 +11,7 @@ use super::bars;
 use super::beside::{Beside, looked_at, probe_and_segment};
 use super::boost::Clock;
 use super::chains::{Chains, Part, Probings, Task};
+use super::curves::{Curves, GroupRecord, SceneCurve};
 use super::encoding::Encoding;
 use super::input::{Input, working as as_encoded};
 use super::memory::{Memory, Now};
@@ -212,6 +213,25 @@ impl Ready {
         })?;
         self.found = Some(Found { analysis, scenes: scenes.to_vec(), methods: Vec::new() });
         Ok(())
+    }
+
+    /// All that was measured, for `retarget`.
+    pub fn curves(
+        &self,
+        request: &Request,
+        scenes: Vec<SceneCurve>,
+        groups: Vec<GroupRecord>,
+    ) -> Result<Curves> {
+        Ok(Curves {
+            input: std::path::absolute(&request.input)?,
+            output: std::path::absolute(&request.output)?,
+            frames: self.input.clip.info().frames,
+            settings: self.settings.clone(),
+            encoding: self.encoding.record(),
+            analysis: self.analysis_key(),
+            scenes,
+            groups,
+        })
     }
 
     pub fn analysis_key(&self) -> Fingerprint {

@@ -21,12 +21,9 @@ use std::time::Duration;
 
 use vapoursynth_sys as ffi;
 
-/// Calls a function of VapourSynth's table; all of API 4's are there.
-macro_rules! call {
-    ($api:expr, $function:ident $(, $arg:expr)*) => {
-        ((*$api).$function.expect("a function of API 4"))($($arg),*)
-    };
-}
+#[path = "../plugin-api/call.rs"]
+mod api;
+use api::call;
 
 const REPLACE: c_int = ffi::VSMapAppendMode_maReplace as c_int;
 

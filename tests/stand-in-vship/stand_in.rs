@@ -26,6 +26,10 @@ use std::ptr;
 
 use vapoursynth_sys as ffi;
 
+#[path = "../plugin-api/call.rs"]
+mod api;
+use api::call;
+
 /// What differs between Vship's versions.
 pub struct Version {
     pub name: &'static CStr,
@@ -34,13 +38,6 @@ pub struct Version {
     pub ssimulacra2: &'static CStr,
     /// The first of the three norms.
     pub first_norm: &'static CStr,
-}
-
-/// Calls a function of VapourSynth's table; all of API 4's are there.
-macro_rules! call {
-    ($api:expr, $function:ident $(, $arg:expr)*) => {
-        ((*$api).$function.expect("a function of API 4"))($($arg),*)
-    };
 }
 
 const REPLACE: c_int = ffi::VSMapAppendMode_maReplace as c_int;
